@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0) */
+/*
+ * The one list of counters, drop reasons and log records, shared by the BPF side, the dataplane,
+ * control and the tests. Plain C that includes nothing: the includer brings u8..u64 as
+ * COUNTERS_U8 .. COUNTERS_U64 (vmlinux.h on the BPF side, stdint.h elsewhere, below).
+ * Every row is X(name, help) or X(name, kind, help); ids, BTF field names, tables, documentation
+ * and tests are made from the rows. A counter means one thing for ever: rename instead of reusing.
+ * Appending a row changes the layout: the maps' BTF then differs and export makes new maps.
+ */
+#ifndef RELAYGATE_BPF_COUNTERS_H
+#define RELAYGATE_BPF_COUNTERS_H
+
+#ifdef __bpf__
+typedef __u8 counters_u8;
+typedef __u16 counters_u16;
+typedef __u32 counters_u32;
+typedef __u64 counters_u64;
+#else
+typedef unsigned char counters_u8;
+typedef unsigned short counters_u16;
+typedef unsigned int counters_u32;
+typedef unsigned long long counters_u64;
+#endif
+
+#define COUNTERS_NAME_BYTES 64 /* a connector's or port's name, NUL-padded; 64 bytes need no NUL   \
+				*/
+
+/* One connector. Gauges go up and down, all others only up. */
+#define CONNECTOR_COUNTERS(X)                                                                      \
+	X(frames, "frames from a listed source to the connector's binding")                        \
+	X(syns, "SYNs answered with a SYN cookie")                                                 \
+	X(sessions, "handshakes completed: SMTP sessions opened")                                  \
+	X(sessions_open, "gauge: SMTP sessions open now")                                          \
+	X(sessions_timed_out, "sessions closed by a connector's time limit")                       \
+	X(sessions_reset, "sessions that the client ended without QUIT (FIN, RST or lost)")        \
+	X(transactions, "MAIL commands accepted")                                                  \
+	X(senders_refused, "MAIL commands refused")                                                \
+	X(recipients, "RCPT commands accepted by the backend")                                     \
+	X(recipients_refused, "RCPT commands refused by the gate")                                 \
+	X(recipients_refused_backend, "RCPT commands refused by the backend or for want of one")   \
+	X(messages, "messages answered 250 after the backend's 250")                               \
+	X(message_bytes, "octets of those messages as the client sent them, dots undone")          \
+	X(messages_refused, "messages answered 5xx after DATA")                                    \
+	X(messages_deferred, "messages answered 4xx after DATA")                                   \
+	X(messages_aborted, "messages that the client left unfinished")                            \
+	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
+	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
+	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
+
+/* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
+#define PORT_COUNTERS(X)                                                                           \
+	X(frames_in, "frames taken from the device")                                               \
+	X(bytes_in, "their bytes, without FCS")                                                    \
+	X(frames_accepted, "frames that had an effect: each other one is in the reasons")          \
+	X(frames_out, "frames given to the device")                                                \
+	X(bytes_out, "their bytes, without FCS")                                                   \
+	X(frames_out_lost, "frames that the device or its queue did not take")                     \
+	X(device_missed, "frames that the device lost before us (its own count)")
+
+/*
+ * Reasons. kind drop: one received frame that was discarded or refused. kind refusal: an SMTP
+ * command or session refused (its frames count as accepted). kind fault: something of ours ran out
+ * or a backend failed.
+ */
+#define REASONS(X)                                                                                 \
+	X(frame_runt, drop, "shorter than its headers say")                                        \
+	X(frame_ethertype, drop, "neither IPv4, IPv6 nor ARP")                                     \
+	X(frame_foreign_mac, drop, "unicast to another station's MAC address")                     \
+	X(frame_vlan, drop, "VLAN tag differs from the port's, or stacked tags")                   \
+	X(arp_malformed, drop, "ARP that is not Ethernet/IPv4 or has impossible addresses")        \
+	X(arp_not_ours, drop, "ARP that concerns none of our addresses or neighbours")             \
+	X(ipv4_malformed, drop, "IPv4 version, header length or total length impossible")          \
+	X(ipv4_options, drop, "IPv4 header with options")                                          \
+	X(ipv4_checksum, drop, "IPv4 header checksum wrong")                                       \
+	X(ipv4_fragment, drop, "IPv4 fragment")                                                    \
+	X(ipv6_malformed, drop, "IPv6 version or payload length impossible")                       \
+	X(ipv6_extension, drop, "IPv6 extension header, fragments included")                       \
+	X(ip_not_ours, drop, "destination is none of our addresses")                               \
+	X(ip_martian_source, drop, "source that cannot be a peer: 0/8, 127/8, multicast, our own") \
+	X(ip_protocol, drop, "neither TCP nor ICMP")                                               \
+	X(icmp_malformed, drop, "ICMP or ICMPv6 shorter than its type needs")                      \
+	X(icmp_checksum, drop, "ICMP or ICMPv6 checksum wrong")                                    \
+	X(icmp_ignored, drop, "ICMP type that needs no action here")                               \
+	X(icmp_rate, drop, "ICMP echo above the rate that is answered")                            \
+	X(nd_malformed, drop, "neighbour discovery that RFC 4861 tells to discard")                \
+	X(nd_not_ours, drop,                                                                       \
+	  "neighbour discovery that concerns none of our addresses or neighbours")                 \
+	X(tcp_malformed, drop, "TCP data offset below 20 or past the end")                         \
+	X(tcp_checksum, drop, "TCP checksum wrong")                                                \
+	X(tcp_flags, drop,                                                                         \
+	  "TCP flags that no peer sends: none, SYN+FIN, SYN+RST, FIN without ACK")                 \
+	X(tcp_port_zero, drop, "TCP source or destination port 0")                                 \
+	X(no_binding, drop, "TCP to a port of ours that no connector is bound to")                 \
+	X(no_connector, drop, "source in no RemoteIPRanges of the binding's connectors")           \
+	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
+	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
+	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \
+	X(no_flow, drop, "segment of no known flow: answered with RST while their rate allows")    \
+	X(cookie_invalid, drop, "ACK that completes no handshake of ours: answered with RST")      \
+	X(cookie_no_entry, drop, "ACK whose half-open entry is gone: answered with RST")           \
+	X(sessions_full, drop, "handshake completed but MaxSessions are open: answered with RST")  \
+	X(tcp_unacceptable, drop, "segment outside the receive window (RFC 9293 3.10.7.4)")        \
+	X(tcp_ack_unacceptable, drop, "ACK of data never sent, or too old (RFC 5961 section 5)")   \
+	X(tcp_reset_challenged, drop,                                                              \
+	  "RST not at the expected sequence number (RFC 5961 section 3)")                          \
+	X(tcp_syn_challenged, drop, "SYN in a synchronized state (RFC 5961 section 4)")            \
+	X(tcp_paws, drop, "timestamp older than the last one (RFC 7323 section 5)")                \
+	X(tcp_options, drop, "segment of a flow with broken TCP options")                          \
+	X(tcp_state, drop, "segment that the flow's state discards")                               \
+	X(tcp_out_of_order_full, drop, "out-of-order segment beyond the flow's queue")             \
+	X(tcp_no_buffer, drop, "segment for which no payload buffer was free")                     \
+	X(time_wait, drop, "segment of a connection in TIME-WAIT")                                 \
+	X(smtp_not_authenticated, refusal, "MAIL without the right Submit")                        \
+	X(smtp_unable_to_relay, refusal,                                                           \
+	  "RCPT to no accepted domain without Accept-Any-Recipient")                               \
+	X(smtp_sender_not_permitted, refusal, "MAIL without Accept-Any-Sender")                    \
+	X(smtp_own_sender_not_permitted, refusal,                                                  \
+	  "MAIL from an authoritative domain without Accept-Authoritative-Domain-Sender")          \
+	X(smtp_bad_address, refusal, "address that cannot be parsed")                              \
+	X(smtp_bad_sequence, refusal, "command out of sequence")                                   \
+	X(smtp_bad_parameter, refusal, "argument or ESMTP parameter that is not understood")       \
+	X(smtp_unrecognized, refusal, "unknown command")                                           \
+	X(smtp_line_too_long, refusal, "command line above the limit of RFC 5321")                 \
+	X(smtp_bad_line_ending, refusal, "bare CR, bare LF or NUL: session closed")                \
+	X(smtp_too_many_errors, refusal, "MaxProtocolErrors reached: session closed")              \
+	X(smtp_too_many_recipients, refusal, "RCPT beyond MaxRecipientsPerMessage")                \
+	X(smtp_too_large, refusal, "message above MaxMessageSize")                                 \
+	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
+	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
+	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
+	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
+	X(backend_refused_message, refusal, "message refused by the backend")                      \
+	X(backend_unavailable, fault, "no live server of the backend")                             \
+	X(backend_busy, fault, "no backend connection within the wait limits")                     \
+	X(backend_lost, fault, "backend connection lost inside a transaction")                     \
+	X(backend_timeout, fault, "backend silent for its time limit")                             \
+	X(backend_malformed_reply, fault, "backend reply that is not SMTP")                        \
+	X(backend_connect_failed, fault, "connection to a server refused or timed out")            \
+	X(backend_down, fault, "event: a server's probe failed; it gets no more mail")             \
+	X(backend_up, fault, "event: a server's probe succeeded again")                            \
+	X(flows_full, fault, "no free flow for a connection to a backend")                         \
+	X(ports_full, fault, "no free local port for a connection to a backend")                   \
+	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
+	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
+	X(half_open_full, fault, "SYN answered without a half-open entry: no retransmission")      \
+	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
+	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
+	X(address_conflict, fault, "event: another station claims one of our addresses")           \
+	X(retransmit_exhausted, fault, "peer stopped acknowledging: flow given up")                \
+	X(linger_expired, fault, "client still sending LingerTimeout after our close: RST")        \
+	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
+	X(gate_started, fault, "event: the gate began to take frames")                             \
+	X(gate_stopped, fault, "event: the gate stopped")
+
+enum reason {
+	REASON_NONE, /* accepted */
+#define X(name, kind, help) REASON_##name,
+	REASONS(X)
+#undef X
+		REASON_COUNT
+};
+
+struct connector_counters {
+	char name[COUNTERS_NAME_BYTES];
+#define X(name, help) counters_u64 name;
+	CONNECTOR_COUNTERS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+struct port_counters {
+	char name[COUNTERS_NAME_BYTES];
+#define X(name, help) counters_u64 name;
+	PORT_COUNTERS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+/* Index in the map = enum reason; row 0 (none) stays zero. */
+struct reason_counter {
+	char name[40];
+	char kind[8]; /* "drop", "refusal" or "fault" */
+	counters_u64 count;
+	counters_u64 reserved;
+} __attribute__((aligned(64)));
+
+/*
+ * One record of the log ring. Written by one worker: fields first, then sequence (release); a
+ * reader takes sequence before and after and discards a record that changed. sequence 0 = never
+ * written; record n of a worker's ring sits at index n % records.
+ */
+struct log_record {
+	counters_u64 sequence; /* 1, 2, 3 ... of this worker */
+	counters_u64 wall_us;  /* microseconds since 1970-01-01 UTC */
+	counters_u8
+		source[16]; /* client's or server's address, IPv4 as ::ffff:a.b.c.d; zero = none */
+	counters_u16 source_port;
+	counters_u16 reason; /* enum reason */
+	counters_u16 code;   /* SMTP reply code given, 0 = none */
+	counters_u16 reserved;
+	char verb[8]; /* "MAIL", "RCPT", "BODY" ..., NUL-padded */
+	char connector[COUNTERS_NAME_BYTES];
+	char detail[144]; /* address or reply text, printable ASCII, NUL-padded */
+} __attribute__((aligned(64)));
+
+#endif

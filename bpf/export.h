@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The only user of libbpf: makes, adopts and pins the counter maps, hands out their memory,
+// attaches the cat-able tables, and looks after the XDP program that steers our flows into AF_XDP.
+// Cold path only; control/ calls it from its own thread. Errors are -errno and a line for a person.
+//
+// Pins in the instance's directory: connectors_worker, connectors, reasons_worker, reasons,
+// ports_worker, ports, log (arrays) and connectors_table, reasons_table, ports_table (iterators).
+#ifndef RELAYGATE_BPF_EXPORT_H
+#define RELAYGATE_BPF_EXPORT_H
+
+#include "bpf/counters.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPORT_ERROR_MAX 256
+
+struct export;
+
+struct export_shape {
+	unsigned workers;
+	unsigned connectors_max; // rows a worker
+	unsigned ports_max;
+	unsigned log_records; // a worker
+};
+
+// A worker's rows, plain memory shared with the maps: written with plain stores, no system call.
+struct export_worker {
+	struct connector_counters *connectors; // [connectors_max]
+	struct reason_counter *reasons;        // [REASON_COUNT]
+	struct port_counters *ports;           // [ports_max]
+	struct log_record *log;                // [log_records]
+};
+
+// Creates directory (mode 0700) or adopts the maps pinned there when their layout and shape are
+// ours; rows of earlier workers are folded into worker 0. error gets one line that says what to do:
+// not root, no bpffs there, directory in use by a live instance.
+int export_open(const char *directory, const struct export_shape *shape, struct export **out,
+		char error[EXPORT_ERROR_MAX]);
+// Leaves the pins; adds the totals up a last time.
+void export_close(struct export *export);
+// Removes every pin and the directory: what `relaygate run` does at a clean stop if told so.
+int export_remove(const char *directory, char error[EXPORT_ERROR_MAX]);
+
+struct export_worker export_worker(struct export *export, unsigned worker);
+// Gives a name its row, the same as before a restart; a new name takes a free row, and only when
+// none is free the row of a name that is no longer in use. -ENOSPC when all are in use.
+int export_connector_slot(struct export *export, const char *name, unsigned *slot);
+int export_port_slot(struct export *export, const char *name, unsigned *slot);
+// Adds the workers' rows up into the totals (connectors, reasons, ports). Every 100 ms.
+void export_sum(struct export *export);
+
+// Gives the pins and the directory to a user, so that they can be removed after root was dropped.
+int export_chown(struct export *export, uint32_t uid, uint32_t gid);
+
+// ---- The XDP program of an af_xdp port -------------------------------------------------------
+
+// What the program takes off the interface; everything else goes on to the kernel.
+struct export_steering {
+	const uint8_t (*addresses)[16]; // ours: ARP, neighbour discovery, ICMP; network byte order
+	unsigned address_count;
+	const uint8_t (*binding_addresses)[16]; // TCP to these; all zero / ::ffff:0:0 = any of ours
+	const uint16_t *binding_ports;          // host byte order
+	unsigned binding_count;
+	const uint8_t (*server_addresses)[16]; // TCP from these
+	const uint16_t *server_ports;
+	unsigned server_count;
+	uint16_t vlan; // 0 = untagged
+};
+
+// A path under which the embedded object can be opened for net_af_xdp's xdp_prog argument; lives
+// as long as the process. NULL and errno when it cannot be made.
+const char *export_xdp_object_path(void);
+// Before the port opens: detaches a program of ours that a dead instance left on the interface and
+// turns promiscuous mode off if that instance left it on. -EBUSY with a line when a program is
+// there that is alive or not ours.
+int export_xdp_reclaim(const char *interface, const char *directory, char error[EXPORT_ERROR_MAX]);
+// After queue set-up: finds the program by bpf_xdp_query_id and its maps by id, pins them in the
+// instance's directory as xdp_INTERFACE_*, and fills them.
+int export_xdp_adopt(struct export *export, const char *interface,
+		     const struct export_steering *steering, char error[EXPORT_ERROR_MAX]);
+// At stop: detaches and unpins.
+void export_xdp_release(struct export *export, const char *interface);
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Keyed hash of a flow's 4-tuple (SipHash-2-4 through libsodium): whoever does not know the key
+// cannot choose tuples that collide, nor foretell what is derived from the hash.
+#ifndef RELAYGATE_BASE_HASH_H
+#define RELAYGATE_BASE_HASH_H
+
+#include "config/address.h"
+
+struct hash_key {
+	uint8_t bytes[16];
+};
+
+// local and remote as seen from this machine.
+struct tuple {
+	struct address local;
+	struct address remote;
+	uint16_t local_port;  // host byte order
+	uint16_t remote_port; // host byte order
+};
+
+uint64_t hash_tuple(const struct hash_key *key, const struct tuple *tuple);
+// The same with extra bits mixed in (a secret's epoch, options, a peer's sequence number).
+uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra_a,
+			 uint64_t extra_b);
+bool tuple_equal(const struct tuple *a, const struct tuple *b);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SYN cookies: our initial sequence number *is* the proof that the peer saw our SYN-ACK, so an
+// unfinished handshake costs no memory (RFC 4987 section 3.6).
+//   ISN = epoch bit | kind bit | MSS index (2 bits) | SipHash-2-4 MAC (28 bits)
+// The MAC covers the 4-tuple, the client's ISN, the fields above and the options below, under a key
+// derived from the worker-independent secret for the current epoch (64 s); the current and the
+// previous epoch are live, so a cookie lives 64-128 s. A blind ACK passes with 1 in 2.7e8.
+// With timestamps, window scale and SACK ride in the low bits of our TSval and come back in TSecr.
+// Without, they are remembered in a half-open entry (half_open.h): the kind bit says so.
+#ifndef RELAYGATE_GATE_COOKIE_H
+#define RELAYGATE_GATE_COOKIE_H
+
+#include "dataplane/base/hash.h"
+#include "dataplane/base/tcp_options.h"
+
+#define COOKIE_EPOCH_US (64ull * 1000 * 1000)
+
+struct cookie_secret {
+	struct hash_key key;
+};
+
+// Keys of the two live epochs; derived again by cookie_keys_advance when now enters a new one.
+// All workers derive the same ones from the same secret and clock.
+struct cookie_keys {
+	struct cookie_secret secret;
+	uint64_t epoch;          // now_us / COOKIE_EPOCH_US
+	struct hash_key live[2]; // indexed by epoch & 1
+};
+
+void cookie_keys_init(struct cookie_keys *keys, const struct cookie_secret *secret,
+		      uint64_t now_us);
+void cookie_keys_advance(struct cookie_keys *keys, uint64_t now_us);
+
+// What the handshake agreed on, as the SYN offered and we accepted it.
+struct handshake {
+	uint32_t client_isn;
+	uint32_t our_isn;
+	bool has_entry; // the kind bit: options are in a half-open entry
+	struct tcp_options
+		options;        // mss: the cookie's class, at most what the client offered, never
+				// below the floor; window_scale / sack only if they can be kept
+	uint32_t our_timestamp; // TSval of the SYN-ACK (options.timestamps)
+	uint32_t
+		timestamp_offset; // our timestamp clock: now in ms + offset, never behind the TSval
+};
+
+// Fills *handshake for a SYN with these options. has_entry: a half-open entry will be kept for it.
+void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t client_isn,
+		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
+		 struct handshake *handshake);
+
+// True when acknowledgment - 1 is a live cookie for this tuple; *handshake is then filled. With
+// has_entry set the caller must still find the entry, whose options complete it.
+// sequence: of the ACK segment, client ISN + 1. options: those of the ACK segment.
+bool cookie_check(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t sequence,
+		  uint32_t acknowledgment, const struct tcp_options *options, uint64_t now_us,
+		  struct handshake *handshake);
+
+#endif
