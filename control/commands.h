@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The subcommands of relaygate. Each returns the process's exit code: 0 fine, 1 the input or the
+// environment is wrong (said on stderr, one line a fault), 2 a finding.
+#ifndef RELAYGATE_CONTROL_COMMANDS_H
+#define RELAYGATE_CONTROL_COMMANDS_H
+
+#include <stdbool.h>
+
+struct policy;
+
+enum exit_code { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_FINDING = 2 };
+
+struct command_options {
+	const char *config;    // -c FILE
+	const char *from;      // log --from ADDRESS, or NULL
+	const char *directory; // log --pin-directory DIR, or NULL
+	bool follow;           // log -f
+};
+
+int command_run(const struct command_options *options);
+int command_check(const struct command_options *options);
+int command_log(const struct command_options *options);
+
+// The file's policy, its faults and warnings printed on stderr; NULL when it has errors.
+struct policy *load_and_report(const char *path);
+
+#endif

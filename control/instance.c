@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The start order of a gate, and its unwinding. Each step is one function that says in one line
+// what went wrong. Owns the parts; knows what they need from one another and nothing else of them.
+
+#include "control/instance.h"
+
+#include "bpf/export.h"
+#include "config/policy.h"
+#include "control/privileges.h"
+#include "control/steering.h"
+#include "dataplane/gate/ruleset.h"
+#include "dataplane/io/environment.h"
+#include "dataplane/io/port.h"
+#include "dataplane/io/worker.h"
+#include "dataplane/net/net.h"
+#include "dataplane/pipeline/pipeline.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKERS      1
+#define FIRST_WORKER 1 // lcore 0 is this thread
+
+struct instance {
+	const struct policy *policy;
+	struct export *export;
+	struct port *ports;
+	unsigned ports_open;
+	unsigned ports_steered;
+	struct packet_port *packet_ports;
+	struct ruleset *ruleset;
+	struct pipeline_counters counters;
+	struct pipeline *pipeline;
+	struct worker *worker;
+	char *error;
+};
+
+static int fail(struct instance *instance, const char *what)
+{
+	snprintf(instance->error, INSTANCE_ERROR_MAX, "%s", what);
+	return -1;
+}
+
+static int open_counters(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	struct export_shape shape = {
+		.workers = WORKERS,
+		// Room for as many removed connectors as there are now, so that their counts stay.
+		.connectors_max = policy->connector_count * 2 + 16,
+		.ports_max = policy->port_count * 2 + 4,
+		.log_records = policy->gate.log_records,
+	};
+	char error[EXPORT_ERROR_MAX];
+
+	if (export_open(policy->gate.pin_directory, &shape, &instance->export, error))
+		return fail(instance, error);
+	return 0;
+}
+
+static int map_rows(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	struct export_worker worker = export_worker(instance->export, 0);
+	struct pipeline_counters *counters = &instance->counters;
+	unsigned slot;
+
+	counters->connectors = calloc(policy->connector_count, sizeof(*counters->connectors));
+	counters->ports = calloc(policy->port_count, sizeof(*counters->ports));
+	if (!counters->connectors || !counters->ports)
+		return fail(instance, "out of memory");
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		if (export_connector_slot(instance->export, policy->connectors[i].name, &slot))
+			return fail(instance, "no free counter row for a connector");
+		counters->connectors[i] = &worker.connectors[slot];
+	}
+	for (unsigned i = 0; i < policy->port_count; i++) {
+		if (export_port_slot(instance->export, policy->ports[i].name, &slot))
+			return fail(instance, "no free counter row for a port");
+		counters->ports[i] = &worker.ports[slot];
+	}
+	counters->reasons = worker.reasons;
+	counters->log = worker.log;
+	counters->log_records = policy->gate.log_records;
+	counters->log_sequence = worker.log_sequence;
+	return 0;
+}
+
+static int start_environment(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	char error[ENVIRONMENT_ERROR_MAX], reclaim_error[EXPORT_ERROR_MAX];
+	const char *object = export_xdp_object_path();
+
+	if (!object)
+		return fail(instance, "the XDP program cannot be put into memory (memfd_create)");
+	for (unsigned i = 0; i < policy->port_count; i++) {
+		const char *interface = steering_interface(&policy->ports[i]);
+
+		if (interface &&
+		    export_xdp_reclaim(interface, policy->gate.pin_directory, reclaim_error))
+			return fail(instance, reclaim_error);
+	}
+	if (environment_start(policy, object, WORKERS, error))
+		return fail(instance, error);
+	return 0;
+}
+
+static int open_ports(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	char error[PORT_ERROR_MAX];
+
+	instance->ports = calloc(policy->port_count, sizeof(*instance->ports));
+	instance->packet_ports = calloc(policy->port_count, sizeof(*instance->packet_ports));
+	if (!instance->ports || !instance->packet_ports)
+		return fail(instance, "out of memory");
+	for (; instance->ports_open < policy->port_count; instance->ports_open++) {
+		struct port *port = &instance->ports[instance->ports_open];
+
+		if (port_open(policy, instance->ports_open, port, error))
+			return fail(instance, error);
+		instance->packet_ports[instance->ports_open] = port->packet;
+	}
+	return 0;
+}
+
+static int steer_ports(struct instance *instance)
+{
+	char error[EXPORT_ERROR_MAX];
+
+	for (unsigned i = 0; i < instance->policy->port_count; i++) {
+		if (steering_adopt(instance->policy, i, instance->export, error))
+			return fail(instance, error);
+		instance->ports_steered++;
+	}
+	return 0;
+}
+
+// The groups that neighbour discovery needs are net's to know, the devices' to receive.
+static int join_groups(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	struct address groups[64];
+	char error[PORT_ERROR_MAX];
+	struct random random;
+	struct net *net;
+	int result = 0;
+
+	random_init(&random, (const uint8_t[16]){0});
+	net = net_create(policy, instance->packet_ports, &random);
+	if (!net)
+		return fail(instance, "out of memory");
+	for (unsigned i = 0; i < policy->port_count && !result; i++)
+		if (port_join(policy, &instance->ports[i], groups, net_groups(net, i, groups, 64),
+			      error))
+			result = fail(instance, error);
+	net_destroy(net);
+	return result;
+}
+
+static int create_pipeline(struct instance *instance)
+{
+	struct pipeline_settings settings = {
+		.policy = instance->policy,
+		.ports = instance->packet_ports,
+		.counters = instance->counters,
+	};
+
+	instance->ruleset = ruleset_create(instance->policy);
+	settings.ruleset = instance->ruleset;
+	if (!instance->ruleset)
+		return fail(instance, "not enough memory for the ranges of all connectors");
+	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
+	randombytes_buf(settings.random_key, sizeof(settings.random_key));
+	instance->pipeline = pipeline_create(&settings, worker_now());
+	if (!instance->pipeline)
+		return fail(instance, "not enough memory: lower MaxSessions or BufferMemory");
+	return 0;
+}
+
+static int create_worker(struct instance *instance)
+{
+	instance->worker = worker_create(instance->pipeline, instance->ports,
+					 instance->policy->port_count, instance->policy->gate.spin);
+	return instance->worker ? 0 : fail(instance, "out of memory");
+}
+
+static int drop_root(struct instance *instance)
+{
+	const char *user = instance->policy->gate.user;
+	uint32_t uid, gid;
+
+	if (!user)
+		return 0;
+	if (!privileges_lookup(user, &uid, &gid) && export_chown(instance->export, uid, gid))
+		return fail(instance, "the pins cannot be given to User");
+	return privileges_drop(user, instance->error, INSTANCE_ERROR_MAX);
+}
+
+static int launch(struct instance *instance)
+{
+	if (worker_launch(instance->worker, FIRST_WORKER))
+		return fail(instance, "the worker thread does not start");
+	return 0;
+}
+
+static void release(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+
+	worker_destroy(instance->worker);
+	pipeline_destroy(instance->pipeline);
+	ruleset_destroy(instance->ruleset);
+	while (instance->ports_open > 0)
+		port_close(&instance->ports[--instance->ports_open]);
+	while (instance->ports_steered > 0) {
+		const char *interface =
+			steering_interface(&policy->ports[--instance->ports_steered]);
+
+		if (interface)
+			export_xdp_release(instance->export, interface);
+	}
+	if (instance->export)
+		export_close(instance->export);
+	free(instance->counters.connectors);
+	free(instance->counters.ports);
+	free(instance->packet_ports);
+	free(instance->ports);
+	free(instance);
+}
+
+struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
+{
+	static int (*const steps[])(struct instance *) = {
+		open_counters, map_rows,        start_environment, open_ports, steer_ports,
+		join_groups,   create_pipeline, create_worker,     drop_root,  launch,
+	};
+	struct instance *instance = calloc(1, sizeof(*instance));
+
+	if (!instance || sodium_init() < 0) {
+		snprintf(error, INSTANCE_ERROR_MAX, "out of memory");
+		free(instance);
+		return NULL;
+	}
+	instance->policy = policy;
+	instance->error = error;
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (steps[i](instance)) {
+			release(instance);
+			return NULL;
+		}
+	}
+	return instance;
+}
+
+void instance_sum(struct instance *instance)
+{
+	for (unsigned i = 0; i < instance->policy->port_count; i++)
+		instance->counters.ports[i]->device_missed = port_missed(&instance->ports[i]);
+	export_sum(instance->export);
+}
+
+void instance_drain(struct instance *instance, bool force)
+{
+	worker_order(instance->worker, force ? WORKER_DRAIN_FORCE : WORKER_DRAIN);
+}
+
+bool instance_drained(const struct instance *instance)
+{
+	return worker_drained(instance->worker);
+}
+
+void instance_stop(struct instance *instance)
+{
+	worker_order(instance->worker, WORKER_STOP);
+	worker_wait(instance->worker);
+	instance_sum(instance);
+	release(instance);
+}

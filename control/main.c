@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The command line: one row a subcommand, options by argp. Does nothing by itself.
+
+#include "control/commands.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *argp_program_version = "relaygate " RELAYGATE_VERSION;
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+	int (*run)(const struct command_options *options);
+	bool needs_config;
+};
+
+static const struct command commands[] = {
+	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
+	 true},
+	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
+	 true},
+	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
+	 command_log, false},
+};
+
+static const char usage_text[] =
+	"A packet-level gatekeeper for TCP port 25: receive connectors in front of a mail "
+	"cluster.\v"
+	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr.";
+
+enum option_key { OPTION_FROM = 0x100, OPTION_PIN_DIRECTORY };
+
+static const struct argp_option option_rows[] = {
+	{"config", 'c', "FILE", 0, "the INI file", 0},
+	{"follow", 'f', NULL, 0, "log: go on with new records as they come", 0},
+	{"from", OPTION_FROM, "IP", 0, "log: only records about this address", 0},
+	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
+	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
+	{0},
+};
+
+// The commands go before the exit status in --help.
+static char *help_filter(int key, const char *text, void *input)
+{
+	char *help = NULL;
+	size_t size = 0;
+	FILE *stream;
+
+	if (key != ARGP_KEY_HELP_POST_DOC || !(stream = open_memstream(&help, &size)))
+		return (char *)text;
+	fprintf(stream, "Commands:\n");
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(stream, "  %-6s %-28s %s\n", commands[i].name, commands[i].arguments,
+			commands[i].help);
+	fprintf(stream, "\n%s", text);
+	fclose(stream);
+	return help;
+}
+
+struct parsed {
+	struct command_options options;
+	const struct command *command;
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct parsed *parsed = state->input;
+
+	switch (key) {
+	case 'c':
+		parsed->options.config = argument;
+		return 0;
+	case 'f':
+		parsed->options.follow = true;
+		return 0;
+	case OPTION_FROM:
+		parsed->options.from = argument;
+		return 0;
+	case OPTION_PIN_DIRECTORY:
+		parsed->options.directory = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (parsed->command)
+			argp_error(state, "one command at a time");
+		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+			if (strcmp(argument, commands[i].name) == 0)
+				parsed->command = &commands[i];
+		if (!parsed->command)
+			argp_error(state, "unknown command \"%s\"", argument);
+		return 0;
+	case ARGP_KEY_END:
+		if (!parsed->command)
+			argp_error(state, "which command?");
+		if (parsed->command->needs_config && !parsed->options.config)
+			argp_error(state, "%s needs -c FILE", parsed->command->name);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {option_rows, parse_option, "COMMAND", usage_text,
+					 NULL,        help_filter,  NULL};
+	struct parsed parsed = {0};
+
+	argp_err_exit_status = EXIT_WRONG;
+	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
+	return parsed.command->run(&parsed.options);
+}

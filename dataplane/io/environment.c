@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// EAL arguments out of a policy: which CPUs, how much memory of which kind, which devices. What the
+// EAL prints is kept back and its last line becomes part of our own one-line error.
+// Does not configure ports (port.c).
+
+#include "dataplane/io/environment.h"
+
+#include "config/policy.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX  64
+#define ARGUMENT_BYTES 512
+// Packet buffers of one port and DPDK's own tables, in MiB.
+#define MEMORY_BASE_MIB   32
+#define MEMORY_A_PORT_MIB 48
+
+struct arguments {
+	int count;
+	char *values[ARGUMENTS_MAX];
+};
+
+static int add(struct arguments *arguments, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int add(struct arguments *arguments, const char *format, ...)
+{
+	va_list list;
+	int length;
+
+	if (arguments->count == ARGUMENTS_MAX)
+		return -E2BIG;
+	va_start(list, format);
+	length = vasprintf(&arguments->values[arguments->count], format, list);
+	va_end(list);
+	if (length < 0)
+		return -ENOMEM;
+	arguments->count++;
+	return 0;
+}
+
+const char *environment_interface(const char *device)
+{
+	if (strncmp(device, "af_xdp:", 7) == 0)
+		return device + 7;
+	if (strncmp(device, "af_packet:", 10) == 0)
+		return device + 10;
+	return NULL;
+}
+
+void environment_device_name(const struct policy *policy, unsigned port, char name[64])
+{
+	const char *device = policy->ports[port].device;
+
+	if (strncmp(device, "af_xdp:", 7) == 0)
+		snprintf(name, 64, "net_af_xdp%u", port);
+	else if (strncmp(device, "af_packet:", 10) == 0)
+		snprintf(name, 64, "net_af_packet%u", port);
+	else if (strncmp(device, "pci:", 4) == 0)
+		snprintf(name, 64, "%s", device + 4);
+	else
+		snprintf(name, 64, "%.*s", (int)strcspn(device + 5, ","), device + 5);
+}
+
+static int add_device(struct arguments *arguments, const struct policy *policy, unsigned port,
+		      const char *xdp_object)
+{
+	const char *device = policy->ports[port].device;
+	char name[64];
+
+	environment_device_name(policy, port, name);
+	if (strncmp(device, "af_xdp:", 7) == 0)
+		return add(arguments, "--vdev=%s,iface=%s,xdp_prog=%s", name, device + 7,
+			   xdp_object);
+	if (strncmp(device, "af_packet:", 10) == 0)
+		return add(arguments, "--vdev=%s,iface=%s,framesz=%u,blocksz=%u", name, device + 10,
+			   2048, 4096);
+	if (strncmp(device, "pci:", 4) == 0)
+		return add(arguments, "-a%s", device + 4);
+	return add(arguments, "--vdev=%s", device + 5);
+}
+
+static bool uses_pci(const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->port_count; i++)
+		if (strncmp(policy->ports[i].device, "pci:", 4) == 0)
+			return true;
+	return false;
+}
+
+// Every lcore may run on every CPU that we may use; with Spin = yes a worker has one to itself.
+static int add_lcores(struct arguments *arguments, const struct policy *policy, unsigned workers)
+{
+	char cpus[ARGUMENT_BYTES] = "", lcores[ARGUMENT_BYTES];
+	unsigned numbers[CPU_SETSIZE];
+	unsigned count = 0;
+	size_t length;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return -errno;
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		length = strlen(cpus);
+		snprintf(cpus + length, sizeof(cpus) - length, "%s%u", length ? "," : "", cpu);
+		numbers[count++] = cpu;
+	}
+	length = (size_t)snprintf(lcores, sizeof(lcores), "0@(%s)", cpus);
+	for (unsigned worker = 1; worker <= workers && length < sizeof(lcores); worker++) {
+		if (policy->gate.spin && count > worker)
+			length += (size_t)snprintf(lcores + length, sizeof(lcores) - length,
+						   ",%u@%u", worker, numbers[count - worker]);
+		else
+			length += (size_t)snprintf(lcores + length, sizeof(lcores) - length,
+						   ",%u@(%s)", worker, cpus);
+	}
+	return add(arguments, "--lcores=%s", lcores);
+}
+
+static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,
+		   unsigned workers)
+{
+	int error = add(arguments, "relaygate");
+
+	error = error ? error : add_lcores(arguments, policy, workers);
+	error = error ? error : add(arguments, "--no-telemetry");
+	error = error ? error : add(arguments, "--no-shconf");
+	if (!policy->gate.huge_pages)
+		error = error ? error : add(arguments, "--no-huge");
+	else
+		error = error ? error : add(arguments, "--file-prefix=relaygate-%d", getpid());
+	error = error ? error
+		      : add(arguments, "-m%u",
+			    MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count);
+	if (!uses_pci(policy))
+		error = error ? error : add(arguments, "--no-pci");
+	for (unsigned i = 0; i < policy->port_count; i++)
+		error = error ? error : add_device(arguments, policy, i, xdp_object);
+	return error;
+}
+
+// An interface that is not there is said by name, before DPDK says it in its own words.
+static int check_interfaces(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
+{
+	for (unsigned i = 0; i < policy->port_count; i++) {
+		const struct port_settings *port = &policy->ports[i];
+		const char *interface = environment_interface(port->device);
+
+		if (!interface || if_nametoindex(interface))
+			continue;
+		snprintf(error, ENVIRONMENT_ERROR_MAX,
+			 "%s:%u: [port %s] Device: there is no interface \"%s\" here; "
+			 "\"ip link\" lists those there are",
+			 policy->file, port->line, port->name, interface);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+// The last line of what the EAL said, without its newline.
+static const char *last_line(char *text)
+{
+	size_t length = strlen(text);
+	char *start;
+
+	while (length && text[length - 1] == '\n')
+		text[--length] = '\0';
+	start = strrchr(text, '\n');
+	return start ? start + 1 : text;
+}
+
+int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,
+		      char error[ENVIRONMENT_ERROR_MAX])
+{
+	struct arguments arguments = {0};
+	char *said = NULL;
+	size_t said_size = 0;
+	FILE *stream;
+	int result = check_interfaces(policy, error);
+
+	if (result)
+		return result;
+	if (add_all(&arguments, policy, xdp_object, workers)) {
+		snprintf(error, ENVIRONMENT_ERROR_MAX, "too many ports for DPDK's command line");
+		return -E2BIG;
+	}
+	stream = open_memstream(&said, &said_size);
+	if (stream)
+		rte_openlog_stream(stream);
+	result = rte_eal_init(arguments.count, arguments.values);
+	rte_openlog_stream(NULL);
+	if (stream)
+		fclose(stream);
+	rte_log_set_global_level(RTE_LOG_ERR);
+	if (result < 0) {
+		snprintf(error, ENVIRONMENT_ERROR_MAX, "DPDK does not start: %s (%s)",
+			 rte_strerror(rte_errno), said ? last_line(said) : "no reason given");
+		result = rte_errno ? -rte_errno : -EIO;
+	} else {
+		result = 0;
+	}
+	free(said);
+	// The EAL keeps pointers to its arguments: they live as long as the process.
+	return result;
+}
+
+void environment_stop(void)
+{
+	rte_eal_cleanup();
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// DPDK's environment (EAL), with every argument derived from the policy: the operator types none.
+// One per process. Cold path; errors are -errno and one line for a person.
+#ifndef RELAYGATE_IO_ENVIRONMENT_H
+#define RELAYGATE_IO_ENVIRONMENT_H
+
+struct policy;
+
+#define ENVIRONMENT_ERROR_MAX 320
+
+// Starts the EAL with a device for each port of the policy. xdp_object: path of the object for
+// af_xdp ports; lives as long as the process. workers: lcores besides the main one.
+int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,
+		      char error[ENVIRONMENT_ERROR_MAX]);
+void environment_stop(void);
+
+// The interface name inside an af_xdp: or af_packet: device, NULL for others.
+const char *environment_interface(const char *device);
+// DPDK's name of the device of policy->ports[port].
+void environment_device_name(const struct policy *policy, unsigned port, char name[64]);
+
+#endif

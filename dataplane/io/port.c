@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Ports: one receive and one transmit queue each, buffers large enough for the MTU in one segment,
+// multicast filters through the device or, where the driver has none (AF_XDP, AF_PACKET), through a
+// kernel socket's membership. Owns the mempool and the socket. Does not steer (bpf/export) nor
+// poll.
+
+#include "dataplane/io/port.h"
+
+#include "config/policy.h"
+#include "dataplane/io/environment.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DESCRIPTORS 2048
+// Fill ring, receive ring, transmit ring and completion ring of AF_XDP at once, and some in hand.
+#define BUFFERS    (4 * DESCRIPTORS - 1)
+#define CACHE      256
+#define LINK_BYTES (RTE_ETHER_HDR_LEN + 4) // with one VLAN tag
+
+static int fail(char error[PORT_ERROR_MAX], const struct policy *policy, unsigned index,
+		const char *what, int result)
+{
+	const struct port_settings *settings = &policy->ports[index];
+
+	snprintf(error, PORT_ERROR_MAX, "%s:%u: [port %s] %s: %s: %s", policy->file, settings->line,
+		 settings->name, settings->device, what, rte_strerror(-result));
+	return result;
+}
+
+static struct rte_mempool *create_buffers(unsigned index, uint16_t mtu)
+{
+	char name[32];
+	unsigned room = RTE_PKTMBUF_HEADROOM + mtu + LINK_BYTES;
+
+	if (room < RTE_MBUF_DEFAULT_BUF_SIZE)
+		room = RTE_MBUF_DEFAULT_BUF_SIZE;
+	snprintf(name, sizeof(name), "frames%u", index);
+	return rte_pktmbuf_pool_create(name, BUFFERS, CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
+}
+
+static int configure(struct port *port, uint16_t mtu)
+{
+	struct rte_eth_conf configuration = {0};
+	uint16_t receive = DESCRIPTORS, transmit = DESCRIPTORS;
+	uint16_t present = 0;
+	int result = rte_eth_dev_configure(port->device, 1, 1, &configuration);
+
+	if (result)
+		return result;
+	// Virtual devices differ: some have no MTU to set; one that is large enough is good.
+	if (rte_eth_dev_set_mtu(port->device, mtu) &&
+	    (rte_eth_dev_get_mtu(port->device, &present) || present < mtu))
+		return -ERANGE;
+	result = rte_eth_dev_adjust_nb_rx_tx_desc(port->device, &receive, &transmit);
+	if (result && result != -ENOTSUP)
+		return result;
+	result = rte_eth_rx_queue_setup(port->device, 0, receive,
+					(unsigned)rte_eth_dev_socket_id(port->device), NULL,
+					port->buffers);
+	if (result)
+		return result;
+	return rte_eth_tx_queue_setup(port->device, 0, transmit,
+				      (unsigned)rte_eth_dev_socket_id(port->device), NULL);
+}
+
+int port_open(const struct policy *policy, unsigned index, struct port *port,
+	      char error[PORT_ERROR_MAX])
+{
+	const struct port_settings *settings = &policy->ports[index];
+	struct rte_ether_addr mac;
+	char name[64];
+	int result;
+
+	port->group_socket = -1;
+	environment_device_name(policy, index, name);
+	result = rte_eth_dev_get_port_by_name(name, &port->device);
+	if (result)
+		return fail(error, policy, index, "DPDK made no device of it", result);
+	port->buffers = create_buffers(index, settings->mtu);
+	if (!port->buffers)
+		return fail(error, policy, index, "no memory for packet buffers", -rte_errno);
+	result = configure(port, settings->mtu);
+	if (result == -ERANGE)
+		return fail(error, policy, index, "the device does not take this Mtu", result);
+	if (result) {
+		fail(error, policy, index, "the device's queues cannot be set up", result);
+		goto free_buffers;
+	}
+	result = rte_eth_dev_start(port->device);
+	if (result) {
+		fail(error, policy, index, "the device does not start", result);
+		goto free_buffers;
+	}
+	rte_eth_macaddr_get(port->device, &mac);
+	memcpy(port->packet.mac, mac.addr_bytes, sizeof(port->packet.mac));
+	port->packet.index = (uint16_t)index;
+	port->packet.vlan = settings->vlan;
+	port->packet.trust_checksums = settings->trust_checksums;
+	return 0;
+
+free_buffers:
+	rte_mempool_free(port->buffers);
+	return result;
+}
+
+// RFC 2464 section 7.
+static void group_mac(const struct address *group, uint8_t mac[6])
+{
+	mac[0] = 0x33;
+	mac[1] = 0x33;
+	memcpy(mac + 2, group->bytes + 12, 4);
+}
+
+static int join_by_socket(struct port *port, const char *interface, const struct address *groups,
+			  unsigned count)
+{
+	struct packet_mreq request = {.mr_ifindex = (int)if_nametoindex(interface),
+				      .mr_type = PACKET_MR_MULTICAST,
+				      .mr_alen = 6};
+
+	// Protocol 0: the socket receives nothing, it only holds memberships.
+	port->group_socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (port->group_socket < 0)
+		return -errno;
+	for (unsigned i = 0; i < count; i++) {
+		group_mac(&groups[i], request.mr_address);
+		if (setsockopt(port->group_socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
+			       sizeof(request)))
+			return -errno;
+	}
+	return 0;
+}
+
+int port_join(const struct policy *policy, struct port *port, const struct address *groups,
+	      unsigned count, char error[PORT_ERROR_MAX])
+{
+	unsigned index = port->packet.index;
+	const char *interface = environment_interface(policy->ports[index].device);
+	int result;
+
+	if (count == 0)
+		return 0;
+	if (interface)
+		result = join_by_socket(port, interface, groups, count);
+	else
+		result = rte_eth_allmulticast_enable(port->device);
+	// Devices without filters (vdev) see every frame anyway.
+	if (result == 0 || (!interface && result == -ENOTSUP))
+		return 0;
+	return fail(error, policy, index, "cannot join the neighbour discovery groups", result);
+}
+
+void port_close(struct port *port)
+{
+	if (port->group_socket >= 0)
+		close(port->group_socket);
+	port->group_socket = -1;
+	rte_eth_dev_stop(port->device);
+	rte_eth_dev_close(port->device);
+	rte_mempool_free(port->buffers);
+}
+
+uint64_t port_missed(const struct port *port)
+{
+	struct rte_eth_stats stats;
+
+	return rte_eth_stats_get(port->device, &stats) == 0 ? stats.imissed : 0;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A client's flow and its SMTP session: moves bytes from the one to the other, does what the
+// session intends, and lingers after the last reply (a reset would destroy it unread at the client,
+// which then tries again for days). Owns clients from client_create to client_destroy; what a
+// transaction needs of a backend is exchange.c's.
+
+#include "dataplane/pipeline/worker.h"
+
+// Payload buffers kept back so that replies can always be queued, and how long to wait for some.
+#define CHUNKS_FOR_REPLIES 16
+#define STARVED_RETRY_US   10000
+
+struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
+			     const struct link *link, uint16_t connector)
+{
+	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
+	struct client *client = pool_get(&pipeline->clients);
+	struct session_peer peer = {
+		.client = {accept->tuple.remote, accept->tuple.remote_port},
+		.local = {accept->tuple.local, accept->tuple.local_port},
+		.connector = policy_connector,
+		.policy = pipeline->policy,
+		.id = ++pipeline->session_ids,
+	};
+
+	if (!client)
+		return NULL;
+	memset(client, 0, sizeof(*client));
+	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
+	if (!client->leg.flow) {
+		pool_put(&pipeline->clients, client);
+		return NULL;
+	}
+	client->leg.kind = LEG_CLIENT;
+	client->leg.link = *link;
+	client->connector = connector;
+	wheel_timer_init(&client->leg.timer);
+	tcp_set_user(client->leg.flow, &client->leg);
+	client->next = pipeline->first_client;
+	if (client->next)
+		client->next->previous = client;
+	pipeline->first_client = client;
+	pipeline->counters.connectors[connector]->sessions++;
+	pipeline->counters.connectors[connector]->sessions_open++;
+
+	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
+	tcp_send(pipeline->tcp, client->leg.flow, reply_bytes(&pipeline->reply));
+	return client;
+}
+
+void client_destroy(struct pipeline *pipeline, struct client *client)
+{
+	exchange_abort(pipeline, client);
+	session_close(&client->session);
+	client_counters(pipeline, client)->sessions_open--;
+	wheel_cancel(pipeline->wheel, &client->leg.timer);
+	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
+	if (client->previous)
+		client->previous->next = client->next;
+	else
+		pipeline->first_client = client->next;
+	if (client->next)
+		client->next->previous = client->previous;
+	pool_put(&pipeline->clients, client);
+}
+
+static void doom(struct pipeline *pipeline, struct client *client)
+{
+	client->leg.doomed = true;
+	send_mark_dirty(pipeline, &client->leg);
+}
+
+// The last reply is queued: FIN behind it, then whatever still comes is read and thrown away.
+static void linger(struct pipeline *pipeline, struct client *client)
+{
+	exchange_abort(pipeline, client);
+	session_close(&client->session);
+	client->linger_deadline_us =
+		pipeline->now.now_us + 1000ull * pipeline->policy->gate.linger_timeout_ms;
+	tcp_close(pipeline->tcp, client->leg.flow);
+}
+
+// Sends what the session said and does what it intends. The step's slices are still valid.
+static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	tcp_send(pipeline->tcp, client->leg.flow, reply_bytes(&pipeline->reply));
+	pipeline->reply.length = 0;
+	count_step(pipeline, client, step);
+	switch (step->intent) {
+	case SESSION_MORE:
+	case SESSION_NEXT:
+		break;
+	case SESSION_RECIPIENT:
+		client->attempts = 0;
+		exchange_recipient(pipeline, client);
+		break;
+	case SESSION_DATA:
+		exchange_data(pipeline, client);
+		break;
+	case SESSION_BODY:
+		exchange_body(pipeline, client, step->body);
+		break;
+	case SESSION_END:
+		exchange_end(pipeline, client);
+		break;
+	case SESSION_ABORT:
+		exchange_abort(pipeline, client);
+		break;
+	case SESSION_RESET:
+		exchange_reset(pipeline, client);
+		break;
+	case SESSION_CLOSE:
+		linger(pipeline, client);
+		break;
+	}
+}
+
+// Nobody tells when buffers are free again: look again soon.
+static void starve(struct pipeline *pipeline, struct client *client)
+{
+	count_reason(pipeline, REASON_buffers_low);
+	client->retry_us = pipeline->now.now_us + STARVED_RETRY_US;
+}
+
+// A reply must fit into the send queue whole before a command is read, and so must the buffers for
+// it.
+static bool may_reply(struct pipeline *pipeline, struct client *client)
+{
+	if (pipeline->chunks.free_count < CHUNKS_FOR_REPLIES) {
+		starve(pipeline, client);
+		return false;
+	}
+	return tcp_send_room(client->leg.flow) >= REPLY_MAX;
+}
+
+// How many message bytes the backend's leg takes; a body that is only read to its end has no limit.
+static size_t body_room(struct pipeline *pipeline, struct client *client)
+{
+	size_t room, buffers;
+
+	if (!client->in_body)
+		return SIZE_MAX;
+	room = exchange_body_room(pipeline, client);
+	buffers = (size_t)(pipeline->chunks.free_count - CHUNKS_FOR_REPLIES) * CHUNK_BYTES;
+	if (buffers == 0)
+		starve(pipeline, client);
+	return room < buffers ? room : buffers;
+}
+
+// One step of the session; false when nothing moves any more.
+static bool turn(struct pipeline *pipeline, struct client *client)
+{
+	struct slice in = tcp_received(client->leg.flow);
+	struct session_step step = {0};
+
+	if (in.length == 0)
+		return false;
+	if (client->linger_deadline_us) {
+		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
+		return true;
+	}
+	if (client->session.suspended || !may_reply(pipeline, client))
+		return false;
+	pipeline->reply.length = 0;
+	session_input(
+		&client->session, in, body_room(pipeline, client),
+		servers_extensions(pipeline->servers, client->session.peer.connector->backend),
+		pipeline->now, &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
+	return step.intent != SESSION_MORE || step.consumed > 0;
+}
+
+// The client's FIN counts once everything before it was dealt with.
+static void end_of_input(struct pipeline *pipeline, struct client *client)
+{
+	struct session_step step = {0};
+
+	pipeline->reply.length = 0;
+	client_counters(pipeline, client)->sessions_reset++;
+	session_end_of_input(&client->session, &step);
+	apply(pipeline, client, &step);
+	if (!client->linger_deadline_us)
+		linger(pipeline, client);
+}
+
+void client_pump(struct pipeline *pipeline, struct client *client)
+{
+	if (client->busy || client->leg.doomed)
+		return;
+	client->busy = true;
+	client->retry_us = 0;
+	while (turn(pipeline, client))
+		;
+	if (client->peer_closed && !client->linger_deadline_us && !client->session.suspended &&
+	    tcp_received(client->leg.flow).length == 0)
+		end_of_input(pipeline, client);
+	client->busy = false;
+	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
+	send_mark_dirty(pipeline, &client->leg);
+}
+
+void client_answer(struct pipeline *pipeline, struct client *client,
+		   const struct session_answer *answer)
+{
+	struct session_step step = {0};
+
+	pipeline->reply.length = 0;
+	session_answer(&client->session, answer, pipeline->now, &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+	client_pump(pipeline, client);
+}
+
+void client_events(struct pipeline *pipeline, struct client *client, unsigned events)
+{
+	if (events & TCP_EVENT_PEER_CLOSED)
+		client->peer_closed = true;
+	client_pump(pipeline, client);
+	if (events & TCP_EVENT_TIMED_OUT)
+		count_reason(pipeline, REASON_retransmit_exhausted);
+	if (!(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
+		return;
+	if (!client->linger_deadline_us) {
+		struct session_step step = {0};
+
+		client_counters(pipeline, client)->sessions_reset++;
+		session_end_of_input(&client->session, &step);
+		count_step(pipeline, client, &step);
+	}
+	doom(pipeline, client);
+}
+
+uint64_t client_deadline(const struct client *client)
+{
+	uint64_t deadline = tcp_deadline(client->leg.flow);
+	uint64_t other = client->linger_deadline_us ? client->linger_deadline_us
+						    : session_deadline(&client->session);
+
+	if (client->retry_us && client->retry_us < other)
+		other = client->retry_us;
+	return deadline < other ? deadline : other;
+}
+
+static void session_limits(struct pipeline *pipeline, struct client *client)
+{
+	struct session_step step = {0};
+
+	if (session_deadline(&client->session) > pipeline->now.now_us)
+		return;
+	pipeline->reply.length = 0;
+	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+}
+
+void client_timeout(struct pipeline *pipeline, struct client *client)
+{
+	unsigned events = 0;
+
+	tcp_timeout(pipeline->tcp, client->leg.flow, pipeline->now.now_us, &events);
+	client_events(pipeline, client, events);
+	if (client->leg.doomed)
+		return;
+	if (!client->linger_deadline_us) {
+		session_limits(pipeline, client);
+	} else if (client->linger_deadline_us <= pipeline->now.now_us) {
+		count_reason(pipeline, REASON_linger_expired);
+		send_leg_reset(pipeline, &client->leg);
+		doom(pipeline, client);
+	}
+}
+
+void client_drain(struct pipeline *pipeline, struct client *client, bool force)
+{
+	struct session_step step = {0};
+
+	if (client->linger_deadline_us || client->leg.doomed) {
+		if (force) {
+			send_leg_reset(pipeline, &client->leg);
+			doom(pipeline, client);
+		}
+		return;
+	}
+	pipeline->reply.length = 0;
+	if (!session_drain(&client->session, force, &pipeline->reply, &step))
+		return;
+	if (force)
+		count_reason(pipeline, REASON_drain_expired);
+	apply(pipeline, client, &step);
+	client_pump(pipeline, client);
+}

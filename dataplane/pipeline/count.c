@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Counters and the log ring: the only writer of both. Rows are this worker's own memory, so a count
+// is one plain store; a log record is 256 bytes copied into a ring that readers outside the process
+// check by its sequence number. Does not add workers up (bpf/export) and never formats for people.
+
+#include "dataplane/pipeline/worker.h"
+
+#define LOGGED_DROPS_PER_SECOND 16
+
+void count_reason(struct pipeline *pipeline, enum reason reason)
+{
+	pipeline->counters.reasons[reason].count++;
+}
+
+struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client)
+{
+	return pipeline->counters.connectors[client->connector];
+}
+
+// Untrusted bytes become printable ASCII, so that a terminal may show them.
+static void copy_printable(char *destination, size_t size, struct slice text)
+{
+	size_t length = text.length < size - 1 ? text.length : size - 1;
+
+	for (size_t i = 0; i < length; i++) {
+		uint8_t byte = text.data[i];
+		destination[i] = byte >= 0x20 && byte < 0x7f ? (char)byte : '?';
+	}
+	memset(destination + length, 0, size - length);
+}
+
+// A name of at most COUNTERS_NAME_BYTES, NUL-padded; at full length without a NUL.
+static void copy_name(char destination[COUNTERS_NAME_BYTES], const char *name)
+{
+	size_t length = name ? strnlen(name, COUNTERS_NAME_BYTES) : 0;
+
+	if (length)
+		memcpy(destination, name, length);
+	memset(destination + length, 0, COUNTERS_NAME_BYTES - length);
+}
+
+void log_write(struct pipeline *pipeline, const struct log_entry *entry)
+{
+	if (pipeline->counters.log_records == 0)
+		return;
+	uint64_t sequence = ++pipeline->log_sequence;
+	struct log_record *record =
+		&pipeline->counters.log[sequence % pipeline->counters.log_records];
+
+	// A reader that sees 0, or a sequence that changed under it, discards the record.
+	__atomic_store_n(&record->sequence, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	record->wall_us = pipeline->now.wall_us;
+	memcpy(record->source, entry->source.address.bytes, sizeof(record->source));
+	record->source_port = entry->source.port;
+	record->reason = (uint16_t)entry->reason;
+	record->code = entry->code;
+	record->reserved = 0;
+	copy_printable(record->verb, sizeof(record->verb),
+		       slice_of_text(entry->verb ? entry->verb : ""));
+	copy_name(record->connector, entry->connector);
+	copy_printable(record->detail, sizeof(record->detail), entry->detail);
+	__atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
+}
+
+void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	// Only who asks for a connection is worth a record, and a flood must not wash the ring out.
+	if ((view->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN ||
+	    !allowance_take(&pipeline->logged_drops, LOGGED_DROPS_PER_SECOND, 1000000,
+			    pipeline->now.now_us))
+		return;
+	endpoint_format(&(struct endpoint){view->destination, view->destination_port}, text);
+	log_write(pipeline, &(struct log_entry){
+				    .reason = reason,
+				    .source = {view->source, view->source_port},
+				    .verb = "SYN",
+				    .detail = slice_of_text(text),
+			    });
+}
+
+// What a refusal of the session means for its connector's row.
+static void count_refusal(struct connector_counters *row, const struct session_step *step)
+{
+	switch (step->reason) {
+	case REASON_smtp_not_authenticated:
+	case REASON_smtp_sender_not_permitted:
+	case REASON_smtp_own_sender_not_permitted:
+		row->senders_refused++;
+		break;
+	case REASON_smtp_unable_to_relay:
+	case REASON_smtp_too_many_recipients:
+		row->recipients_refused++;
+		break;
+	case REASON_smtp_too_many_errors:
+		row->closed_protocol_errors++;
+		break;
+	case REASON_smtp_bad_line_ending:
+		row->bad_line_endings++;
+		break;
+	case REASON_smtp_timeout:
+	case REASON_smtp_session_timeout:
+		row->sessions_timed_out++;
+		break;
+	default:
+		break;
+	}
+	if (step->code >= 500 && step->code < 510)
+		row->protocol_errors++;
+}
+
+static void count_success(struct connector_counters *row, const struct session_step *step,
+			  const struct client *client)
+{
+	if (strcmp(step->verb, "MAIL") == 0) {
+		row->transactions++;
+	} else if (strcmp(step->verb, "RCPT") == 0) {
+		row->recipients++;
+	} else if (strcmp(step->verb, "BODY") == 0) {
+		row->messages++;
+		row->message_bytes += client->session.message_octets;
+	}
+}
+
+static void count_failure(struct connector_counters *row, const struct session_step *step)
+{
+	if (strcmp(step->verb, "BODY") == 0) {
+		if (step->code >= 500)
+			row->messages_refused++;
+		else
+			row->messages_deferred++;
+	} else if (strcmp(step->verb, "RCPT") == 0 &&
+		   (step->reason == REASON_backend_refused_recipient ||
+		    step->reason == REASON_backend_unavailable ||
+		    step->reason == REASON_backend_busy || step->reason == REASON_backend_lost ||
+		    step->reason == REASON_backend_timeout ||
+		    step->reason == REASON_backend_malformed_reply)) {
+		row->recipients_refused_backend++;
+	}
+}
+
+void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	struct connector_counters *row = client_counters(pipeline, client);
+
+	if (step->transaction_ended_by_client)
+		row->messages_aborted++;
+	if (step->code >= 200 && step->code < 300)
+		count_success(row, step, client);
+	else if (step->code >= 400)
+		count_failure(row, step);
+	if (step->reason == REASON_NONE)
+		return;
+	count_refusal(row, step);
+	count_reason(pipeline, step->reason);
+	log_write(pipeline, &(struct log_entry){
+				    .reason = step->reason,
+				    .source = client->session.peer.client,
+				    .connector = client->session.peer.connector->name,
+				    .code = step->code,
+				    .verb = step->verb,
+				    .detail = slice_of_text(step->detail ? step->detail : ""),
+			    });
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A worker's memory, all of it, taken once and sized by the policy; and its return. Acquired in
+// order, released through labels in reverse. Does not start anything.
+
+#include "dataplane/pipeline/worker.h"
+
+#include <stdlib.h>
+
+// Connections to servers at once: those in use, one probe each, and as many that are closing.
+static uint32_t server_legs(const struct policy *policy)
+{
+	uint32_t count = 0;
+
+	for (unsigned i = 0; i < policy->backend_count; i++)
+		count += policy->backends[i].server_count *
+			 (2 * policy->backends[i].max_connections + 2);
+	return count;
+}
+
+static struct hash_key random_key(struct pipeline *pipeline)
+{
+	uint64_t words[2] = {random_u64(&pipeline->random), random_u64(&pipeline->random)};
+	struct hash_key key;
+
+	memcpy(key.bytes, words, sizeof(key.bytes));
+	return key;
+}
+
+static struct tcp *create_tcp(struct pipeline *pipeline, uint32_t flows)
+{
+	const struct gate_settings *gate = &pipeline->policy->gate;
+
+	return tcp_create(&(struct tcp_settings){
+		.flows = flows,
+		.time_wait_entries = gate->time_wait_entries,
+		.receive_buffer = gate->receive_buffer,
+		.send_buffer = gate->send_buffer,
+		.hash_key = random_key(pipeline),
+		.chunks = &pipeline->chunks,
+		.random = &pipeline->random,
+	});
+}
+
+static int create_pools(struct pipeline *pipeline, uint32_t legs)
+{
+	const struct gate_settings *gate = &pipeline->policy->gate;
+
+	if (chunk_pool_init(&pipeline->chunks, gate->buffer_memory))
+		return -1;
+	if (pool_init(&pipeline->clients, sizeof(struct client), gate->max_sessions))
+		goto free_chunks;
+	if (pool_init(&pipeline->servers_pool, sizeof(struct server_leg), legs))
+		goto free_clients;
+	return 0;
+
+free_clients:
+	pool_fini(&pipeline->clients);
+free_chunks:
+	pool_fini(&pipeline->chunks);
+	return -1;
+}
+
+static int create_parts(struct pipeline *pipeline, uint32_t legs, struct tick now)
+{
+	const struct policy *policy = pipeline->policy;
+	struct hash_key half_open_key = random_key(pipeline);
+
+	pipeline->wheel = wheel_create(now.now_us);
+	if (!pipeline->wheel)
+		return -1;
+	pipeline->net = net_create(policy, pipeline->ports, &pipeline->random);
+	if (!pipeline->net)
+		goto destroy_wheel;
+	pipeline->half_open = half_open_create(policy->gate.half_open_entries, &half_open_key);
+	if (!pipeline->half_open)
+		goto destroy_net;
+	pipeline->tcp = create_tcp(pipeline, policy->gate.max_sessions + legs);
+	if (!pipeline->tcp)
+		goto destroy_half_open;
+	pipeline->servers = servers_create(policy, &pipeline->random);
+	if (!pipeline->servers)
+		goto destroy_tcp;
+	return 0;
+
+destroy_tcp:
+	tcp_destroy(pipeline->tcp);
+destroy_half_open:
+	half_open_destroy(pipeline->half_open);
+destroy_net:
+	net_destroy(pipeline->net);
+destroy_wheel:
+	wheel_destroy(pipeline->wheel);
+	return -1;
+}
+
+struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now)
+{
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+	uint32_t legs = server_legs(settings->policy);
+
+	if (!pipeline)
+		return NULL;
+	pipeline->policy = settings->policy;
+	pipeline->ruleset = settings->ruleset;
+	pipeline->ports = settings->ports;
+	pipeline->counters = settings->counters;
+	pipeline->now = now;
+	pipeline->log_sequence = settings->counters.log_sequence;
+	random_init(&pipeline->random, settings->random_key);
+	pipeline->session_ids = random_u64(&pipeline->random);
+	cookie_keys_init(&pipeline->cookie_keys, &settings->cookie_secret, now.now_us);
+	if (create_pools(pipeline, legs))
+		goto free_pipeline;
+	if (create_parts(pipeline, legs, now))
+		goto free_pools;
+	return pipeline;
+
+free_pools:
+	pool_fini(&pipeline->servers_pool);
+	pool_fini(&pipeline->clients);
+	pool_fini(&pipeline->chunks);
+free_pipeline:
+	free(pipeline);
+	return NULL;
+}
+
+void pipeline_destroy(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	servers_destroy(pipeline->servers);
+	tcp_destroy(pipeline->tcp);
+	half_open_destroy(pipeline->half_open);
+	net_destroy(pipeline->net);
+	wheel_destroy(pipeline->wheel);
+	pool_fini(&pipeline->servers_pool);
+	pool_fini(&pipeline->clients);
+	pool_fini(&pipeline->chunks);
+	free(pipeline);
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// One transaction between a session and the server leg that it is lent: the relay rules (no mail
+// lost, none doubled, none smuggled) where the two sides meet. Chooses through relay/servers,
+// speaks through relay/upstream. A leg is lent for one transaction at a time: taken at the first
+// permitted RCPT, given back after the final reply or RSET, reset when a message is abandoned.
+
+#include "dataplane/pipeline/worker.h"
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+static void answer_failure(struct pipeline *pipeline, struct client *client, enum reason reason)
+{
+	client_answer(pipeline, client, &(struct session_answer){.failure = reason});
+}
+
+static void lend(struct client *client, struct server_leg *leg)
+{
+	client->server = leg;
+	leg->client = client;
+}
+
+static void take_back(struct client *client)
+{
+	if (!client->server)
+		return;
+	client->server->client = NULL;
+	client->server = NULL;
+	client->in_body = false;
+}
+
+// The leg is idle at the server and nobody's: the next transaction may have it.
+static void give_to_pool(struct pipeline *pipeline, struct server_leg *leg)
+{
+	if (pipeline->draining) {
+		server_leg_quit(pipeline, leg);
+		return;
+	}
+	servers_return(pipeline->servers, &leg->connection, pipeline->now.now_us);
+	send_mark_dirty(pipeline, &leg->leg);
+}
+
+// MAIL (once a transaction) and RCPT of the client's pending recipient.
+static void say_recipient(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+	char sender_text[SESSION_COMMAND_MAX], recipient_text[SESSION_COMMAND_MAX];
+	bool possible;
+	struct slice sender = session_sender(&client->session, leg->upstream.extensions,
+					     sender_text, sizeof(sender_text), &possible);
+	struct slice recipient =
+		session_recipient(&client->session, recipient_text, sizeof(recipient_text));
+
+	if (!possible) {
+		exchange_reset(pipeline, client);
+		answer_failure(pipeline, client, REASON_backend_lacks_extension);
+		return;
+	}
+	if (upstream_recipient(&leg->upstream, pipeline->policy, sender, recipient,
+			       pipeline->now.now_us, &pipeline->commands))
+		server_leg_say(pipeline, leg);
+	else
+		server_leg_hear(pipeline, leg, slice_of(NULL, 0));
+}
+
+static void connect_server(struct pipeline *pipeline, struct client *client, unsigned server)
+{
+	unsigned backend = client->session.peer.connector->backend;
+	struct server_leg *leg;
+	enum reason reason = server_leg_create(pipeline, backend, server, false, &leg);
+
+	if (reason != REASON_NONE) {
+		answer_failure(pipeline, client, reason);
+		return;
+	}
+	lend(client, leg);
+}
+
+static void act_on_choice(struct pipeline *pipeline, struct client *client,
+			  enum servers_choice choice, struct servers_connection *connection,
+			  unsigned server)
+{
+	switch (choice) {
+	case SERVERS_BORROW:
+		lend(client, container_of(connection, struct server_leg, connection));
+		upstream_borrowed(&client->server->upstream);
+		say_recipient(pipeline, client);
+		break;
+	case SERVERS_CONNECT:
+		connect_server(pipeline, client, server);
+		break;
+	case SERVERS_WAIT:
+		break;
+	case SERVERS_UNAVAILABLE:
+		answer_failure(pipeline, client, REASON_backend_unavailable);
+		break;
+	case SERVERS_BUSY:
+		answer_failure(pipeline, client, REASON_backend_busy);
+		break;
+	}
+}
+
+void exchange_recipient(struct pipeline *pipeline, struct client *client)
+{
+	unsigned backend = client->session.peer.connector->backend;
+	struct servers_connection *connection = NULL;
+	enum servers_choice choice;
+	unsigned server = 0;
+
+	if (client->server) {
+		say_recipient(pipeline, client);
+		return;
+	}
+	client->attempts++;
+	choice = servers_request(pipeline->servers, backend, &client->waiter, pipeline->now.now_us,
+				 &connection, &server);
+	act_on_choice(pipeline, client, choice, connection, server);
+}
+
+void exchange_waiters(struct pipeline *pipeline)
+{
+	struct servers_connection *connection = NULL;
+	struct servers_waiter *waiter;
+	enum servers_choice choice;
+	unsigned server = 0;
+
+	while ((waiter = servers_next_waiter(pipeline->servers, pipeline->now.now_us, &choice,
+					     &connection, &server)))
+		act_on_choice(pipeline, container_of(waiter, struct client, waiter), choice,
+			      connection, server);
+}
+
+void exchange_data(struct pipeline *pipeline, struct client *client)
+{
+	if (!client->server) {
+		answer_failure(pipeline, client, REASON_backend_lost);
+		return;
+	}
+	upstream_data(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
+		      &pipeline->commands);
+	server_leg_say(pipeline, client->server);
+}
+
+size_t exchange_body_room(const struct pipeline *pipeline, const struct client *client)
+{
+	return tcp_send_room(client->server->leg.flow);
+}
+
+void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2])
+{
+	struct server_leg *leg = client->server;
+
+	if (!client->in_body)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t taken = tcp_send(pipeline->tcp, leg->leg.flow, body[i]);
+
+		// body_room counted the send queue's room and the free buffers of this worker.
+		assert(taken == body[i].length);
+	}
+	upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+	send_mark_dirty(pipeline, &leg->leg);
+}
+
+void exchange_end(struct pipeline *pipeline, struct client *client)
+{
+	if (!client->server) {
+		answer_failure(pipeline, client, REASON_backend_lost);
+		return;
+	}
+	upstream_end(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
+		     &pipeline->commands);
+	server_leg_say(pipeline, client->server);
+}
+
+void exchange_abort(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+
+	if (client->waiter.queued)
+		servers_cancel(pipeline->servers, &client->waiter);
+	if (!leg)
+		return;
+	take_back(client);
+	server_leg_abort(pipeline, leg);
+}
+
+void exchange_reset(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+
+	if (client->waiter.queued)
+		servers_cancel(pipeline->servers, &client->waiter);
+	if (!leg)
+		return;
+	take_back(client);
+	if (leg->upstream.state != UPSTREAM_OPEN && leg->upstream.state != UPSTREAM_IDLE) {
+		server_leg_abort(pipeline, leg);
+		return;
+	}
+	if (upstream_reset(&leg->upstream, pipeline->policy, pipeline->now.now_us,
+			   &pipeline->commands))
+		server_leg_say(pipeline, leg);
+	else
+		give_to_pool(pipeline, leg);
+}
+
+// The 354: what the gate adds goes first (RFC 5321 4.4: one Received line at the top).
+static void begin_body(struct pipeline *pipeline, struct client *client)
+{
+	char header[SESSION_RECEIVED_MAX];
+	size_t length =
+		session_received_header(&client->session, pipeline->now, header, sizeof(header));
+
+	client->in_body = true;
+	tcp_send(pipeline->tcp, client->server->leg.flow, slice_of(header, length));
+	send_mark_dirty(pipeline, &client->server->leg);
+}
+
+static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
+			    const struct upstream_result *result)
+{
+	struct client *client = leg->client;
+	struct session_answer answer = {.code = result->code, .reply = result->reply};
+
+	if (!client)
+		return;
+	if (leg->upstream.state == UPSTREAM_BODY) {
+		begin_body(pipeline, client);
+	} else if (client->in_body) {
+		// The final reply: this transaction needs the leg no more.
+		take_back(client);
+		if (leg->upstream.state == UPSTREAM_IDLE)
+			give_to_pool(pipeline, leg);
+	}
+	client_answer(pipeline, client, &answer);
+}
+
+// The leg is of no use any more. What its session is told depends on where it stands.
+static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum reason reason)
+{
+	struct client *client = leg->client;
+	bool again = upstream_replaceable(&leg->upstream);
+	struct session_answer answer = {.failure = reason};
+	bool in_body = client && client->in_body;
+
+	if (client)
+		take_back(client);
+	server_leg_abort(pipeline, leg);
+	if (!client)
+		return;
+	if (client->session.suspended) {
+		unsigned limit = pipeline->policy->backends[leg->upstream.backend].server_count + 1;
+
+		if (again && client->attempts <= limit)
+			exchange_recipient(pipeline, client);
+		else
+			client_answer(pipeline, client, &answer);
+	} else if (in_body || client->session.recipients > 0) {
+		// Recipients that this connection had accepted cannot be moved to another one.
+		session_fail_body(&client->session, &answer);
+		client_pump(pipeline, client);
+	}
+}
+
+static void server_answered_early(struct pipeline *pipeline, struct server_leg *leg,
+				  const struct upstream_result *result)
+{
+	struct client *client = leg->client;
+	struct session_answer answer = {.code = result->code, .reply = result->reply};
+
+	if (client) {
+		session_fail_body(&client->session, &answer);
+		take_back(client);
+	}
+	server_leg_abort(pipeline, leg);
+	if (client)
+		client_pump(pipeline, client);
+}
+
+void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
+		     const struct upstream_result *result)
+{
+	switch (result->event) {
+	case UPSTREAM_NONE:
+	case UPSTREAM_FINISHED:
+		break;
+	case UPSTREAM_READY:
+		if (leg->client)
+			say_recipient(pipeline, leg->client);
+		else
+			give_to_pool(pipeline, leg);
+		break;
+	case UPSTREAM_ANSWER:
+		server_answered(pipeline, leg, result);
+		break;
+	case UPSTREAM_EARLY:
+		server_answered_early(pipeline, leg, result);
+		break;
+	case UPSTREAM_GONE:
+		server_gone(pipeline, leg, result->reason);
+		break;
+	}
+}

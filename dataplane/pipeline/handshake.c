@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Segments of a listed client that belong to no flow: SYNs are answered with a cookie and no state
+// but a bounded half-open entry; the ACK that brings the cookie back opens the session; everything
+// else is refused with RST. Decides with gate/cookie and gate/half_open, opens through
+// client_create.
+
+#include "dataplane/pipeline/worker.h"
+
+static uint16_t mss_of(const struct pipeline *pipeline, const struct view *view)
+{
+	uint16_t mtu = pipeline->policy->ports[view->link.port].mtu;
+
+	return (uint16_t)(mtu - (address_is_ipv4(&view->source) ? 40 : 60));
+}
+
+static bool send_syn_ack(struct pipeline *pipeline, const struct half_open_entry *entry)
+{
+	const struct handshake *handshake = &entry->handshake;
+	uint16_t mtu = pipeline->policy->ports[entry->link.port].mtu;
+	struct segment segment = {
+		.tuple = entry->tuple,
+		.sequence = handshake->our_isn,
+		.acknowledgment = handshake->client_isn + 1,
+		.flags = TCP_SYN | TCP_ACK,
+	};
+	uint32_t window = pipeline->policy->gate.receive_buffer;
+
+	segment.window = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX);
+	tcp_syn_ack_options(pipeline->tcp, &handshake->options,
+			    (uint16_t)(mtu - (address_is_ipv4(&entry->tuple.remote) ? 40 : 60)),
+			    handshake->our_timestamp, &segment);
+	return send_segment(pipeline, &entry->link, &segment);
+}
+
+// Does the SYN ask for something that only an entry can remember?
+static bool wants_entry(const struct tcp_options *options)
+{
+	return !options->timestamps &&
+	       (options->window_scale != TCP_NO_WINDOW_SCALE || options->sack_permitted);
+}
+
+static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+{
+	struct half_open_entry entry = {
+		.tuple = tcp_tuple_of(view), .link = view->link, .connector = connector};
+	const struct half_open_entry *known = half_open_find(pipeline->half_open, &entry.tuple);
+	struct tcp_options options;
+	bool has_entry;
+
+	if (pipeline->draining)
+		return REASON_draining;
+	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
+	if (known && known->handshake.client_isn == view->sequence)
+		return send_syn_ack(pipeline, known) ? REASON_NONE : REASON_syn_unsent;
+	if (!options_parse(view->options, true, &options))
+		return REASON_syn_malformed;
+	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
+	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
+		    pipeline->now.now_us, &entry.handshake);
+	if (!half_open_insert(pipeline->half_open, &entry, pipeline->now.now_us)) {
+		count_reason(pipeline, REASON_half_open_full);
+		if (has_entry)
+			cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options,
+				    false, pipeline->now.now_us, &entry.handshake);
+	}
+	if (!send_syn_ack(pipeline, &entry))
+		return REASON_syn_unsent;
+	pipeline->counters.connectors[connector]->syns++;
+	return REASON_NONE;
+}
+
+// Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
+static enum reason check_cookie(struct pipeline *pipeline, const struct view *view,
+				const struct tuple *tuple, struct handshake *handshake)
+{
+	const struct half_open_entry *entry;
+	struct tcp_options options;
+
+	if (!options_parse(view->options, false, &options) ||
+	    !cookie_check(&pipeline->cookie_keys, tuple, view->sequence, view->acknowledgment,
+			  &options, pipeline->now.now_us, handshake))
+		return REASON_cookie_invalid;
+	if (!handshake->has_entry)
+		return REASON_NONE;
+	entry = half_open_find(pipeline->half_open, tuple);
+	if (!entry || entry->handshake.our_isn != handshake->our_isn)
+		return REASON_cookie_no_entry;
+	*handshake = entry->handshake;
+	return REASON_NONE;
+}
+
+static enum reason ack_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+{
+	struct tcp_accept accept = {.tuple = tcp_tuple_of(view),
+				    .our_mss = mss_of(pipeline, view),
+				    .peer_window = view->window};
+	struct handshake handshake;
+	struct client *client;
+	enum reason reason;
+	unsigned events = 0;
+
+	reason = check_cookie(pipeline, view, &accept.tuple, &handshake);
+	if (reason == REASON_NONE && pipeline->draining)
+		reason = REASON_draining;
+	if (reason != REASON_NONE)
+		return reason;
+	accept.our_isn = handshake.our_isn;
+	accept.peer_isn = handshake.client_isn;
+	accept.options = handshake.options;
+	accept.timestamp_offset = handshake.timestamp_offset;
+	client = client_create(pipeline, &accept, &view->link, connector);
+	if (!client)
+		return REASON_sessions_full;
+	half_open_remove(pipeline->half_open, &accept.tuple);
+	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
+	client_events(pipeline, client, events);
+	return reason;
+}
+
+// A reset ends the half-open entry if it is in sequence; nothing else listens to it.
+static enum reason reset_input(struct pipeline *pipeline, const struct view *view)
+{
+	struct tuple tuple = tcp_tuple_of(view);
+	const struct half_open_entry *entry = half_open_find(pipeline->half_open, &tuple);
+
+	if (!entry || view->sequence != entry->handshake.client_isn + 1)
+		return REASON_no_flow;
+	half_open_remove(pipeline->half_open, &tuple);
+	return REASON_NONE;
+}
+
+enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+{
+	struct segment answer;
+	enum reason reason;
+
+	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
+	case TCP_TIME_WAIT_ANSWER:
+		send_segment(pipeline, &view->link, &answer);
+		return REASON_time_wait;
+	case TCP_TIME_WAIT_DROP:
+		return REASON_time_wait;
+	case TCP_TIME_WAIT_NONE:
+	case TCP_TIME_WAIT_REOPEN:
+		break;
+	}
+	if (view->flags & TCP_RST)
+		return reset_input(pipeline, view);
+	if (view->flags & TCP_SYN)
+		reason = view->flags & TCP_ACK ? REASON_no_flow
+					       : syn_input(pipeline, view, connector);
+	else
+		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, connector)
+					       : REASON_no_flow;
+	switch (reason) {
+	case REASON_no_flow:
+	case REASON_cookie_invalid:
+	case REASON_cookie_no_entry:
+	case REASON_sessions_full:
+	case REASON_draining:
+		send_reset_for(pipeline, view);
+		break;
+	default:
+		break;
+	}
+	return reason;
+}
+
+void handshake_timeout(struct pipeline *pipeline)
+{
+	const struct half_open_entry *entry;
+
+	while ((entry = half_open_expire(pipeline->half_open, pipeline->now.now_us)))
+		send_syn_ack(pipeline, entry);
+}

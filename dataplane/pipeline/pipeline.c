@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The story of a frame, in order: parse (net) -> verdict (gate) -> checksums -> known flow, new
+// handshake or refusal (tcp) -> session (smtp) -> transaction (relay) -> frames out. A burst goes
+// through the first stages together. Here every received frame gets its one disposition: accepted,
+// or a reason. Does not know how frames come and go (io/), nor what a session says (client.c,
+// exchange.c).
+
+#include "dataplane/pipeline/worker.h"
+
+#include <stdio.h>
+
+// One burst between the stages: the TCP frames among it.
+struct burst {
+	struct view views[PIPELINE_BURST];
+	const struct view *tcp[PIPELINE_BURST];
+	struct verdict verdicts[PIPELINE_BURST];
+	unsigned tcp_count;
+};
+
+static void dispose(struct pipeline *pipeline, uint16_t port, enum reason reason)
+{
+	if (reason == REASON_NONE)
+		pipeline->counters.ports[port]->frames_accepted++;
+	else
+		count_reason(pipeline, reason);
+}
+
+static void flow_input(struct pipeline *pipeline, struct flow *flow, const struct view *view,
+		       enum reason *reason)
+{
+	struct leg *leg = tcp_user(flow);
+	unsigned events = 0;
+
+	if (leg->doomed) {
+		*reason = REASON_tcp_state;
+		return;
+	}
+	*reason = tcp_input(pipeline->tcp, flow, view, pipeline->now.now_us, &events);
+	if (*reason == REASON_NONE) {
+		leg->link = view->link;
+		if (view->payload.length || leg->kind == LEG_SERVER)
+			net_confirm(pipeline->net, &view->source, pipeline->now);
+	}
+	if (leg->kind == LEG_CLIENT)
+		client_events(pipeline, (struct client *)leg, events);
+	else
+		server_leg_events(pipeline, (struct server_leg *)leg, events);
+}
+
+// A segment that the gate kept: checksums, then its flow, or a handshake.
+static enum reason segment_input(struct pipeline *pipeline, const struct view *view,
+				 const struct verdict *verdict)
+{
+	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
+	struct tuple tuple = tcp_tuple_of(view);
+	struct flow *flow;
+
+	if (reason != REASON_NONE)
+		return reason;
+	flow = tcp_find(pipeline->tcp, &tuple);
+	if (flow)
+		flow_input(pipeline, flow, view, &reason);
+	else if (verdict->kind == VERDICT_CLIENT)
+		reason = handshake_input(pipeline, view, verdict->connector);
+	else
+		reason = REASON_no_flow;
+	if (!flow && verdict->kind == VERDICT_SERVER)
+		send_reset_for(pipeline, view);
+	return reason;
+}
+
+static enum reason refuse(struct pipeline *pipeline, const struct view *view, enum reason reason)
+{
+	log_drop(pipeline, view, reason);
+	if (pipeline->policy->gate.refuse == REFUSE_RESET && reason != REASON_ip_not_ours &&
+	    packet_verify(&pipeline->ports[view->link.port], view) == REASON_NONE)
+		send_reset_for(pipeline, view);
+	return reason;
+}
+
+static void judge(struct pipeline *pipeline, const struct view *view, const struct verdict *verdict)
+{
+	enum reason reason;
+
+	if (verdict->kind == VERDICT_DROP) {
+		reason = refuse(pipeline, view, verdict->reason);
+	} else {
+		if (verdict->kind == VERDICT_CLIENT)
+			pipeline->counters.connectors[verdict->connector]->frames++;
+		reason = segment_input(pipeline, view, verdict);
+	}
+	dispose(pipeline, view->link.port, reason);
+}
+
+static enum reason link_input(struct pipeline *pipeline, const struct view *view)
+{
+	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
+
+	if (reason == REASON_NONE)
+		reason = net_input(pipeline->net, view, pipeline->now, pipeline->outbox);
+	return reason;
+}
+
+void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+		    unsigned count, struct tick now, struct outbox *outbox)
+{
+	struct port_counters *counters = pipeline->counters.ports[port];
+	struct burst burst;
+
+	pipeline->now = now;
+	pipeline->outbox = outbox;
+	burst.tcp_count = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct view *view = &burst.views[i];
+		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
+
+		counters->frames_in++;
+		counters->bytes_in += frames[i].length;
+		if (reason == REASON_NONE && view->kind == VIEW_TCP) {
+			burst.tcp[burst.tcp_count++] = view;
+			continue;
+		}
+		if (reason == REASON_NONE)
+			reason = link_input(pipeline, view);
+		dispose(pipeline, port, reason);
+	}
+	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
+	for (unsigned i = 0; i < burst.tcp_count; i++)
+		judge(pipeline, burst.tcp[i], &burst.verdicts[i]);
+	send_flush(pipeline);
+}
+
+static void net_events(struct pipeline *pipeline)
+{
+	struct net_event event;
+	char text[32];
+
+	while ((event = net_take_event(pipeline->net)).reason != REASON_NONE) {
+		count_reason(pipeline, event.reason);
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", event.mac[0],
+			 event.mac[1], event.mac[2], event.mac[3], event.mac[4], event.mac[5]);
+		log_write(pipeline, &(struct log_entry){.reason = event.reason,
+							.source = {event.address, 0},
+							.detail = slice_of_text(text)});
+	}
+}
+
+static void run_timers(struct pipeline *pipeline)
+{
+	struct wheel_timer *timer;
+
+	while ((timer = wheel_expire(pipeline->wheel, pipeline->now.now_us))) {
+		struct leg *leg = (struct leg *)((char *)timer - offsetof(struct leg, timer));
+
+		if (leg->doomed)
+			continue;
+		if (leg->kind == LEG_CLIENT)
+			client_timeout(pipeline, (struct client *)leg);
+		else
+			server_leg_timeout(pipeline, (struct server_leg *)leg);
+		send_mark_dirty(pipeline, leg);
+	}
+}
+
+static void quit_idle(struct pipeline *pipeline)
+{
+	struct servers_connection *connection;
+	uint64_t when = pipeline->draining ? UINT64_MAX : pipeline->now.now_us;
+
+	while ((connection = servers_next_idle(pipeline->servers, when)))
+		server_leg_quit(pipeline,
+				(struct server_leg *)((char *)connection -
+						      offsetof(struct server_leg, connection)));
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
+{
+	uint64_t next;
+	uint64_t evicted;
+
+	pipeline->now = now;
+	pipeline->outbox = outbox;
+	cookie_keys_advance(&pipeline->cookie_keys, now.now_us);
+	next = net_timeout(pipeline->net, now, outbox);
+	net_events(pipeline);
+	run_timers(pipeline);
+	handshake_timeout(pipeline);
+	quit_idle(pipeline);
+	server_leg_probes(pipeline);
+	exchange_waiters(pipeline);
+	send_flush(pipeline);
+	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
+		count_reason(pipeline, REASON_time_wait_evicted);
+
+	next = earlier(next, wheel_next_us(pipeline->wheel));
+	next = earlier(next, half_open_next_us(pipeline->half_open));
+	next = earlier(next, servers_next_us(pipeline->servers));
+	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
+	// noticed then.
+	return pipeline->dirty ? earlier(next, now.now_us + 1000) : next;
+}
+
+void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
+{
+	pipeline->now = now;
+	pipeline->outbox = outbox;
+	count_reason(pipeline, REASON_gate_started);
+	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_started});
+	net_start(pipeline->net, now, outbox);
+}
+
+void pipeline_stop(struct pipeline *pipeline, struct tick now)
+{
+	pipeline->now = now;
+	count_reason(pipeline, REASON_gate_stopped);
+	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
+}
+
+void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now)
+{
+	struct client *client = pipeline->first_client;
+
+	pipeline->now = now;
+	pipeline->draining = true;
+	while (client) {
+		struct client *next = client->next;
+
+		client_drain(pipeline, client, force);
+		client = next;
+	}
+}
+
+bool pipeline_drained(const struct pipeline *pipeline)
+{
+	return !pipeline->first_client && pipeline->server_count == 0;
+}
+
+struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
+{
+	return (struct pipeline_levels){
+		.clients = pool_used(&pipeline->clients),
+		.servers = pool_used(&pipeline->servers_pool),
+		.flows = tcp_flows_used(pipeline->tcp),
+		.time_wait = tcp_time_wait_used(pipeline->tcp),
+		.half_open = half_open_count(pipeline->half_open),
+		.chunks_used = pool_used(&pipeline->chunks),
+		.chunks = pipeline->chunks.count,
+	};
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Frames out: which legs have something to send, where their next hop is, and answers to segments
+// that belong to no flow. A leg that cannot send now (no room in the outbox, next hop not resolved)
+// stays on the dirty list and is tried again in the next turn. Doomed legs are destroyed here, when
+// nothing that handled them is on the stack any more.
+
+#include "dataplane/pipeline/worker.h"
+
+#define RESETS_PER_SECOND 10000
+
+bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
+		    uint64_t now_us)
+{
+	if (now_us - allowance->refilled_us >= interval_us) {
+		allowance->refilled_us = now_us;
+		allowance->tokens = burst;
+	}
+	if (allowance->tokens == 0)
+		return false;
+	allowance->tokens--;
+	return true;
+}
+
+void send_mark_dirty(struct pipeline *pipeline, struct leg *leg)
+{
+	if (leg->dirty)
+		return;
+	leg->dirty = true;
+	leg->next_dirty = NULL;
+	if (pipeline->dirty_tail)
+		pipeline->dirty_tail->next_dirty = leg;
+	else
+		pipeline->dirty = leg;
+	pipeline->dirty_tail = leg;
+}
+
+static struct leg *take_dirty(struct pipeline *pipeline)
+{
+	struct leg *leg = pipeline->dirty;
+
+	if (!leg)
+		return NULL;
+	pipeline->dirty = leg->next_dirty;
+	if (!pipeline->dirty)
+		pipeline->dirty_tail = NULL;
+	leg->dirty = false;
+	return leg;
+}
+
+static uint8_t *reserve(struct pipeline *pipeline, uint16_t port)
+{
+	uint8_t *buffer = pipeline->outbox->reserve(pipeline->outbox, port);
+
+	if (!buffer)
+		pipeline->counters.ports[port]->frames_out_lost++;
+	return buffer;
+}
+
+static void commit(struct pipeline *pipeline, uint16_t port, uint16_t length)
+{
+	pipeline->outbox->commit(pipeline->outbox, length);
+	pipeline->counters.ports[port]->frames_out++;
+	pipeline->counters.ports[port]->bytes_out += length;
+}
+
+bool send_segment(struct pipeline *pipeline, const struct link *link, const struct segment *segment)
+{
+	uint8_t *buffer = reserve(pipeline, link->port);
+
+	if (!buffer)
+		return false;
+	commit(pipeline, link->port,
+	       build_segment(buffer, &pipeline->ports[link->port], link, segment));
+	return true;
+}
+
+void send_reset_for(struct pipeline *pipeline, const struct view *view)
+{
+	struct segment reset;
+
+	if (build_reset_for(view, &reset) &&
+	    allowance_take(&pipeline->resets, RESETS_PER_SECOND, 1000000, pipeline->now.now_us))
+		send_segment(pipeline, &view->link, &reset);
+}
+
+// Where the leg's segments go now. A client whose next hop is not resolved yet is answered where
+// its last frame came from; a server must be resolved first.
+static enum next_hop next_hop(struct pipeline *pipeline, struct leg *leg, struct link *link)
+{
+	enum next_hop hop = net_next_hop(pipeline->net, &tcp_tuple(leg->flow)->remote,
+					 pipeline->now, pipeline->outbox, link, NULL);
+
+	if (hop != NEXT_HOP_RESOLVED && leg->kind == LEG_CLIENT) {
+		*link = leg->link;
+		return NEXT_HOP_RESOLVED;
+	}
+	return hop;
+}
+
+void send_leg_reset(struct pipeline *pipeline, struct leg *leg)
+{
+	struct segment reset;
+	struct link link;
+
+	if (tcp_abort(pipeline->tcp, leg->flow, &reset) &&
+	    next_hop(pipeline, leg, &link) == NEXT_HOP_RESOLVED)
+		send_segment(pipeline, &link, &reset);
+}
+
+// True when the leg has nothing more to send.
+static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
+{
+	struct link link;
+	struct segment segment;
+	uint8_t *buffer;
+
+	switch (next_hop(pipeline, leg, &link)) {
+	case NEXT_HOP_RESOLVED:
+		break;
+	case NEXT_HOP_PENDING:
+		return false;
+	case NEXT_HOP_UNREACHABLE:
+		if (tcp_is_established(leg->flow))
+			return false;
+		server_leg_events(pipeline, (struct server_leg *)leg, TCP_EVENT_TIMED_OUT);
+		return true;
+	}
+	while ((buffer = reserve(pipeline, link.port))) {
+		if (!tcp_output(pipeline->tcp, leg->flow, pipeline->now.now_us, &segment)) {
+			pipeline->outbox->commit(pipeline->outbox, 0);
+			return true;
+		}
+		commit(pipeline, link.port,
+		       build_segment(buffer, &pipeline->ports[link.port], &link, &segment));
+	}
+	return false;
+}
+
+static void arm(struct pipeline *pipeline, struct leg *leg)
+{
+	uint64_t deadline = leg->kind == LEG_CLIENT ? client_deadline((struct client *)leg)
+						    : server_leg_deadline((struct server_leg *)leg);
+
+	if (deadline == UINT64_MAX)
+		wheel_cancel(pipeline->wheel, &leg->timer);
+	else
+		wheel_arm(pipeline->wheel, &leg->timer, deadline);
+}
+
+static void destroy(struct pipeline *pipeline, struct leg *leg)
+{
+	if (leg->kind == LEG_CLIENT)
+		client_destroy(pipeline, (struct client *)leg);
+	else
+		server_leg_destroy(pipeline, (struct server_leg *)leg);
+}
+
+void send_flush(struct pipeline *pipeline)
+{
+	struct leg *blocked = NULL;
+	struct leg *leg;
+
+	while ((leg = take_dirty(pipeline))) {
+		bool done = leg->doomed || flush_leg(pipeline, leg);
+
+		if (leg->doomed) {
+			destroy(pipeline, leg);
+			continue;
+		}
+		arm(pipeline, leg);
+		if (done)
+			continue;
+		leg->next_dirty = blocked;
+		blocked = leg;
+	}
+	while ((leg = blocked)) {
+		blocked = leg->next_dirty;
+		send_mark_dirty(pipeline, leg);
+	}
+}

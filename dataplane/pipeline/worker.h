@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the files of pipeline/ share: the worker's state and its two kinds of connection legs.
+// A *client* is a flow with its SMTP session; a *server leg* is a flow with its upstream. Each is
+// created in one function and destroyed in one function; handlers only mark them.
+#ifndef RELAYGATE_PIPELINE_WORKER_H
+#define RELAYGATE_PIPELINE_WORKER_H
+
+#include "dataplane/base/wheel.h"
+#include "dataplane/gate/half_open.h"
+#include "dataplane/gate/ruleset.h"
+#include "dataplane/net/build.h"
+#include "dataplane/net/net.h"
+#include "dataplane/pipeline/pipeline.h"
+#include "dataplane/relay/servers.h"
+#include "dataplane/relay/upstream.h"
+#include "dataplane/smtp/session.h"
+#include "dataplane/tcp/options.h"
+#include "dataplane/tcp/tcp.h"
+
+#include <assert.h>
+
+enum leg_kind { LEG_CLIENT, LEG_SERVER };
+
+// One TCP connection of ours, whichever way it points. First member of both kinds.
+struct leg {
+	enum leg_kind kind;
+	struct flow *flow;
+	struct link link;         // where its last frame came from
+	struct wheel_timer timer; // the earliest of all its deadlines
+	struct leg *next_dirty;
+	bool dirty;  // on the list of legs that may have something to send
+	bool doomed; // to be destroyed at the end of this turn
+};
+
+struct server_leg;
+
+struct client {
+	struct leg leg;
+	struct session session;
+	struct client *next, *previous; // of all clients
+	struct server_leg *server;      // lent to this session, or NULL
+	struct servers_waiter waiter;
+	uint64_t linger_deadline_us; // 0 = not lingering
+	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
+	uint16_t connector;
+	uint16_t attempts; // connections tried for the RCPT that is being asked
+	bool peer_closed;  // its FIN was seen
+	bool in_body;      // the server leg takes message bytes
+	bool busy;         // client_pump is running: it will see what changed
+};
+
+struct server_leg {
+	struct leg leg;
+	struct upstream upstream;
+	struct servers_connection connection;
+	struct client *client; // the session that it is lent to, or NULL
+	bool closing;          // FIN sent or queued: nothing is read any more
+};
+
+// So many a time interval and no more.
+struct allowance {
+	uint32_t tokens;
+	uint64_t refilled_us;
+};
+
+struct pipeline {
+	const struct policy *policy;
+	const struct ruleset *ruleset;
+	const struct packet_port *ports;
+	struct pipeline_counters counters;
+
+	struct random random;
+	struct pool chunks;
+	struct pool clients;
+	struct pool servers_pool;
+	struct wheel *wheel;
+	struct net *net;
+	struct half_open *half_open;
+	struct cookie_keys cookie_keys;
+	struct tcp *tcp;
+	struct servers *servers;
+
+	struct client *first_client;
+	struct leg *dirty, *dirty_tail;
+	uint64_t log_sequence;
+	struct allowance resets, logged_drops;
+	uint64_t session_ids;
+	uint32_t server_count;
+	bool draining;
+
+	// One turn's surroundings and scratch.
+	struct tick now;
+	struct outbox *outbox;
+	struct reply_buffer reply;
+	struct upstream_commands commands;
+};
+
+// ---- send.c: frames out ----------------------------------------------------------------------
+void send_mark_dirty(struct pipeline *pipeline, struct leg *leg);
+// Sends what the dirty legs have; those that cannot send yet stay on the list.
+void send_flush(struct pipeline *pipeline);
+// One segment outside of any flow, back where a frame came from. False when there was no room.
+bool send_segment(struct pipeline *pipeline, const struct link *link,
+		  const struct segment *segment);
+// RST for a segment that fits nothing, within the allowance.
+void send_reset_for(struct pipeline *pipeline, const struct view *view);
+// The leg's own RST, as its state asks for; the leg is then only to be destroyed.
+void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
+// True `burst` times in each interval.
+bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
+		    uint64_t now_us);
+
+// ---- handshake.c: segments without a flow ----------------------------------------------------
+enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
+// SYN-ACKs that are due again.
+void handshake_timeout(struct pipeline *pipeline);
+
+// ---- client.c: a client's flow and session ---------------------------------------------------
+// NULL when MaxSessions are open. The banner is queued.
+struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
+			     const struct link *link, uint16_t connector);
+void client_destroy(struct pipeline *pipeline, struct client *client);
+// Moves bytes from the flow to the session and acts on what it says, until nothing moves.
+void client_pump(struct pipeline *pipeline, struct client *client);
+void client_events(struct pipeline *pipeline, struct client *client, unsigned events);
+void client_timeout(struct pipeline *pipeline, struct client *client);
+uint64_t client_deadline(const struct client *client);
+// The backend side's answer to the intent that suspended the session (exchange.c calls it).
+void client_answer(struct pipeline *pipeline, struct client *client,
+		   const struct session_answer *answer);
+void client_drain(struct pipeline *pipeline, struct client *client, bool force);
+struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
+
+// ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
+void exchange_recipient(struct pipeline *pipeline, struct client *client);
+void exchange_data(struct pipeline *pipeline, struct client *client);
+size_t exchange_body_room(const struct pipeline *pipeline, const struct client *client);
+void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2]);
+void exchange_end(struct pipeline *pipeline, struct client *client);
+// The transaction is over with nothing half-sent: RSET and back to the pool.
+void exchange_reset(struct pipeline *pipeline, struct client *client);
+// The message is abandoned: the connection is reset without end of data.
+void exchange_abort(struct pipeline *pipeline, struct client *client);
+void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
+		     const struct upstream_result *result);
+// Waiting transactions that can go on, or gave up.
+void exchange_waiters(struct pipeline *pipeline);
+
+// ---- server_leg.c: a backend's flow and upstream ---------------------------------------------
+// Opens a connection; it is already counted by servers_request (not for a probe). On failure the
+// reason: flows_full, ports_full, neighbour_unresolved.
+enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsigned server,
+			      bool probe, struct server_leg **out);
+void server_leg_destroy(struct pipeline *pipeline, struct server_leg *leg);
+void server_leg_pump(struct pipeline *pipeline, struct server_leg *leg);
+void server_leg_events(struct pipeline *pipeline, struct server_leg *leg, unsigned events);
+void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg);
+uint64_t server_leg_deadline(const struct server_leg *leg);
+// Gives bytes of the server (none: what is known already) to the upstream and acts on one event.
+// Returns how many were used.
+size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct slice in);
+// Sends pipeline->commands.
+void server_leg_say(struct pipeline *pipeline, struct server_leg *leg);
+// RST and destruction at the end of the turn; the leg is no longer lent.
+void server_leg_abort(struct pipeline *pipeline, struct server_leg *leg);
+// QUIT, then FIN.
+void server_leg_quit(struct pipeline *pipeline, struct server_leg *leg);
+void server_leg_probes(struct pipeline *pipeline);
+// A change of the server's health (REASON_NONE: none) is counted and logged.
+void server_leg_tell_health(struct pipeline *pipeline, const struct endpoint *server,
+			    enum reason change);
+struct endpoint server_leg_endpoint(const struct pipeline *pipeline, const struct server_leg *leg);
+
+// ---- count.c: counters and the log ring ------------------------------------------------------
+void count_reason(struct pipeline *pipeline, enum reason reason);
+struct log_entry {
+	enum reason reason;
+	struct endpoint source; // all zero = none
+	const char *connector;  // NULL = none
+	uint16_t code;
+	const char *verb;    // NULL = none
+	struct slice detail; // any bytes; made printable
+};
+void log_write(struct pipeline *pipeline, const struct log_entry *entry);
+// A frame that the gate dropped: logged while the rate allows.
+void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
+void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+#endif
