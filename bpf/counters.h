@@ -22,8 +22,9 @@ typedef unsigned int counters_u32;
 typedef unsigned long long counters_u64;
 #endif
 
-#define COUNTERS_NAME_BYTES 64 /* a connector's or port's name, NUL-padded; 64 bytes need no NUL   \
-				*/
+#define COUNTERS_NAME_BYTES                                                                        \
+	64 /* a connector's or port's name, NUL-padded; 64 bytes need no NUL                       \
+	    */
 
 /* One connector. Gauges go up and down, all others only up. */
 #define CONNECTOR_COUNTERS(X)                                                                      \
@@ -66,6 +67,8 @@ typedef unsigned long long counters_u64;
 	X(frame_runt, drop, "shorter than its headers say")                                        \
 	X(frame_ethertype, drop, "neither IPv4, IPv6 nor ARP")                                     \
 	X(frame_foreign_mac, drop, "unicast to another station's MAC address")                     \
+	X(frame_source_mac, drop, "source MAC that no station has: multicast, zero or our own")    \
+	X(frame_broadcast, drop, "packet to one address in a frame to many (RFC 1122 3.3.6)")      \
 	X(frame_vlan, drop, "VLAN tag differs from the port's, or stacked tags")                   \
 	X(arp_malformed, drop, "ARP that is not Ethernet/IPv4 or has impossible addresses")        \
 	X(arp_not_ours, drop, "ARP that concerns none of our addresses or neighbours")             \
@@ -82,9 +85,11 @@ typedef unsigned long long counters_u64;
 	X(icmp_checksum, drop, "ICMP or ICMPv6 checksum wrong")                                    \
 	X(icmp_ignored, drop, "ICMP type that needs no action here")                               \
 	X(icmp_rate, drop, "ICMP echo above the rate that is answered")                            \
-	X(nd_malformed, drop, "neighbour discovery that RFC 4861 tells to discard")                \
+	X(address_claimed, drop,                                                                   \
+	  "ARP or neighbour discovery of a station that claims one of our addresses")              \
+	X(nd_malformed, drop, "neighbour discovery or MLD that RFC 4861 and 3810 tell to discard") \
 	X(nd_not_ours, drop,                                                                       \
-	  "neighbour discovery that concerns none of our addresses or neighbours")                 \
+	  "neighbour discovery or MLD that concerns none of our addresses or neighbours")          \
 	X(tcp_malformed, drop, "TCP data offset below 20 or past the end")                         \
 	X(tcp_checksum, drop, "TCP checksum wrong")                                                \
 	X(tcp_flags, drop,                                                                         \
@@ -136,6 +141,7 @@ typedef unsigned long long counters_u64;
 	X(backend_lost, fault, "backend connection lost inside a transaction")                     \
 	X(backend_timeout, fault, "backend silent for its time limit")                             \
 	X(backend_malformed_reply, fault, "backend reply that is not SMTP")                        \
+	X(backend_lacks_extension, fault, "server without 8BITMIME for an 8-bit message")          \
 	X(backend_connect_failed, fault, "connection to a server refused or timed out")            \
 	X(backend_down, fault, "event: a server's probe failed; it gets no more mail")             \
 	X(backend_up, fault, "event: a server's probe succeeded again")                            \
@@ -184,9 +190,9 @@ struct reason_counter {
 } __attribute__((aligned(64)));
 
 /*
- * One record of the log ring. Written by one worker: fields first, then sequence (release); a
+ * One record of the log ring. Written by one worker: sequence 0, fields, then sequence (release); a
  * reader takes sequence before and after and discards a record that changed. sequence 0 = never
- * written; record n of a worker's ring sits at index n % records.
+ * written, or being written; record n of a worker's ring sits at index n % records.
  */
 struct log_record {
 	counters_u64 sequence; /* 1, 2, 3 ... of this worker */

@@ -31,23 +31,32 @@ struct export_worker {
 	struct reason_counter *reasons;        // [REASON_COUNT]
 	struct port_counters *ports;           // [ports_max]
 	struct log_record *log;                // [log_records]
+	uint64_t log_sequence; // of the newest record in log, 0 = none: the next one is + 1
 };
 
 // Creates directory (mode 0700) or adopts the maps pinned there when their layout and shape are
-// ours; rows of earlier workers are folded into worker 0. error gets one line that says what to do:
-// not root, no bpffs there, directory in use by a live instance.
+// ours; rows of earlier workers are folded into worker 0, and gauges start from 0. If only the shape
+// changed, new maps take over what was counted, by name; the log starts empty. On failure error
+// gets one line that says what to do: not root, no bpffs there (-EINVAL), directory in use by a
+// live instance (-EBUSY). On success it is empty, or a line on what this kernel cannot offer.
 int export_open(const char *directory, const struct export_shape *shape, struct export **out,
 		char error[EXPORT_ERROR_MAX]);
 // Leaves the pins; adds the totals up a last time.
 void export_close(struct export *export);
-// Removes every pin and the directory: what `relaygate run` does at a clean stop if told so.
+// Removes every pin and the directory: what `relaygate run` does at a clean stop if told so. After
+// export_close(): -EBUSY while an instance has the directory open.
 int export_remove(const char *directory, char error[EXPORT_ERROR_MAX]);
 
 struct export_worker export_worker(struct export *export, unsigned worker);
 // Gives a name its row, the same as before a restart; a new name takes a free row, and only when
 // none is free the row of a name that is no longer in use. -ENOSPC when all are in use.
 int export_connector_slot(struct export *export, const char *name, unsigned *slot);
+// -EINVAL when the name is empty or longer than 64 bytes. Counters go on from what the row holds.
 int export_port_slot(struct export *export, const char *name, unsigned *slot);
+// The name left the configuration, and no worker counts in its row any more (its last session is
+// gone). The row stays readable under its name until a new name finds no empty one.
+void export_connector_release(struct export *export, unsigned slot);
+void export_port_release(struct export *export, unsigned slot);
 // Adds the workers' rows up into the totals (connectors, reasons, ports). Every 100 ms.
 void export_sum(struct export *export);
 
@@ -72,15 +81,21 @@ struct export_steering {
 // A path under which the embedded object can be opened for net_af_xdp's xdp_prog argument; lives
 // as long as the process. NULL and errno when it cannot be made.
 const char *export_xdp_object_path(void);
-// Before the port opens: detaches a program of ours that a dead instance left on the interface and
-// turns promiscuous mode off if that instance left it on. -EBUSY with a line when a program is
-// there that is alive or not ours.
+// Before the port opens, after export_open() of directory: detaches a program of ours that a dead
+// instance left on the interface and turns promiscuous mode off if that instance left it on; notes
+// the mode as it is now. -EBUSY with a line when a program is there that is alive or not ours,
+// -ENODEV when there is no such interface.
 int export_xdp_reclaim(const char *interface, const char *directory, char error[EXPORT_ERROR_MAX]);
 // After queue set-up: finds the program by bpf_xdp_query_id and its maps by id, pins them in the
-// instance's directory as xdp_INTERFACE_*, and fills them.
+// instance's directory as xdp_INTERFACE_* (a dot in the name becomes a colon), and fills them.
+// Until then every frame goes to the kernel. -E2BIG names a list that is too long.
 int export_xdp_adopt(struct export *export, const char *interface,
 		     const struct export_steering *steering, char error[EXPORT_ERROR_MAX]);
-// At stop: detaches and unpins.
+// New lists for an adopted interface, at a reload: needs no privilege and interrupts nothing.
+int export_xdp_update(struct export *export, const char *interface,
+		      const struct export_steering *steering, char error[EXPORT_ERROR_MAX]);
+// At stop, after the port was closed: detaches what is still attached, unpins, and restores
+// promiscuous mode. Without the privilege the rest is left to the next start's reclaim.
 void export_xdp_release(struct export *export, const char *interface);
 
 #endif

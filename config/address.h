@@ -16,7 +16,8 @@ struct address {
 	uint8_t bytes[16]; // network byte order
 };
 
-// Inclusive at both ends; both of one family; first <= last.
+// Inclusive at both ends; both of one family; first <= last. An IPv6 range never contains an IPv4
+// address, although the numbers of ::/0 enclose those of ::ffff:0:0/96.
 struct range {
 	struct address first;
 	struct address last;
@@ -41,6 +42,8 @@ struct interface_address {
 bool address_is_ipv4(const struct address *address);
 // The unspecified address of its family: 0.0.0.0 or ::.
 bool address_is_any(const struct address *address);
+bool address_is_multicast(const struct address *address); // 224.0.0.0/4, ff00::/8
+bool address_is_loopback(const struct address *address);  // 127.0.0.0/8, ::1
 // Order by value, as memcmp does: below, at or above zero.
 int address_compare(const struct address *a, const struct address *b);
 struct address address_from_ipv4(const uint8_t bytes[4]);
@@ -56,6 +59,7 @@ int address_parse(const char *text, struct address *out, const char **why);
 // a | a/n | a-b. Host bits in a/n are allowed and ignored. Both ends of a-b must be of one family.
 int range_parse(const char *text, struct range *out, const char **why);
 // IPv4 | IPv4:port | IPv6 | [IPv6] | [IPv6]:port; default_port 0 means that the port must be there.
+// Two colons or more without brackets are an address without a port: "::1:25" is ::0001:0025.
 int endpoint_parse(const char *text, uint16_t default_port, struct endpoint *out, const char **why);
 // a/n, n in 0-32 or 0-128.
 int interface_address_parse(const char *text, struct interface_address *out, const char **why);
@@ -65,7 +69,10 @@ char *address_format(const struct address *address, char buffer[ADDRESS_TEXT_MAX
 char *range_format(const struct range *range, char buffer[RANGE_TEXT_MAX]);
 char *endpoint_format(const struct endpoint *endpoint, char buffer[ENDPOINT_TEXT_MAX]);
 
+// False for an address of the other family.
 bool range_contains(const struct range *range, const struct address *address);
+// prefix_length within the address's family, at most 32 or 128. Of an IPv6 prefix whose end lies in
+// ::ffff:0:0/96, that block is left out.
 struct range range_from_prefix(const struct address *address, unsigned prefix_length);
 // True when the address lies in the interface's prefix.
 bool interface_address_covers(const struct interface_address *interface,

@@ -1,2 +1,426 @@
 // SPDX-License-Identifier: BSD-3-Clause
+//
+// The rows, and looking them up. Defaults are texts, read by the same setters as the file's.
+// Names, ranges and defaults are Exchange's where Exchange has the parameter
+// ("Set-ReceiveConnector").
+#include "config/keys.h"
 #include "config/policy.h"
+#include "config/value.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct section sections[SECTION_COUNT] = {
+	[SECTION_GATE] = {"gate", "[gate]", false, "The gatekeeper as a whole."},
+	[SECTION_PORT] = {"port", "[port NAME]", true,
+			  "A network interface and our addresses on it."},
+	[SECTION_ACCEPTED_DOMAIN] = {"accepted-domain", "[accepted-domain DOMAIN]", true,
+				     "A domain that mail is accepted for: contoso.com, or "
+				     "*.contoso.com for its subdomains only."},
+	[SECTION_CONNECTOR] = {"connector", "[connector NAME]", true,
+			       "A receive connector: who may connect where, and with which "
+			       "rights."},
+	[SECTION_BACKEND] = {"backend", "[backend NAME]", true,
+			     "The mail servers behind a connector."},
+};
+
+static const char *const refuse_choices[] = {
+	[REFUSE_DROP] = "drop", [REFUSE_RESET] = "reset", NULL};
+static const char *const dialect_choices[] = {
+	[REPLY_DIALECT_2007] = "2007", [REPLY_DIALECT_2016] = "2016", NULL};
+static const char *const domain_choices[] = {[DOMAIN_AUTHORITATIVE] = "Authoritative",
+					     [DOMAIN_INTERNAL_RELAY] = "InternalRelay",
+					     [DOMAIN_EXTERNAL_RELAY] = "ExternalRelay",
+					     NULL};
+
+#define KB     (1ull << 10)
+#define MB     (1ull << 20)
+#define GB     (1ull << 30)
+#define TB     (1ull << 40)
+#define SECOND 1000ull
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+
+#define FIELD(type, member)                                                                        \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+#define GATE(member)      .section = SECTION_GATE, FIELD(gate_settings, member)
+#define PORT(member)      .section = SECTION_PORT, FIELD(port_settings, member)
+#define DOMAIN(member)    .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
+#define CONNECTOR(member) .section = SECTION_CONNECTOR, FIELD(connector, member)
+#define BACKEND(member)   .section = SECTION_BACKEND, FIELD(backend, member)
+
+// clang-format off: one shape for every row.
+static const struct key keys[] = {
+	// [gate]
+	{GATE(name), .name = "Name", .type = KEY_FQDN, .required = true,
+	 .help = "Our fully qualified name: in the greeting, the reply to EHLO and Received."},
+	{GATE(user), .name = "User", .type = KEY_USER,
+	 .help = "Run as this user after start-up; without it, stay as started."},
+	{GATE(pin_directory), .name = "PinDirectory", .type = KEY_PIN_DIRECTORY,
+	 .fallback = "/sys/fs/bpf/relaygate",
+	 .help = "Where counters are pinned, on a bpf file system; one directory an instance."},
+	{GATE(refuse), .name = "Refuse", .type = KEY_CHOICE, .choices = refuse_choices,
+	 .fallback = "drop",
+	 .help = "What a source gets that no connector lists: silence, or RST (rate-limited)."},
+	{GATE(dialect), .name = "ReplyDialect", .type = KEY_CHOICE, .choices = dialect_choices,
+	 .fallback = "2007",
+	 .help = "Refusals in the words of Exchange 2007 (5.7.1) or 2016 (5.7.54, 5.7.57, "
+		 "5.7.60)."},
+	{GATE(huge_pages), .name = "HugePages", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Take packet memory from huge pages; they must have been reserved."},
+	{GATE(spin), .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Let an idle worker poll without a pause: lowest delay, one core always busy."},
+	{GATE(max_sessions), .name = "MaxSessions", .type = KEY_NUMBER, .fallback = "10000",
+	 .minimum = 1, .maximum = 10000000,
+	 .help = "Client sessions at once, over all connectors."},
+	{GATE(half_open_entries), .name = "HalfOpenEntries", .type = KEY_NUMBER,
+	 .fallback = "16384", .minimum = 16, .maximum = 16777216,
+	 .help = "Handshakes whose SYN-ACK is repeated; more than that still get a SYN cookie."},
+	{GATE(time_wait_entries), .name = "TimeWaitEntries", .type = KEY_NUMBER,
+	 .fallback = "65536", .minimum = 16, .maximum = 67108864,
+	 .help = "Closed connections remembered; the oldest makes room when all are taken."},
+	{GATE(buffer_memory), .name = "BufferMemory", .type = KEY_SIZE, .fallback = "64MB",
+	 .minimum = MB, .maximum = TB, .help = "Memory for the payload of all sessions together."},
+	{GATE(receive_buffer), .name = "ReceiveBuffer", .type = KEY_SIZE, .fallback = "128KB",
+	 .minimum = 4 * KB, .maximum = 16 * MB,
+	 .help = "Bytes that a connection may hold unread: the TCP window that is offered."},
+	{GATE(send_buffer), .name = "SendBuffer", .type = KEY_SIZE, .fallback = "128KB",
+	 .minimum = 4 * KB, .maximum = 16 * MB,
+	 .help = "Bytes that a connection may hold unsent or unacknowledged."},
+	{GATE(log_records), .name = "LogRecords", .type = KEY_NUMBER, .fallback = "4096",
+	 .minimum = 16, .maximum = 1048576,
+	 .help = "Refusals and events remembered for `relaygate log`, a worker."},
+	{GATE(drain_timeout_ms), .name = "DrainTimeout", .type = KEY_TIME, .fallback = "60s",
+	 .minimum = 0, .maximum = DAY, .help = "How long open sessions may finish after SIGTERM."},
+	{GATE(linger_timeout_ms), .name = "LingerTimeout", .type = KEY_TIME, .fallback = "30s",
+	 .minimum = SECOND, .maximum = 10 * MINUTE,
+	 .help = "How long a client that we have hung up on may go on sending before it is reset."},
+
+	// [port NAME]
+	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
+	 .help = "The interface; a bare name such as eth1 means af_xdp:eth1."},
+	{PORT(addresses), .name = "Address", .type = KEY_INTERFACE_ADDRESSES, .required = true,
+	 .help = "Our addresses on it, with the prefix lengths of their networks."},
+	{PORT(gateways), .name = "Gateway", .type = KEY_GATEWAYS,
+	 .help = "Next hop to everything else; at most one IPv4 and one IPv6 address."},
+	{PORT(vlan), .name = "Vlan", .type = KEY_NUMBER, .fallback = "0", .minimum = 0,
+	 .maximum = 4094, .help = "VLAN id of our frames; 0 = untagged."},
+	{PORT(mtu), .name = "Mtu", .type = KEY_NUMBER, .fallback = "1500", .minimum = 1280,
+	 .maximum = 9000, .help = "Largest IP packet in bytes."},
+	{PORT(trust_checksums), .name = "TrustChecksums", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Do not verify TCP checksums: only for virtio or veth, where peers on the same "
+		 "host leave them unfinished."},
+
+	// [accepted-domain DOMAIN]
+	{DOMAIN(type), .name = "Type", .type = KEY_CHOICE, .choices = domain_choices,
+	 .fallback = "Authoritative",
+	 .help = "Authoritative: every recipient is here, and its senders need a right of their "
+		 "own. The relay types only accept recipients."},
+	{DOMAIN(match_subdomains), .name = "MatchSubDomains", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Accept everything below the domain as well."},
+
+	// [connector NAME]
+	{CONNECTOR(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "A disabled connector is as if it were not there."},
+	{.section = SECTION_CONNECTOR,
+	 .name = "Comment",
+	 .type = KEY_COMMENT,
+	 .help = "Free text for those who read the file."},
+	{CONNECTOR(bindings), .name = "Bindings", .type = KEY_BINDINGS, .required = true,
+	 .help = "Our addresses and ports that it answers on; 0.0.0.0 and [::] mean all. The most "
+		 "specific binding owns a connection."},
+	{CONNECTOR(ranges), .name = "RemoteIPRanges", .type = KEY_RANGES, .required = true,
+	 .help = "Who may connect. Among the connectors of a binding, the smallest range that "
+		 "holds the client wins."},
+	{CONNECTOR(permission_groups), .name = "PermissionGroups", .type = KEY_PERMISSION_GROUPS,
+	 .fallback = "None",
+	 .help = "Sets of rights. Only AnonymousUsers grants any in this version."},
+	{CONNECTOR(granted), .name = "ExtendedRights", .type = KEY_RIGHTS,
+	 .help = "Rights granted beside the groups', for example anonymous: "
+		 "ms-Exch-SMTP-Accept-Any-Recipient."},
+	{CONNECTOR(denied), .name = "DeniedRights", .type = KEY_RIGHTS,
+	 .help = "Rights taken away, whatever grants them."},
+	{CONNECTOR(backend), .name = "Backend", .type = KEY_BACKEND,
+	 .help = "The [backend NAME] that gets the mail; may be left out when there is only one."},
+	{CONNECTOR(fqdn), .name = "Fqdn", .type = KEY_FQDN,
+	 .help = "Name in its greeting, EHLO reply and Received; without it, Name of [gate]."},
+	{CONNECTOR(banner), .name = "Banner", .type = KEY_BANNER,
+	 .help = "The greeting, beginning with 220; without it, Exchange's own."},
+	{CONNECTOR(max_message_size), .name = "MaxMessageSize", .type = KEY_SIZE,
+	 .fallback = "36MB", .minimum = 64 * KB, .maximum = 2147483647, .unlimited = true,
+	 .help = "Largest message."},
+	{CONNECTOR(max_recipients), .name = "MaxRecipientsPerMessage", .type = KEY_NUMBER,
+	 .fallback = "200", .minimum = 1, .maximum = 512000,
+	 .help = "Further recipients get 452; the message goes on with the first ones."},
+	{CONNECTOR(max_protocol_errors), .name = "MaxProtocolErrors", .type = KEY_NUMBER,
+	 .fallback = "5", .minimum = 0, .maximum = 2147483647, .unlimited = true,
+	 .help = "Commands that we cannot make sense of before the session is closed."},
+	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
+	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
+	 .help = "Longest life of a session, even in the middle of a message."},
+	{CONNECTOR(inactivity_timeout_ms), .name = "ConnectionInactivityTimeout", .type = KEY_TIME,
+	 .fallback = "5m", .minimum = SECOND, .maximum = DAY,
+	 .help = "Longest silence of a client; must be below ConnectionTimeout."},
+
+	// [backend NAME]
+	{BACKEND(servers), .name = "Servers", .type = KEY_SERVERS, .required = true,
+	 .help = "Addresses of the mail servers; the port is 25 unless given."},
+	{BACKEND(max_connections), .name = "MaxConnections", .type = KEY_NUMBER, .fallback = "20",
+	 .minimum = 1, .maximum = 50000,
+	 .help = "Connections to one server at once; Exchange takes 20 from one source by "
+		 "default."},
+	{BACKEND(max_waiting), .name = "MaxWaiting", .type = KEY_NUMBER, .fallback = "1000",
+	 .minimum = 0, .maximum = 10000000,
+	 .help = "Transactions that may wait for a connection; further ones get 451."},
+	{BACKEND(wait_timeout_ms), .name = "WaitTimeout", .type = KEY_TIME, .fallback = "30s",
+	 .minimum = 0, .maximum = 10 * MINUTE,
+	 .help = "How long one of them may wait before it gets 451."},
+	{BACKEND(connect_timeout_ms), .name = "ConnectTimeout", .type = KEY_TIME, .fallback = "10s",
+	 .minimum = SECOND, .maximum = 10 * MINUTE, .help = "For the TCP handshake with a server."},
+	{BACKEND(reply_timeout_ms), .name = "ReplyTimeout", .type = KEY_TIME, .fallback = "60s",
+	 .minimum = SECOND, .maximum = HOUR,
+	 .help = "For the greeting and the reply to every command but the end of data."},
+	{BACKEND(final_reply_timeout_ms), .name = "FinalReplyTimeout", .type = KEY_TIME,
+	 .fallback = "10m", .minimum = SECOND, .maximum = HOUR,
+	 .help = "For the reply to the end of data; below 10m mail may arrive twice."},
+	{BACKEND(idle_timeout_ms), .name = "IdleTimeout", .type = KEY_TIME, .fallback = "60s",
+	 .minimum = SECOND, .maximum = HOUR,
+	 .help = "How long an unused connection to a server is kept."},
+	{BACKEND(probe_interval_ms), .name = "ProbeInterval", .type = KEY_TIME, .fallback = "30s",
+	 .minimum = SECOND, .maximum = HOUR,
+	 .help = "How often each server is asked for its health and its EHLO keywords."},
+};
+// clang-format on
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+// Parameters of Exchange's receive connectors that an administrator may bring along.
+static const char *const not_in_this_version[] = {
+	"AdvertiseClientSettings",
+	"AuthMechanism",
+	"AuthTarpitInterval",
+	"BareLinefeedRejectionEnabled",
+	"BinaryMimeEnabled",
+	"ChunkingEnabled",
+	"DefaultDomain",
+	"DeliveryStatusNotificationEnabled",
+	"DomainSecureEnabled",
+	"EightBitMimeEnabled",
+	"EnableAuthGSSAPI",
+	"EnhancedStatusCodesEnabled",
+	"ExtendedProtectionPolicy",
+	"LongAddressesEnabled",
+	"MaxAcknowledgementDelay",
+	"MaxHeaderSize",
+	"MaxHopCount",
+	"MaxInboundConnection",
+	"MaxInboundConnectionPercentagePerSource",
+	"MaxInboundConnectionPerSource",
+	"MaxLocalHopCount",
+	"MaxLogonFailures",
+	"MessageRateLimit",
+	"MessageRateSource",
+	"OrarEnabled",
+	"PipeliningEnabled",
+	"ProtocolLoggingLevel",
+	"RejectReservedSecondLevelRecipientDomains",
+	"RejectReservedTopLevelRecipientDomains",
+	"RejectSingleLabelRecipientDomains",
+	"RequireEHLODomain",
+	"RequireTLS",
+	"ServiceDiscoveryFqdn",
+	"SizeEnabled",
+	"SmtpUtf8Enabled",
+	"SuppressXAnonymousTls",
+	"TarpitInterval",
+	"TlsCertificateName",
+	"TlsDomainCapabilities",
+	"TransportRole",
+};
+
+const struct section *section_row(enum section_kind kind)
+{
+	assert(kind < SECTION_COUNT);
+	return &sections[kind];
+}
+
+bool section_find(const char *name, enum section_kind *out)
+{
+	for (unsigned kind = 0; kind < SECTION_COUNT; kind++)
+		if (strcasecmp(sections[kind].name, name) == 0) {
+			*out = (enum section_kind)kind;
+			return true;
+		}
+	return false;
+}
+
+unsigned keys_count(void)
+{
+	return COUNT(keys);
+}
+
+const struct key *keys_at(unsigned index)
+{
+	assert(index < COUNT(keys));
+	return &keys[index];
+}
+
+const struct key *keys_find(enum section_kind section, const char *name)
+{
+	for (size_t i = 0; i < COUNT(keys); i++)
+		if (keys[i].section == section && strcasecmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+unsigned key_index(const struct key *key)
+{
+	const struct key *first = key;
+
+	while (first > keys && first[-1].section == key->section)
+		first--;
+	assert(key - first < POLICY_KEYS_MAX);
+	return (unsigned)(key - first);
+}
+
+bool key_is_list(const struct key *key)
+{
+	return key->type >= KEY_INTERFACE_ADDRESSES;
+}
+
+unsigned keys_line(const struct policy_lines *lines, enum section_kind section, const char *name,
+		   unsigned section_line)
+{
+	const struct key *key = keys_find(section, name);
+	unsigned line;
+
+	assert(key != NULL);
+	line = lines->key[key_index(key)];
+	return line != 0 ? line : section_line;
+}
+
+static void format_span(const struct key *key, char buffer[KEY_FORM_MAX])
+{
+	char low[VALUE_TEXT_MAX], high[VALUE_TEXT_MAX];
+
+	if (key->type == KEY_SIZE) {
+		value_format_size(key->minimum, low);
+		value_format_size(key->maximum, high);
+	} else if (key->type == KEY_TIME) {
+		value_format_time(key->minimum, low);
+		value_format_time(key->maximum, high);
+	} else {
+		snprintf(low, sizeof(low), "%llu", (unsigned long long)key->minimum);
+		snprintf(high, sizeof(high), "%llu", (unsigned long long)key->maximum);
+	}
+	snprintf(buffer, KEY_FORM_MAX, "%s to %s%s", low, high,
+		 key->unlimited ? ", or unlimited" : "");
+}
+
+char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
+{
+	static const char *const forms[KEY_TYPE_COUNT] = {
+		[KEY_BOOLEAN] = "yes or no",
+		[KEY_FQDN] = "host name with a dot",
+		[KEY_USER] = "user name",
+		[KEY_PIN_DIRECTORY] = "absolute path without a dot",
+		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
+		[KEY_BACKEND] = "name of a backend",
+		[KEY_BANNER] = "220 TEXT",
+		[KEY_COMMENT] = "text",
+		[KEY_INTERFACE_ADDRESSES] = "list of ADDRESS/LENGTH",
+		[KEY_GATEWAYS] = "list of ADDRESS",
+		[KEY_BINDINGS] = "list of IPV4:PORT or [IPV6]:PORT",
+		[KEY_RANGES] = "list of ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS",
+		[KEY_PERMISSION_GROUPS] = "list of AnonymousUsers, ExchangeUsers, ExchangeServers, "
+					  "ExchangeLegacyServers, Partners; or None",
+		[KEY_RIGHTS] = "list of anonymous: RIGHT",
+		[KEY_SERVERS] = "list of ADDRESS, IPV4:PORT or [IPV6]:PORT",
+	};
+	size_t used = 0;
+
+	switch (key->type) {
+	case KEY_NUMBER:
+	case KEY_SIZE:
+	case KEY_TIME:
+		format_span(key, buffer);
+		break;
+	case KEY_CHOICE:
+		for (unsigned i = 0; key->choices[i] != NULL; i++) {
+			const char *before = i == 0 ? "" : key->choices[i + 1] ? ", " : " or ";
+
+			used += (size_t)snprintf(buffer + used, KEY_FORM_MAX - used, "%s%s", before,
+						 key->choices[i]);
+			assert(used < KEY_FORM_MAX);
+		}
+		break;
+	default:
+		snprintf(buffer, KEY_FORM_MAX, "%s", forms[key->type]);
+	}
+	return buffer;
+}
+
+// ---- Hints -----------------------------------------------------------------------------------
+
+#define HINT_NAME_MAX 40
+
+// Levenshtein's distance without regard to case, row by row.
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[HINT_NAME_MAX + 1];
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	if (a_length > HINT_NAME_MAX || b_length > HINT_NAME_MAX)
+		return HINT_NAME_MAX;
+	for (unsigned j = 0; j <= b_length; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a_length; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= b_length; j++) {
+			bool same = strncasecmp(&a[i - 1], &b[j - 1], 1) == 0;
+			unsigned change = diagonal + (same ? 0 : 1);
+
+			diagonal = row[j];
+			row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			if (change < row[j])
+				row[j] = change;
+		}
+	}
+	return row[b_length];
+}
+
+char *keys_hint(enum section_kind section, const char *name, char buffer[KEY_HINT_MAX])
+{
+	const struct key *nearest = NULL;
+	unsigned least = 3; // two slips of the keyboard
+
+	buffer[0] = '\0';
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		unsigned steps = distance(name, keys[i].name);
+
+		if (keys[i].section == section && steps < least) {
+			nearest = &keys[i];
+			least = steps;
+		}
+		if (steps == 0) {
+			snprintf(buffer, KEY_HINT_MAX, ": it belongs into %s",
+				 sections[keys[i].section].title);
+			return buffer;
+		}
+	}
+	for (size_t i = 0; i < COUNT(not_in_this_version); i++)
+		if (strcasecmp(name, not_in_this_version[i]) == 0) {
+			snprintf(buffer, KEY_HINT_MAX,
+				 ": this version does not have this parameter of Exchange; remove "
+				 "it");
+			return buffer;
+		}
+	if (nearest != NULL)
+		snprintf(buffer, KEY_HINT_MAX, ": did you mean %s?", nearest->name);
+	return buffer;
+}

@@ -7,22 +7,20 @@
 #ifndef RELAYGATE_CONFIG_LOAD_H
 #define RELAYGATE_CONFIG_LOAD_H
 
-#include <stdbool.h>
+#include "config/diagnostics.h"
+
+#include <stddef.h>
 
 struct policy;
-
-enum diagnostic_severity { DIAGNOSTIC_ERROR, DIAGNOSTIC_WARNING };
-
-// Called once a finding; text is "FILE:LINE: ..." without a newline, valid during the call only.
-struct diagnostics {
-	void (*report)(void *context, enum diagnostic_severity severity, const char *text);
-	void *context;
-	unsigned errors; // counted by load and check
-	unsigned warnings;
-};
 
 // The file's policy, syntax and values checked, rules across keys checked (check.h), defaults
 // filled in; the caller owns it. NULL after at least one DIAGNOSTIC_ERROR.
 struct policy *policy_load(const char *path, struct diagnostics *diagnostics);
+
+// The same from memory; file is the name for messages, bytes need no NUL at the end.
+struct policy *policy_load_bytes(const char *file, const char *bytes, size_t length,
+				 struct diagnostics *diagnostics);
+// The same from a text; messages call the file "(text)".
+struct policy *policy_load_text(const char *text, struct diagnostics *diagnostics);
 
 #endif

@@ -1,2 +1,156 @@
 // SPDX-License-Identifier: BSD-3-Clause
+//
+// What can be asked of a policy, and its end. Owns no decision about values: those are in load.c
+// and check.c.
 #include "config/policy.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void connector_fini(struct connector *connector)
+{
+	free(connector->name);
+	free(connector->bindings);
+	free(connector->ranges);
+	free(connector->backend_name);
+	free(connector->fqdn);
+	free(connector->banner);
+}
+
+void policy_destroy(struct policy *policy)
+{
+	if (policy == NULL)
+		return;
+	for (unsigned i = 0; i < policy->port_count; i++) {
+		free(policy->ports[i].name);
+		free(policy->ports[i].device);
+		free(policy->ports[i].addresses);
+		free(policy->ports[i].gateways);
+	}
+	for (unsigned i = 0; i < policy->domain_count; i++)
+		free(policy->domains[i].name);
+	for (unsigned i = 0; i < policy->connector_count; i++)
+		connector_fini(&policy->connectors[i]);
+	for (unsigned i = 0; i < policy->backend_count; i++) {
+		free(policy->backends[i].name);
+		free(policy->backends[i].servers);
+	}
+	free(policy->ports);
+	free(policy->domains);
+	free(policy->connectors);
+	free(policy->backends);
+	free(policy->gate.name);
+	free(policy->gate.user);
+	free(policy->gate.pin_directory);
+	free(policy->file);
+	free(policy);
+}
+
+rights_mask connector_anonymous_rights(const struct connector *connector)
+{
+	rights_mask granted = permission_groups_anonymous_rights(connector->permission_groups) |
+			      connector->granted;
+
+	return granted & ~connector->denied;
+}
+
+// ---- Accepted domains ------------------------------------------------------------------------
+
+static int order_of_domains(const void *a, const void *b)
+{
+	const struct accepted_domain *left = a, *right = b;
+
+	return strcmp(left->name, right->name);
+}
+
+void policy_sort_domains(struct policy *policy)
+{
+	if (policy->domain_count > 1)
+		qsort(policy->domains, policy->domain_count, sizeof(*policy->domains),
+		      order_of_domains);
+	policy->domains_sorted = true;
+}
+
+// A name in two parts, so that "*." can stand before a suffix of the text that is looked for.
+struct wanted {
+	bool wildcard;
+	const char *suffix;
+	size_t length;
+};
+
+static int compare_wanted(const struct wanted *wanted, const char *name)
+{
+	if (wanted->wildcard) {
+		int order = strncmp("*.", name, 2);
+
+		if (order != 0)
+			return order;
+		name += 2;
+	}
+	for (size_t i = 0; i < wanted->length; i++) {
+		int order = tolower((unsigned char)wanted->suffix[i]) - (unsigned char)name[i];
+
+		if (order != 0) // also where name ends first
+			return order;
+	}
+	return name[wanted->length] == '\0' ? 0 : -1;
+}
+
+static const struct accepted_domain *find_domain(const struct policy *policy, bool wildcard,
+						 const char *suffix, size_t length)
+{
+	const struct wanted wanted = {wildcard, suffix, length};
+	unsigned low = 0, high = policy->domain_count;
+
+	if (!policy->domains_sorted) {
+		for (unsigned i = 0; i < policy->domain_count; i++)
+			if (compare_wanted(&wanted, policy->domains[i].name) == 0)
+				return &policy->domains[i];
+		return NULL;
+	}
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		int order = compare_wanted(&wanted, policy->domains[middle].name);
+
+		if (order == 0)
+			return &policy->domains[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+const struct accepted_domain *policy_covering_domain(const struct policy *policy, const char *name,
+						     size_t length)
+{
+	const char *end = name + length;
+	const struct accepted_domain *found;
+	const char *dot;
+
+	while ((dot = memchr(name, '.', (size_t)(end - name))) != NULL) {
+		name = dot + 1;
+		found = find_domain(policy, true, name, (size_t)(end - name));
+		if (found != NULL)
+			return found;
+		found = find_domain(policy, false, name, (size_t)(end - name));
+		if (found != NULL && found->match_subdomains)
+			return found;
+	}
+	return NULL;
+}
+
+const struct accepted_domain *policy_accepted_domain(const struct policy *policy, const char *name,
+						     size_t length)
+{
+	const struct accepted_domain *found;
+
+	// '*' is no letter of a domain: it must not find a wildcard's own entry.
+	if (length == 0 || memchr(name, '*', length) != NULL)
+		return NULL;
+	found = find_domain(policy, false, name, length);
+	return found != NULL ? found : policy_covering_domain(policy, name, length);
+}

@@ -11,7 +11,14 @@
 #include "config/rights.h"
 
 #define POLICY_NAME_MAX       64 // bytes in a connector's, port's or backend's name, without NUL
+#define POLICY_CONNECTORS_MAX 65534
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
+#define POLICY_KEYS_MAX       20 // keys of one section, see keys.h
+
+// The line of each key of a section in the file; 0 = not there, the default holds.
+struct policy_lines {
+	unsigned key[POLICY_KEYS_MAX]; // by key_index()
+};
 
 enum refuse_action {
 	REFUSE_DROP,  // no answer
@@ -47,6 +54,7 @@ struct gate_settings {
 	uint32_t drain_timeout_ms;
 	uint32_t linger_timeout_ms;
 	unsigned line;
+	struct policy_lines lines;
 };
 
 struct port_settings {
@@ -60,6 +68,7 @@ struct port_settings {
 	uint16_t mtu;  // bytes of an IP packet
 	bool trust_checksums;
 	unsigned line;
+	struct policy_lines lines;
 };
 
 struct accepted_domain {
@@ -67,6 +76,7 @@ struct accepted_domain {
 	enum domain_type type;
 	bool match_subdomains; // name and everything below it
 	unsigned line;
+	struct policy_lines lines;
 };
 
 struct connector_range {
@@ -84,6 +94,7 @@ struct connector {
 	unsigned range_count;
 	uint32_t permission_groups;  // bits of enum permission_group
 	rights_mask granted, denied; // ExtendedRights and DeniedRights, to anonymous
+	char *backend_name;          // as written; NULL = the only one
 	unsigned backend;            // index into policy.backends
 	char *fqdn;                  // gate.name unless set
 	char *banner;                // text after 220, NULL = Exchange's default form
@@ -93,6 +104,7 @@ struct connector {
 	uint32_t connection_timeout_ms;
 	uint32_t inactivity_timeout_ms;
 	unsigned line;
+	struct policy_lines lines;
 };
 
 struct backend {
@@ -108,6 +120,7 @@ struct backend {
 	uint32_t idle_timeout_ms;        // of a pooled connection
 	uint32_t probe_interval_ms;
 	unsigned line;
+	struct policy_lines lines;
 };
 
 struct policy {
@@ -117,6 +130,7 @@ struct policy {
 	unsigned port_count;
 	struct accepted_domain *domains;
 	unsigned domain_count;
+	bool domains_sorted; // set by policy_sort_domains(): makes the search below logarithmic
 	struct connector *connectors;
 	unsigned connector_count;
 	struct backend *backends;
@@ -128,9 +142,16 @@ void policy_destroy(struct policy *policy); // NULL is fine
 // What an anonymous session of the connector may do: groups + grants - denials.
 rights_mask connector_anonymous_rights(const struct connector *connector);
 
+// Orders the accepted domains by name. The loader does it; a policy made by hand works without.
+void policy_sort_domains(struct policy *policy);
+
 // The accepted domain that a domain name belongs to: exact match first, then the longest suffix.
 // name need not be NUL-terminated; compared without regard to ASCII case. NULL when none.
 const struct accepted_domain *policy_accepted_domain(const struct policy *policy, const char *name,
+						     size_t length);
+
+// The same without the exact match: the wildcard or MatchSubDomains entry that name lies below.
+const struct accepted_domain *policy_covering_domain(const struct policy *policy, const char *name,
 						     size_t length);
 
 #endif

@@ -6,8 +6,12 @@
 // The MAC covers the 4-tuple, the client's ISN, the fields above and the options below, under a key
 // derived from the worker-independent secret for the current epoch (64 s); the current and the
 // previous epoch are live, so a cookie lives 64-128 s. A blind ACK passes with 1 in 2.7e8.
+// The four field bits are no secret; they are XORed with four bits of the MAC so that the number as
+// a whole looks random.
 // With timestamps, window scale and SACK ride in the low bits of our TSval and come back in TSecr.
 // Without, they are remembered in a half-open entry (half_open.h): the kind bit says so.
+// A SYN that is sent again within the epoch gets the same ISN, so that SYN-ACKs which cross it do
+// not contradict each other.
 #ifndef RELAYGATE_GATE_COOKIE_H
 #define RELAYGATE_GATE_COOKIE_H
 
@@ -20,8 +24,9 @@ struct cookie_secret {
 	struct hash_key key;
 };
 
-// Keys of the two live epochs; derived again by cookie_keys_advance when now enters a new one.
-// All workers derive the same ones from the same secret and clock.
+// Keys of the two live epochs; derived again by cookie_keys_advance when now enters a new one: call
+// it once a loop turn, before the turn's cookies. All workers derive the same ones from the same
+// secret and clock.
 struct cookie_keys {
 	struct cookie_secret secret;
 	uint64_t epoch;          // now_us / COOKIE_EPOCH_US
@@ -37,22 +42,31 @@ struct handshake {
 	uint32_t client_isn;
 	uint32_t our_isn;
 	bool has_entry; // the kind bit: options are in a half-open entry
-	struct tcp_options
-		options;        // mss: the cookie's class, at most what the client offered, never
-				// below the floor; window_scale / sack only if they can be kept
-	uint32_t our_timestamp; // TSval of the SYN-ACK (options.timestamps)
-	uint32_t
-		timestamp_offset; // our timestamp clock: now in ms + offset, never behind the TSval
+	// mss: the cookie's class, the largest that is not above the client's offer; an absent
+	// offer reads as 536 or 1220 (RFC 9293 3.7.1), one below COOKIE_MSS_FLOOR as the floor.
+	// window_scale and sack_permitted: only if they can be kept. timestamp_value: the client's
+	// latest.
+	struct tcp_options options;
+	uint32_t our_timestamp;    // TSval of the SYN-ACK (options.timestamps)
+	uint32_t timestamp_offset; // our timestamp clock: now in ms + offset, never behind the
+				   // TSval; differs for each connection
 };
 
-// Fills *handshake for a SYN with these options. has_entry: a half-open entry will be kept for it.
+// The smallest segment size that a peer can make us use (as FreeBSD's net.inet.tcp.minmss): an
+// offer of a few bytes would make us send a frame for each of them.
+#define COOKIE_MSS_FLOOR 216
+
+// Fills *handshake for a SYN with these options. has_entry: a half-open entry will be kept for it;
+// that lets a SYN without timestamps keep its options (the kind bit is set only if it has some).
 void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t client_isn,
 		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
 		 struct handshake *handshake);
 
 // True when acknowledgment - 1 is a live cookie for this tuple; *handshake is then filled. With
-// has_entry set the caller must still find the entry, whose options complete it.
-// sequence: of the ACK segment, client ISN + 1. options: those of the ACK segment.
+// has_entry set the caller must still find the entry with this client_isn and our_isn, whose
+// handshake then replaces this one.
+// sequence: of the ACK segment, client ISN + 1. options: those of the ACK segment; with timestamps
+// its TSecr must be a TSval that this handshake can have sent.
 bool cookie_check(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t sequence,
 		  uint32_t acknowledgment, const struct tcp_options *options, uint64_t now_us,
 		  struct handshake *handshake);

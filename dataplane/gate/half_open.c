@@ -1,2 +1,182 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/gate/ruleset.h"
+//
+// The half-open cache: entries out of one pool, found through a keyed hash table with chains, timed
+// by five queues. Every entry of a stage waits equally long, so a stage's queue is in order of its
+// deadlines by itself: arming, expiry and removal are O(1) without a timer wheel.
+// Owns its memory; sends nothing: half_open_expire names the entries whose SYN-ACK is due.
+#include "dataplane/gate/half_open.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "dataplane/base/pool.h"
+
+#define SECOND_US 1000000ull
+
+// How long an entry stays in each stage. The first four end in a SYN-ACK, the last in oblivion.
+static const uint64_t stage_us[] = {1 * SECOND_US, 2 * SECOND_US, 4 * SECOND_US, 8 * SECOND_US,
+				    16 * SECOND_US};
+
+#define STAGES (sizeof(stage_us) / sizeof(*stage_us))
+
+struct item {
+	struct half_open_entry entry;
+	uint8_t stage;
+	uint64_t deadline_us;
+	TAILQ_ENTRY(item) in_stage;
+	LIST_ENTRY(item) in_bucket;
+};
+
+TAILQ_HEAD(stage, item);
+LIST_HEAD(bucket, item);
+
+struct half_open {
+	struct pool pool;
+	struct hash_key key;
+	uint32_t options_limit; // entries below which the second kind is offered
+	uint32_t bucket_mask;
+	struct bucket *buckets;
+	struct stage stages[STAGES];
+};
+
+struct half_open *half_open_create(uint32_t entries, const struct hash_key *key)
+{
+	struct half_open *half_open = calloc(1, sizeof(*half_open));
+	if (!half_open)
+		return NULL;
+	uint64_t buckets = 1;
+	while (buckets < entries)
+		buckets *= 2;
+	half_open->key = *key;
+	half_open->options_limit = entries - entries / 4;
+	half_open->bucket_mask = (uint32_t)(buckets - 1);
+	for (unsigned i = 0; i < STAGES; i++)
+		TAILQ_INIT(&half_open->stages[i]);
+	if (pool_init(&half_open->pool, sizeof(struct item), entries) != 0)
+		goto free_half_open;
+	half_open->buckets = calloc(buckets, sizeof(*half_open->buckets)); // empty lists are zero
+	if (!half_open->buckets)
+		goto free_pool;
+	return half_open;
+
+free_pool:
+	pool_fini(&half_open->pool);
+free_half_open:
+	free(half_open);
+	return NULL;
+}
+
+void half_open_destroy(struct half_open *half_open)
+{
+	if (!half_open)
+		return;
+	pool_fini(&half_open->pool);
+	free(half_open->buckets);
+	free(half_open);
+}
+
+static struct bucket *bucket_of(const struct half_open *half_open, const struct tuple *tuple)
+{
+	uint64_t hash = hash_tuple(&half_open->key, tuple);
+	return &half_open->buckets[hash & half_open->bucket_mask];
+}
+
+static struct item *find_in(const struct bucket *bucket, const struct tuple *tuple)
+{
+	struct item *item;
+	LIST_FOREACH(item, bucket, in_bucket)
+	if (tuple_equal(&item->entry.tuple, tuple))
+		return item;
+	return NULL;
+}
+
+static void enter_stage(struct half_open *half_open, struct item *item, unsigned stage,
+			uint64_t now_us)
+{
+	item->stage = (uint8_t)stage;
+	item->deadline_us = now_us + stage_us[stage];
+	TAILQ_INSERT_TAIL(&half_open->stages[stage], item, in_stage);
+}
+
+static void leave_stage(struct half_open *half_open, struct item *item)
+{
+	TAILQ_REMOVE(&half_open->stages[item->stage], item, in_stage);
+}
+
+static void drop(struct half_open *half_open, struct item *item)
+{
+	leave_stage(half_open, item);
+	LIST_REMOVE(item, in_bucket);
+	pool_put(&half_open->pool, item);
+}
+
+bool half_open_offers_options(const struct half_open *half_open)
+{
+	return half_open_count(half_open) < half_open->options_limit;
+}
+
+bool half_open_insert(struct half_open *half_open, const struct half_open_entry *entry,
+		      uint64_t now_us)
+{
+	struct bucket *bucket = bucket_of(half_open, &entry->tuple);
+	struct item *item = find_in(bucket, &entry->tuple);
+	if (item) {
+		leave_stage(half_open, item);
+	} else {
+		if (entry->handshake.has_entry && !half_open_offers_options(half_open))
+			return false;
+		item = pool_get(&half_open->pool);
+		if (!item)
+			return false;
+		LIST_INSERT_HEAD(bucket, item, in_bucket);
+	}
+	item->entry = *entry;
+	enter_stage(half_open, item, 0, now_us);
+	return true;
+}
+
+const struct half_open_entry *half_open_find(const struct half_open *half_open,
+					     const struct tuple *tuple)
+{
+	const struct item *item = find_in(bucket_of(half_open, tuple), tuple);
+	return item ? &item->entry : NULL;
+}
+
+void half_open_remove(struct half_open *half_open, const struct tuple *tuple)
+{
+	struct item *item = find_in(bucket_of(half_open, tuple), tuple);
+	if (item)
+		drop(half_open, item);
+}
+
+const struct half_open_entry *half_open_expire(struct half_open *half_open, uint64_t now_us)
+{
+	struct item *item;
+	while ((item = TAILQ_FIRST(&half_open->stages[STAGES - 1])) && item->deadline_us <= now_us)
+		drop(half_open, item);
+	for (unsigned stage = 0; stage < STAGES - 1; stage++) {
+		item = TAILQ_FIRST(&half_open->stages[stage]);
+		if (item && item->deadline_us <= now_us) {
+			leave_stage(half_open, item);
+			enter_stage(half_open, item, stage + 1, now_us);
+			return &item->entry;
+		}
+	}
+	return NULL;
+}
+
+uint64_t half_open_next_us(const struct half_open *half_open)
+{
+	uint64_t next_us = UINT64_MAX;
+	for (unsigned stage = 0; stage < STAGES; stage++) {
+		const struct item *item = TAILQ_FIRST(&half_open->stages[stage]);
+		if (item && item->deadline_us < next_us)
+			next_us = item->deadline_us;
+	}
+	return next_us;
+}
+
+uint32_t half_open_count(const struct half_open *half_open)
+{
+	return pool_used(&half_open->pool);
+}

@@ -3,8 +3,9 @@
 // The bounded half-open cache beside the cookies: remembers SYNs so that the SYN-ACK is sent again
 // when the client's ACK is lost (an SMTP client waits for our banner and would hang), and keeps the
 // options of clients without timestamps. Full or above its marks it says no, and the bare cookie
-// still works: above 3/4 full no entry of the second kind is made.
-// SYN-ACK again after 1, 2, 4, 8 s; gone 16 s after the last. Fixed memory; one worker's own.
+// still works: above 3/4 full no entry of the second kind (handshake.has_entry) is made.
+// SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
+// own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H
 #define RELAYGATE_GATE_HALF_OPEN_H
 
@@ -20,12 +21,15 @@ struct half_open_entry {
 	uint16_t connector;
 };
 
+// Room for this many entries (0: remembers nothing); key: of the lookup table. NULL when out of
+// memory.
 struct half_open *half_open_create(uint32_t entries, const struct hash_key *key);
 void half_open_destroy(struct half_open *half_open);
 
 // May the next SYN without timestamps have its options kept in an entry?
 bool half_open_offers_options(const struct half_open *half_open);
-// Remembers a SYN that was just answered. False when full (then counted as half_open_full).
+// Remembers a SYN that was just answered; takes the place of an older one of the same tuple. False
+// when full, or above the mark for an entry of the second kind (then counted as half_open_full).
 bool half_open_insert(struct half_open *half_open, const struct half_open_entry *entry,
 		      uint64_t now_us);
 // The entry of a tuple or NULL; valid until the next call that changes the cache.
@@ -35,7 +39,9 @@ const struct half_open_entry *half_open_find(const struct half_open *half_open,
 void half_open_remove(struct half_open *half_open, const struct tuple *tuple);
 
 // The next entry whose SYN-ACK is due again, or NULL; call until NULL. Expired ones are dropped.
+// The entry is valid until the next call that changes the cache.
 const struct half_open_entry *half_open_expire(struct half_open *half_open, uint64_t now_us);
+// When half_open_expire has something to do next; UINT64_MAX when there is no entry.
 uint64_t half_open_next_us(const struct half_open *half_open);
 uint32_t half_open_count(const struct half_open *half_open);
 

@@ -18,4 +18,24 @@ uint16_t build_segment(uint8_t *buffer, const struct packet_port *port, const st
 // be answered: RST, or not unicast.
 bool build_reset_for(const struct view *view, struct segment *out);
 
+// The pieces that the rest of net/ builds its frames from. Each writes at the given place.
+
+// Ethernet header from the port's MAC address, with the port's tag; returns where it ends.
+uint8_t *build_ethernet(uint8_t *at, const struct packet_port *port,
+			const uint8_t destination[LINK_ADDRESS_BYTES], uint16_t ethertype);
+
+struct build_ip {
+	const struct address *source; // its family decides the version
+	const struct address *destination;
+	uint8_t protocol; // IPv6: next header
+	uint8_t hop_limit;
+	uint16_t payload_length; // bytes behind the IP header
+};
+
+// IPv4 header with its checksum, or IPv6 header; returns where it ends.
+uint8_t *build_ip(uint8_t *at, const struct build_ip *ip);
+
+// The Ethernet address of an IPv6 group (RFC 2464 7).
+void build_group_mac(uint8_t mac[LINK_ADDRESS_BYTES], const struct address *group);
+
 #endif

@@ -18,7 +18,8 @@
 struct policy;
 struct net;
 
-// Faults that net noticed; the pipeline drains and counts them.
+// Faults that net noticed; the pipeline drains and counts them, once a burst. A conflict is
+// reported at most once in 10 s for each address; each frame of it is counted as address_claimed.
 struct net_event {
 	enum reason
 		reason; // address_conflict, neighbour_full, neighbour_unresolved; NONE = no event
@@ -33,10 +34,12 @@ struct net *net_create(const struct policy *policy, const struct packet_port *po
 		       struct random *random);
 void net_destroy(struct net *net);
 
-// Announces addresses and groups; again a second later (RFC 5227 2.3: two announcements).
+// Announces addresses and groups; addresses again two seconds later (RFC 5227 2.3), groups within
+// one (RFC 3810 6.1).
 void net_start(struct net *net, struct tick now, struct outbox *outbox);
 
-// ARP, ICMP or ICMPv6 that packet_parse and packet_verify passed: answers it, learns from it.
+// ARP, ICMP or ICMPv6 that packet_parse and packet_verify passed: answers it, learns from it. Other
+// frames' source and destination are not judged here: see net_is_ours.
 enum reason net_input(struct net *net, const struct view *view, struct tick now,
 		      struct outbox *outbox);
 
@@ -52,7 +55,9 @@ enum next_hop {
 
 // Where a packet to destination goes now: an on-link prefix, else the gateway of its family. Stale
 // entries are used while they are re-resolved (RFC 4861 7.3); an entry that stopped answering is
-// forgotten. source, if not NULL, receives our address to use towards destination.
+// forgotten; one that cannot be resolved is an event (neighbour_unresolved), unreachable for a
+// second and then tried again. Our own addresses and a prefix's broadcast address are unreachable.
+// source, if not NULL, receives our address to use towards destination.
 enum next_hop net_next_hop(struct net *net, const struct address *destination, struct tick now,
 			   struct outbox *outbox, struct link *link, struct address *source);
 
@@ -60,9 +65,11 @@ enum next_hop net_next_hop(struct net *net, const struct address *destination, s
 void net_confirm(struct net *net, const struct address *destination, struct tick now);
 
 // The groups that a kernel socket must join for a port (AF_XDP cannot set multicast filters): IPv6
-// group addresses; returns how many were written, at most max.
+// group addresses, all-nodes among them, none for a port without IPv6; returns how many were
+// written, at most max.
 unsigned net_groups(const struct net *net, unsigned port, struct address *groups, unsigned max);
 
+// True for every address of ours on any port, the derived link-local ones among them.
 bool net_is_ours(const struct net *net, const struct address *address);
 struct net_event net_take_event(struct net *net);
 

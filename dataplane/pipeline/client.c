@@ -209,7 +209,6 @@ void client_answer(struct pipeline *pipeline, struct client *client,
 	pipeline->reply.length = 0;
 	session_answer(&client->session, answer, pipeline->now, &pipeline->reply, &step);
 	apply(pipeline, client, &step);
-	client_pump(pipeline, client);
 }
 
 void client_events(struct pipeline *pipeline, struct client *client, unsigned events)

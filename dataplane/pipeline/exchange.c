@@ -12,6 +12,7 @@
 static void answer_failure(struct pipeline *pipeline, struct client *client, enum reason reason)
 {
 	client_answer(pipeline, client, &(struct session_answer){.failure = reason});
+	client_pump(pipeline, client);
 }
 
 static void lend(struct client *client, struct server_leg *leg)
@@ -222,10 +223,15 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 {
 	struct client *client = leg->client;
 	struct session_answer answer = {.code = result->code, .reply = result->reply};
+	bool spent = leg->upstream.state == UPSTREAM_FAILED;
 
 	if (!client)
 		return;
-	if (leg->upstream.state == UPSTREAM_BODY) {
+	if (spent) {
+		// The answer stands, but the connection carries no further request.
+		take_back(client);
+		server_leg_abort(pipeline, leg);
+	} else if (leg->upstream.state == UPSTREAM_BODY) {
 		begin_body(pipeline, client);
 	} else if (client->in_body) {
 		// The final reply: this transaction needs the leg no more.
@@ -234,6 +240,10 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 			give_to_pool(pipeline, leg);
 	}
 	client_answer(pipeline, client, &answer);
+	if (spent && !client->session.suspended)
+		session_fail_body(&client->session,
+				  &(struct session_answer){.failure = REASON_backend_lost});
+	client_pump(pipeline, client);
 }
 
 // The leg is of no use any more. What its session is told depends on where it stands.
@@ -255,7 +265,7 @@ static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum 
 		if (again && client->attempts <= limit)
 			exchange_recipient(pipeline, client);
 		else
-			client_answer(pipeline, client, &answer);
+			answer_failure(pipeline, client, reason);
 	} else if (in_body || client->session.recipients > 0) {
 		// Recipients that this connection had accepted cannot be moved to another one.
 		session_fail_body(&client->session, &answer);

@@ -269,8 +269,11 @@ void server_leg_events(struct pipeline *pipeline, struct server_leg *leg, unsign
 	if (events & TCP_EVENT_ESTABLISHED)
 		upstream_connected(&leg->upstream, pipeline->policy, pipeline->now.now_us);
 	server_leg_pump(pipeline, leg);
-	if (!leg->leg.doomed && events & TCP_EVENT_WRITABLE && leg->client && leg->client->in_body)
+	if (!leg->leg.doomed && events & TCP_EVENT_WRITABLE && leg->client &&
+	    leg->client->in_body) {
+		upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
 		client_pump(pipeline, leg->client);
+	}
 	if (!leg->leg.doomed && events & TCP_EVENT_PEER_CLOSED)
 		lost(pipeline, leg);
 	if (leg->leg.doomed ||
@@ -302,6 +305,11 @@ void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 		return;
 	if (leg->closing) {
 		server_leg_abort(pipeline, leg);
+		return;
+	}
+	// A body whose every byte was taken waits for the client, who has a limit of its own.
+	if (before == UPSTREAM_BODY && tcp_all_acknowledged(leg->leg.flow)) {
+		upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
 		return;
 	}
 	upstream_timeout(&leg->upstream, &result);

@@ -126,7 +126,8 @@ void client_pump(struct pipeline *pipeline, struct client *client);
 void client_events(struct pipeline *pipeline, struct client *client, unsigned events);
 void client_timeout(struct pipeline *pipeline, struct client *client);
 uint64_t client_deadline(const struct client *client);
-// The backend side's answer to the intent that suspended the session (exchange.c calls it).
+// The backend side's answer to the intent that suspended the session (exchange.c calls it, and then
+// client_pump: input may have waited).
 void client_answer(struct pipeline *pipeline, struct client *client,
 		   const struct session_answer *answer);
 void client_drain(struct pipeline *pipeline, struct client *client, bool force);

@@ -5,6 +5,9 @@
 // is live after a probe (EHLO, QUIT) succeeded, down after a probe or a connection attempt failed;
 // probes run at start, every probe_interval, and at once (but at most one a second) when mail asks
 // for a backend that has no live server.
+//
+// A connection counts against MaxConnections from SERVERS_CONNECT to its end, which is exactly one
+// of: servers_connect_failed or servers_abandoned before servers_opened, servers_closed after it.
 #ifndef RELAYGATE_RELAY_SERVERS_H
 #define RELAYGATE_RELAY_SERVERS_H
 
@@ -19,13 +22,13 @@ enum server_health { SERVER_UNKNOWN, SERVER_LIVE, SERVER_DOWN };
 enum servers_choice {
 	SERVERS_BORROW,      // *connection was taken from the pool
 	SERVERS_CONNECT,     // open a connection to *server; it is already counted
-	SERVERS_WAIT,        // all live servers are at MaxConnections (or none is known yet): the
-			     // waiter was queued
+	SERVERS_WAIT,        // all live servers are at MaxConnections, or others wait already, or
+			     // none is live but one is yet unknown: the waiter was queued
 	SERVERS_UNAVAILABLE, // no live server: backend_unavailable
 	SERVERS_BUSY,        // too many waiters: backend_busy
 };
 
-// Embedded by whoever waits; FIFO a backend.
+// Embedded by whoever waits; FIFO a backend. Zeroed before its first use.
 struct servers_waiter {
 	struct servers_waiter *next, *previous;
 	unsigned backend;
@@ -37,57 +40,86 @@ struct servers_waiter {
 struct servers_connection {
 	struct servers_connection *next, *previous;
 	unsigned backend, server;
+	bool bound; // between servers_opened and servers_closed
 	bool pooled;
 	uint64_t idle_deadline_us;
 };
 
+// policy is not copied and outlives the servers. Every server is unknown and its probe due.
+// NULL when memory is short.
 struct servers *servers_create(const struct policy *policy, struct random *random);
+// Connections and waiters that are still known are forgotten, not touched.
 void servers_destroy(struct servers *servers);
 
-// A connection for one transaction: an idle one of the server with the fewest connections in use,
-// else a new one, else waiting.
+// A connection for one transaction, at the live server with the fewest connections in use that has
+// an idle one or may get another (the next one in turn where several have as few): its most
+// recently used idle connection, else a new one; else waiting. *connection is set by BORROW only,
+// *server by BORROW and CONNECT. Nobody overtakes a waiter.
 enum servers_choice servers_request(struct servers *servers, unsigned backend,
 				    struct servers_waiter *waiter, uint64_t now_us,
 				    struct servers_connection **connection, unsigned *server);
+// The waiter gives up. Fine when it does not wait (any more).
 void servers_cancel(struct servers *servers, struct servers_waiter *waiter);
 
 // A connection was opened (counted by servers_request); call once to bind it to its server.
+// Overwrites *connection. May be called as soon as the attempt begins.
 void servers_opened(struct servers *servers, struct servers_connection *connection,
 		    unsigned backend, unsigned server);
+// The connection of SERVERS_CONNECT was not attempted or not finished for a reason of our own: no
+// flow, no port, its client left. Uncounted; says nothing about the server. Before servers_opened.
+void servers_abandoned(struct servers *servers, unsigned backend, unsigned server);
 // It is idle again and may be lent (most recently used first).
 void servers_return(struct servers *servers, struct servers_connection *connection,
 		    uint64_t now_us);
-// It is closed, in whatever state it was; removes it from the pool.
+// It is closed, in whatever state it was; removes it from the pool. Says nothing about the server
+// (servers_failed does).
 void servers_closed(struct servers *servers, struct servers_connection *connection);
 
-// After servers_return, servers_closed, servers_probed or time: the first waiter that can be served
-// now or is late. NULL when none; *choice as in servers_request, SERVERS_BUSY for a late one. Call
-// until NULL.
+// After servers_return, servers_closed, servers_abandoned, a change of health or time: the first
+// waiter that can be served now, or needs to wait no longer. NULL when none; *choice as in
+// servers_request: SERVERS_BUSY for a late one, SERVERS_UNAVAILABLE when the last server went down.
+// The waiter is no longer queued. Call until NULL.
 struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now_us,
 					   enum servers_choice *choice,
 					   struct servers_connection **connection,
 					   unsigned *server);
-// The first pooled connection that has been idle too long, taken out of the pool: QUIT it.
+// The first pooled connection that has been idle too long, taken out of the pool: QUIT it. Counted
+// until servers_closed.
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us);
 
 // The next server whose probe is due; false when none. The caller opens a probe connection (not
-// counted against MaxConnections) and reports.
+// counted against MaxConnections) and reports with servers_probed, always: a server has one probe
+// at a time.
 bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *backend,
 			unsigned *server);
-// Probe's or connection attempt's outcome. REASON_backend_up or _down when health changed, else
-// NONE.
+// The probe was not made for a reason of our own (no flow, no port): due again in a second.
+void servers_probe_postponed(struct servers *servers, unsigned backend, unsigned server,
+			     uint64_t now_us);
+// The probe's outcome, which sets the health. extensions (bits of enum smtp_extension) and size
+// (0 = no limit) are what EHLO said, kept while alive. REASON_backend_up or _down when health
+// changed, else REASON_NONE; the first success of an unknown server is no event.
 enum reason servers_probed(struct servers *servers, unsigned backend, unsigned server, bool alive,
 			   unsigned extensions, uint64_t size, uint64_t now_us);
+// The connection of SERVERS_CONNECT failed before servers_opened: uncounted, and the server is
+// down. Returns REASON_backend_down when that is new.
 enum reason servers_connect_failed(struct servers *servers, unsigned backend, unsigned server,
 				   uint64_t now_us);
+// The same for a connection that was bound: the handshake failed or the greeting or EHLO was
+// refused, and servers_closed says or said the rest. Marks the server down, counts nothing.
+enum reason servers_failed(struct servers *servers, unsigned backend, unsigned server);
 
 enum server_health servers_health(const struct servers *servers, unsigned backend, unsigned server);
 // Extensions that every live server of the backend has; 0 when none is live.
 unsigned servers_extensions(const struct servers *servers, unsigned backend);
 // The smallest SIZE limit of the live servers, 0 = none.
 uint64_t servers_size(const struct servers *servers, unsigned backend);
+// Connections that are being opened or lent, and all that count against MaxConnections (the pooled
+// ones too). Probes are in neither.
 unsigned servers_in_use(const struct servers *servers, unsigned backend, unsigned server);
+unsigned servers_connections(const struct servers *servers, unsigned backend, unsigned server);
 
+// When servers_next_waiter, _idle or _probe will have something to say because of time alone;
+// UINT64_MAX when never.
 uint64_t servers_next_us(const struct servers *servers);
 
 #endif

@@ -3,6 +3,8 @@
 // One connection to a backend server as SMTP client (RFC 5321): what to say, and what the server's
 // bytes mean. Bytes in, bytes out; knows no TCP. The pipeline opens and closes the flow under it.
 // Owns its protocol state only. At most one answer is outstanding for the client at a time.
+// A server that speaks when nothing was asked is out of step: its connection is given up, so that
+// no reply can ever be taken for the answer to another command.
 #ifndef RELAYGATE_RELAY_UPSTREAM_H
 #define RELAYGATE_RELAY_UPSTREAM_H
 
@@ -14,10 +16,10 @@
 enum upstream_state {
 	UPSTREAM_CONNECTING, // TCP handshake
 	UPSTREAM_GREETING,   // waiting for 220
-	UPSTREAM_HELLO,      // EHLO sent
+	UPSTREAM_HELLO,      // EHLO or HELO sent
 	UPSTREAM_IDLE,       // no transaction, nothing unanswered: poolable
 	UPSTREAM_MAIL,       // MAIL (and RCPT, with PIPELINING) sent
-	UPSTREAM_RCPT,       // RCPT sent
+	UPSTREAM_RCPT,       // RCPT sent, MAIL answered
 	UPSTREAM_OPEN,       // transaction open, nothing unanswered
 	UPSTREAM_DATA,       // DATA sent
 	UPSTREAM_BODY,       // 354 seen: body flows
@@ -27,7 +29,10 @@ enum upstream_state {
 	UPSTREAM_FAILED,     // only to be aborted
 };
 
-// Bytes for the server, appended by calls below; the caller sends and empties it.
+// The longest sender or recipient argument: a path, and what MAIL may carry behind it.
+#define UPSTREAM_ARGUMENT_MAX 1152
+
+// Bytes for the server, appended by calls below; the caller sends and empties it after each call.
 struct upstream_commands {
 	uint16_t length;
 	char text[4096];
@@ -35,34 +40,42 @@ struct upstream_commands {
 
 enum upstream_event {
 	UPSTREAM_NONE,     // nothing for the client
-	UPSTREAM_READY,    // greeted, or RSET answered 250: IDLE now
+	UPSTREAM_READY,    // greeted, or RSET answered 250: IDLE now (never of a probe)
 	UPSTREAM_ANSWER,   // answer to the last request: code, reply
-	UPSTREAM_EARLY,    // the server answered inside the body: code, reply; connection is spent
+	UPSTREAM_EARLY,    // the server refused inside the body: code (4xx, 5xx), reply; connection
+			   // is spent
 	UPSTREAM_GONE,     // failed: reason says how; abort the connection
-	UPSTREAM_FINISHED, // QUIT answered: close the connection
+	UPSTREAM_FINISHED, // QUIT answered: close the connection; a probe's success
 };
 
 struct upstream_result {
 	enum upstream_event event;
 	size_t consumed;
+	// Of UPSTREAM_GONE. REASON_NONE when an idle server left, which is nobody's fault.
 	enum reason reason;
-	uint16_t code;
-	struct slice reply; // well formed, CR LF ended; valid until the next upstream_input
+	uint16_t code;      // 0 when no reply is behind the event
+	struct slice reply; // well formed, CR LF ended; valid until the upstream's next call
 };
 
 struct upstream {
-	enum upstream_state state;
-	unsigned backend, server; // indexes into the policy
-	unsigned extensions;      // bits of enum smtp_extension, from EHLO
-	uint64_t server_size;     // SIZE value, 0 = none given
-	uint64_t deadline_us;
-	bool probe;         // EHLO, QUIT, nothing else
-	bool used;          // has carried a transaction: a pooled connection that may be stale
-	bool mail_answered; // in this transaction
-	bool esmtp;
+	enum upstream_state state; // written by upstream.c only, read by anyone
+	unsigned backend, server;  // indexes into the policy
+	unsigned extensions;       // bits of enum smtp_extension, from EHLO
+	uint64_t server_size;      // SIZE value, 0 = none given
+	uint64_t deadline_us;      // UINT64_MAX = none
+	bool probe;                // EHLO, QUIT, nothing else
+	bool used;          // was idle or has carried a transaction: a connection that may be stale
+	bool esmtp;         // EHLO, not yet HELO
+	bool replaceable;   // see upstream_replaceable
+	bool reply_begun;   // the parser holds a part of a reply
+	bool early_begun;   // the reply to the end of data began before we sent that
+	uint8_t unanswered; // replies that the server owes us
+	enum reason failure;        // in FAILED: why
 	uint16_t mail_refusal_code; // MAIL refused: answer to this RCPT and all later ones
 	uint16_t mail_refusal_length;
-	char mail_refusal[512];
+	uint16_t recipient_length; // RCPT that follows MAIL, to a server without PIPELINING
+	char mail_refusal[REPLY_PARSER_TEXT_MAX];
+	char recipient[UPSTREAM_ARGUMENT_MAX];
 	struct reply_parser parser;
 };
 
@@ -71,39 +84,56 @@ void upstream_init(struct upstream *upstream, const struct policy *policy, unsig
 		   unsigned server, bool probe, uint64_t now_us);
 // The TCP handshake is done: wait for the greeting.
 void upstream_connected(struct upstream *upstream, const struct policy *policy, uint64_t now_us);
+// In IDLE: it was taken out of the pool for a transaction, so the server may have left unseen.
+void upstream_borrowed(struct upstream *upstream);
 
-// Requests; each is allowed in one state only (asserted) and appends commands.
+// Requests; each is allowed in one state only (asserted) and appends commands. Arguments hold no
+// CR, LF or NUL and at most UPSTREAM_ARGUMENT_MAX bytes (asserted).
 // sender: "<path> parameters", recipient: "<path>". From IDLE sends MAIL (with RCPT behind it if
-// the server pipelines), from OPEN just RCPT.
-void upstream_recipient(struct upstream *upstream, const struct policy *policy, struct slice sender,
+// the server pipelines), from OPEN just RCPT. False: the server refused this transaction's MAIL, so
+// nothing is sent and the answer is known: call upstream_input, with whatever input there is.
+bool upstream_recipient(struct upstream *upstream, const struct policy *policy, struct slice sender,
 			struct slice recipient, uint64_t now_us,
 			struct upstream_commands *commands);
+// DATA, from OPEN, when the server accepted a recipient. The answer 354 leads to BODY, any other
+// back to OPEN.
 void upstream_data(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		   struct upstream_commands *commands);
-// End of data. octets_end_with_crlf: false before the first body byte.
+// End of data, from BODY. All body bytes are already on their way, in DATA form (RFC 5321 section
+// 4.5.2), and end with CR LF.
 void upstream_end(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		  struct upstream_commands *commands);
-// RSET from OPEN (or IDLE: nothing to do, false). True when an answer is awaited.
+// The transaction is over. Sends RSET from OPEN. Nothing to do in IDLE (false), nor in RESETTING:
+// after the final answer the RSET follows by itself. True when READY is awaited.
 bool upstream_reset(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		    struct upstream_commands *commands);
+// From IDLE.
 void upstream_quit(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		   struct upstream_commands *commands);
 
-// Bytes from the server, as far as one event; call again with the rest. The commands that follow by
-// themselves (EHLO after the greeting, HELO when EHLO is refused, RCPT after MAIL, QUIT of a probe)
-// are appended.
+// Bytes from the server, as far as one event; call again with the rest until all is consumed. The
+// commands that follow by themselves (EHLO after the greeting, HELO when EHLO is refused, RCPT
+// after MAIL, RSET after the final answer, QUIT of a probe) are appended.
+// After ANSWER look at the state before the next request: FAILED means that the server closes (421)
+// or is out of step. The answer stands, the connection is spent; the next call says GONE.
 void upstream_input(struct upstream *upstream, const struct policy *policy, const char *our_name,
 		    struct slice in, uint64_t now_us, struct upstream_commands *commands,
 		    struct upstream_result *result);
-// FIN, RST or TCP timeout of the server: UPSTREAM_GONE with backend_lost or backend_connect_failed,
-// or FINISHED.
+// FIN, RST or TCP timeout of the server, after its last bytes were given to upstream_input:
+// UPSTREAM_GONE with backend_lost, backend_connect_failed (before EHLO was answered) or REASON_NONE
+// (no transaction), or FINISHED.
 void upstream_lost(struct upstream *upstream, struct upstream_result *result);
 // The deadline (upstream->deadline_us, UINT64_MAX = none) passed: UPSTREAM_GONE with
-// backend_timeout. While BODY flows, the deadline is pushed on by upstream_progress.
+// backend_timeout, or backend_connect_failed of a TCP handshake.
 void upstream_timeout(struct upstream *upstream, struct upstream_result *result);
+// In BODY the server has reply_timeout_ms to take bytes: call this whenever it acknowledged some,
+// and when the deadline passes while no body byte waits for it (then the client is the slow one).
+// Nothing in other states.
 void upstream_progress(struct upstream *upstream, const struct policy *policy, uint64_t now_us);
 
-// May a borrowed connection that just died be replaced once, unseen by the client? (relay rule 7)
+// After UPSTREAM_GONE: may this borrowed connection be replaced once, unseen by the client? True
+// when it died before MAIL was answered (relay rule 7), a 421 included. The replacement should be a
+// new connection: another pooled one may be as stale.
 bool upstream_replaceable(const struct upstream *upstream);
 
 #endif

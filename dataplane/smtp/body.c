@@ -1,2 +1,114 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/smtp/session.h"
+//
+// The end-of-data machine as one table, with the ordinary bytes of a line skipped in blocks. Two
+// kinds of bytes are kept back until the next one tells what they are: a CR, and a dot that begins
+// a line. A piece that ends between them leaves its state behind, and the next call passes on a
+// constant in their place. Owns nothing; does not know the size limit.
+#include "dataplane/smtp/body.h"
+#include "dataplane/smtp/scan.h"
+
+#include <assert.h>
+
+enum state {
+	STATE_BAD, // unlisted transitions end here
+	STATE_LINE_START,
+	STATE_LINE,
+	STATE_CR,     // CR kept back
+	STATE_DOT,    // dot at the start of a line kept back
+	STATE_DOT_CR, // dot and CR kept back: the end of data, or nothing that may pass
+	STATE_END,
+	STATE_COUNT,
+};
+
+enum class { CLASS_OTHER, CLASS_DOT, CLASS_CR, CLASS_LF, CLASS_NUL, CLASS_COUNT };
+
+static const uint8_t class_of[256] = {
+	['.'] = CLASS_DOT,
+	['\r'] = CLASS_CR,
+	['\n'] = CLASS_LF,
+	[0] = CLASS_NUL,
+};
+
+// Missing entries are STATE_BAD: LF and NUL are good nowhere but LF after a CR, and after a CR
+// nothing else is good.
+static const uint8_t next_state[STATE_COUNT][CLASS_COUNT] = {
+	[STATE_LINE_START] =
+		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_DOT, [CLASS_CR] = STATE_CR},
+	[STATE_LINE] =
+		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_CR},
+	[STATE_CR] = {[CLASS_LF] = STATE_LINE_START},
+	[STATE_DOT] =
+		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_DOT_CR},
+	[STATE_DOT_CR] = {[CLASS_LF] = STATE_END},
+};
+
+void body_init(uint8_t *state)
+{
+	*state = STATE_LINE_START;
+}
+
+// What an earlier call kept back and a later byte may set free. Dot and CR together are never set
+// free: only LF may follow, and that is the end.
+static struct slice kept_back(uint8_t state)
+{
+	if (state == STATE_CR)
+		return slice_of_text("\r");
+	if (state == STATE_DOT)
+		return slice_of_text(".");
+	return slice_of_text("");
+}
+
+void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *scan)
+{
+	const struct slice held = kept_back(*state);
+	assert(*state > STATE_BAD && *state < STATE_END);
+	*scan = (struct body_scan){.verdict = BODY_MORE};
+	if (room <= held.length)
+		return;
+	const struct slice window = slice_first(in, room - held.length);
+	uint8_t current = *state;
+	size_t at = 0;
+	size_t passed = 0; // window bytes that may pass; once above 0 held may pass, too
+	size_t dots = 0;   // stuffed dots among them
+
+	while (at < window.length) {
+		if (current == STATE_LINE) {
+			at += scan_control(slice_from(window, at));
+			passed = at;
+			if (at == window.length)
+				break;
+		}
+		const uint8_t before = current;
+		current = next_state[before][class_of[window.data[at]]];
+		if (current == STATE_BAD) {
+			scan->verdict = BODY_BAD_LINE_ENDING;
+			scan->consumed = at + 1;
+			return;
+		}
+		if (current == STATE_END)
+			break;
+		at++;
+		if (current == STATE_LINE || current == STATE_LINE_START)
+			passed = at;
+		if (before == STATE_DOT && current == STATE_LINE)
+			dots++;
+	}
+	if (current == STATE_END) {
+		*state = STATE_LINE_START;
+		if (passed == 0) {
+			scan->verdict = BODY_END;
+			scan->consumed = at + 1;
+			return;
+		}
+		// Message bytes came before it: pass them on, and meet the dot again next time.
+		scan->consumed = passed;
+	} else {
+		*state = current;
+		scan->consumed = at;
+	}
+	if (passed > 0) {
+		scan->held = held;
+		scan->run = slice_first(window, passed);
+		scan->octets = held.length + passed - dots;
+	}
+}

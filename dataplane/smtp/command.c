@@ -1,2 +1,363 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/smtp/session.h"
+//
+// The SMTP commands (RFC 5321 section 4.1.1). A row says which states refuse a command and how, its
+// handler does the rest; the verb that has no row is unrecognized. Owns no state. Lenient in two
+// points where Exchange is and nothing is at stake: trailing blanks, and spaces between "FROM:" or
+// "TO:" and the path.
+#include "dataplane/smtp/command.h"
+#include "dataplane/smtp/decide.h"
+#include "dataplane/smtp/parameters.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define VERB_MAX 8
+
+static const struct slice no_detail = {NULL, 0};
+
+static bool printable(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.data[i] < 32 || text.data[i] > 126)
+			return false;
+	}
+	return true;
+}
+
+// Ends a transaction at the client's wish, by a command that was accepted.
+static void leave_transaction(struct turn *turn)
+{
+	if (session_transaction_open(turn->session)) {
+		turn->step->transaction_ended_by_client = true;
+		turn->step->intent = SESSION_RESET;
+	}
+	session_end_transaction(turn->session);
+}
+
+static void greet(struct turn *turn, struct slice name, bool extended)
+{
+	struct session *session = turn->session;
+	if (!path_hello_name(name)) {
+		turn_refuse(turn, REPLY_bad_domain_name, REASON_smtp_bad_parameter, name);
+		return;
+	}
+	leave_transaction(turn);
+	memcpy(session->hello, name.data, name.length);
+	session->hello_length = (uint8_t)name.length;
+	session->extended = extended;
+	session->offered_8bitmime = extended && turn->extensions & SMTP_EXTENSION_8BITMIME;
+
+	char peer[ADDRESS_TEXT_MAX];
+	address_format(&session->peer.client.address, peer);
+	turn_reply(turn, REPLY_hello, (const char *[]){session->peer.connector->fqdn, peer});
+}
+
+static void handle_helo(struct turn *turn, struct slice argument)
+{
+	greet(turn, argument, false);
+}
+
+static void handle_ehlo(struct turn *turn, struct slice argument)
+{
+	greet(turn, argument, true);
+	if (turn->step->reason != REASON_NONE)
+		return;
+	const uint64_t limit = decide_size_limit(turn->session->peer.connector);
+	char number[24];
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)limit);
+	if (limit == POLICY_SIZE_UNLIMITED)
+		turn_reply(turn, REPLY_ehlo_size_unlimited, NULL);
+	else
+		turn_reply(turn, REPLY_ehlo_size, (const char *[]){number});
+	turn_reply(turn, REPLY_ehlo_pipelining, NULL);
+	turn_reply(turn, REPLY_ehlo_enhanced_status_codes, NULL);
+	if (turn->session->offered_8bitmime)
+		turn_reply(turn, REPLY_ehlo_8bitmime, NULL);
+}
+
+static const struct path_form {
+	const char *keyword;
+	enum reply_id bad_address;
+} reverse_path = {"FROM:", REPLY_bad_sender_address},
+  forward_path = {"TO:", REPLY_bad_recipient_address};
+
+// "FROM:" or "TO:", then the path; *rest is what follows it. False after a refusal.
+static bool parse_path(struct turn *turn, struct slice argument, const struct path_form *form,
+		       struct path *path, struct slice *rest)
+{
+	const size_t length = strlen(form->keyword);
+	size_t used;
+	if (argument.length < length ||
+	    strncasecmp((const char *)argument.data, form->keyword, length) != 0) {
+		turn_refuse(turn, REPLY_bad_arguments, REASON_smtp_bad_parameter, argument);
+		return false;
+	}
+	argument = slice_from(argument, length);
+	while (argument.length && argument.data[0] == ' ')
+		argument = slice_from(argument, 1);
+	if (!path_parse(argument, path, &used)) {
+		turn_refuse(turn, form->bad_address, REASON_smtp_bad_address, argument);
+		return false;
+	}
+	*rest = slice_from(argument, used);
+	return true;
+}
+
+static bool parse_parameters(struct turn *turn, struct slice rest, bool known,
+			     struct parameters *parameters)
+{
+	struct slice culprit;
+	switch (parameters_parse(rest, known, parameters, &culprit)) {
+	case PARAMETERS_GOOD:
+		break;
+	case PARAMETERS_UNKNOWN:
+		turn_refuse(turn, REPLY_unknown_parameter, REASON_smtp_bad_parameter, culprit);
+		return false;
+	case PARAMETERS_BAD:
+		turn_refuse(turn, REPLY_bad_arguments, REASON_smtp_bad_parameter, culprit);
+		return false;
+	}
+	return true;
+}
+
+// Keeps a path for the backend. False after the refusal for want of memory.
+static bool keep_path(struct turn *turn, struct chunk_queue *queue, const struct path *path)
+{
+	struct session *session = turn->session;
+	if (chunk_queue_append(queue, session->chunks, path->text) == path->text.length)
+		return true;
+	chunk_queue_clear(queue, session->chunks);
+	turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, path->text);
+	return false;
+}
+
+static void handle_mail(struct turn *turn, struct slice argument)
+{
+	struct session *session = turn->session;
+	struct path path;
+	struct parameters parameters;
+	struct slice rest;
+
+	session->mail_refused = true; // until it was accepted
+	if (!parse_path(turn, argument, &reverse_path, &path, &rest))
+		return;
+	// A sender needs a domain, or answers to it could go nowhere.
+	if (path.postmaster) {
+		turn_refuse(turn, REPLY_bad_sender_address, REASON_smtp_bad_address, path.text);
+		return;
+	}
+	if (!parse_parameters(turn, rest, session->extended, &parameters))
+		return;
+	if (parameters.body_8bit && !session->offered_8bitmime) {
+		turn_refuse(turn, REPLY_unknown_parameter, REASON_smtp_bad_parameter, rest);
+		return;
+	}
+	const enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
+						 &path, parameters.size);
+	if (reason != REASON_NONE) {
+		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
+		return;
+	}
+	if (!keep_path(turn, &session->sender, &path))
+		return;
+	session->declared_size = parameters.size;
+	session->body_8bit = parameters.body_8bit;
+	session->mail_refused = false;
+	session_enter(session, SESSION_STATE_MAIL);
+	turn_reply(turn, REPLY_sender_ok, NULL);
+}
+
+static void handle_rcpt(struct turn *turn, struct slice argument)
+{
+	struct session *session = turn->session;
+	struct path path;
+	struct parameters parameters;
+	struct slice rest;
+
+	if (session->recipients_asked < UINT32_MAX)
+		session->recipients_asked++;
+	if (!parse_path(turn, argument, &forward_path, &path, &rest))
+		return;
+	// The null path is a sender's only.
+	if (path.null) {
+		turn_refuse(turn, REPLY_bad_recipient_address, REASON_smtp_bad_address, path.text);
+		return;
+	}
+	if (!parse_parameters(turn, rest, false, &parameters))
+		return;
+	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector, &path,
+					      session->recipients);
+	if (reason == REASON_NONE)
+		reason = session->failure;
+	if (reason != REASON_NONE) {
+		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
+		return;
+	}
+	if (keep_path(turn, &session->recipient, &path))
+		turn_suspend(turn, SESSION_RECIPIENT);
+}
+
+static void handle_data(struct turn *turn, struct slice argument)
+{
+	struct session *session = turn->session;
+	if (session->failure == REASON_NONE) {
+		turn_suspend(turn, SESSION_DATA);
+		return;
+	}
+	turn_refuse(turn, reply_of_reason(session->failure), session->failure, no_detail);
+	session_end_transaction(session);
+	turn->step->intent = SESSION_RESET;
+}
+
+static void handle_rset(struct turn *turn, struct slice argument)
+{
+	if (turn->session->state != SESSION_STATE_GREETED)
+		leave_transaction(turn);
+	turn_reply(turn, REPLY_resetting, NULL);
+}
+
+static void handle_noop(struct turn *turn, struct slice argument)
+{
+	turn_reply(turn, REPLY_ok, NULL);
+}
+
+static void handle_quit(struct turn *turn, struct slice argument)
+{
+	turn_reply(turn, REPLY_closing, NULL);
+	turn_close(turn);
+}
+
+static void handle_vrfy(struct turn *turn, struct slice argument)
+{
+	if (argument.length == 0)
+		turn_refuse(turn, REPLY_bad_arguments, REASON_smtp_bad_parameter, argument);
+	else
+		turn_reply(turn, REPLY_cannot_verify, NULL);
+}
+
+static void handle_help(struct turn *turn, struct slice argument);
+
+enum argument {
+	ARGUMENT_NONE,
+	ARGUMENT_TEXT,   // printable, not looked into
+	ARGUMENT_PARSED, // the handler has its own words for what it does not understand
+};
+
+static const struct command {
+	char verb[VERB_MAX];
+	void (*handle)(struct turn *turn, struct slice argument);
+	enum argument argument;
+	bool long_line; // LINE_MAX_OCTETS instead of RFC 5321's 512
+	// By session state, enum reply_id: the refusal there. A state that is not listed allows it.
+	uint8_t refused[SESSION_STATE_RCPT + 1];
+} commands[] = {
+	{"HELO", handle_helo, ARGUMENT_PARSED, false, {0}},
+	{"EHLO", handle_ehlo, ARGUMENT_PARSED, false, {0}},
+	{"MAIL",
+	 handle_mail,
+	 ARGUMENT_PARSED,
+	 true,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_MAIL] = REPLY_sender_already_specified,
+	  [SESSION_STATE_RCPT] = REPLY_sender_already_specified}},
+	{"RCPT",
+	 handle_rcpt,
+	 ARGUMENT_PARSED,
+	 true,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_READY] = REPLY_need_mail_command}},
+	{"DATA",
+	 handle_data,
+	 ARGUMENT_NONE,
+	 false,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command}},
+	{"RSET", handle_rset, ARGUMENT_NONE, false, {0}},
+	{"NOOP", handle_noop, ARGUMENT_TEXT, false, {0}},
+	{"QUIT", handle_quit, ARGUMENT_NONE, false, {0}},
+	{"VRFY", handle_vrfy, ARGUMENT_TEXT, false, {0}},
+	{"HELP", handle_help, ARGUMENT_TEXT, false, {0}},
+};
+
+#define COMMAND_COUNT   (sizeof(commands) / sizeof(*commands))
+#define SHORT_LINE_MAX  512
+#define LINE_END_OCTETS 2
+
+static void handle_help(struct turn *turn, struct slice argument)
+{
+	char verbs[COMMAND_COUNT * (VERB_MAX + 1)] = "";
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (i > 0)
+			strcat(verbs, " ");
+		strcat(verbs, commands[i].verb);
+	}
+	turn_reply(turn, REPLY_help, (const char *[]){verbs});
+}
+
+static const struct command *find(struct slice verb)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (verb.length == strlen(commands[i].verb) &&
+		    strncasecmp((const char *)verb.data, commands[i].verb, verb.length) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+// The verb for the log, whatever the client sent in its place.
+static void note_verb(struct session_step *step, struct slice verb)
+{
+	for (size_t i = 0; i < verb.length && i < sizeof(step->verb); i++) {
+		const uint8_t c = verb.data[i];
+		const bool lower = c >= 'a' && c <= 'z';
+		step->verb[i] = lower ? (char)(c - 32) : c > 32 && c < 127 ? (char)c : '?';
+	}
+}
+
+static void refuse_sequence(struct turn *turn, const struct command *command)
+{
+	const struct session *session = turn->session;
+	const enum reply_id id = command->refused[session->state];
+	// Every recipient was refused, which a pipelining client could not know yet.
+	if (id == REPLY_need_rcpt_command && session->recipients_asked > 0)
+		turn_refuse(turn, REPLY_no_valid_recipients, REASON_smtp_bad_sequence, no_detail);
+	else if (id == REPLY_need_mail_command && session->mail_refused)
+		turn_refuse_uncounted(turn, id, REASON_smtp_bad_sequence, no_detail);
+	else
+		turn_refuse(turn, id, REASON_smtp_bad_sequence, no_detail);
+}
+
+void command_execute(struct turn *turn, struct slice line)
+{
+	struct session *session = turn->session;
+	const size_t octets = line.length + LINE_END_OCTETS;
+	// RFC 5321 section 4.1.1: trailing white space is tolerated.
+	while (line.length &&
+	       (line.data[line.length - 1] == ' ' || line.data[line.length - 1] == '\t'))
+		line.length--;
+	const uint8_t *space = line.length ? memchr(line.data, ' ', line.length) : NULL;
+	const struct slice verb =
+		slice_first(line, space ? (size_t)(space - line.data) : line.length);
+	struct slice argument = slice_from(line, verb.length);
+	while (argument.length && argument.data[0] == ' ')
+		argument = slice_from(argument, 1);
+
+	assert(session->state <= SESSION_STATE_RCPT);
+	note_verb(turn->step, verb);
+	const struct command *command = find(verb);
+	if (!command || (command->handle != handle_rcpt && command->handle != handle_data))
+		session->mail_refused = false;
+	if (!command)
+		turn_refuse(turn, REPLY_unrecognized, REASON_smtp_unrecognized, line);
+	else if (octets > SHORT_LINE_MAX && !command->long_line)
+		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, line);
+	else if (command->refused[session->state])
+		refuse_sequence(turn, command);
+	else if ((argument.length && command->argument == ARGUMENT_NONE) ||
+		 (!printable(argument) && command->argument == ARGUMENT_TEXT))
+		turn_refuse(turn, REPLY_bad_arguments, REASON_smtp_bad_parameter, argument);
+	else
+		command->handle(turn, argument);
+}

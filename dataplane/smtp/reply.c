@@ -1,2 +1,123 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/smtp/session.h"
+//
+// See reply.h. Owns the texts and their form on the wire; which one is due is decided elsewhere.
+#include "dataplane/smtp/reply.h"
+
+#include <assert.h>
+
+static const struct {
+	uint16_t code;
+	const char *text;
+	const char *text_2016;
+} rows[REPLY_COUNT] = {
+#define X(name, code, text, text_2016) [REPLY_##name] = {code, text, text_2016},
+	REPLIES(X)
+#undef X
+};
+
+static const uint8_t reply_of[REASON_COUNT] = {
+	[REASON_smtp_not_authenticated] = REPLY_not_authenticated,
+	[REASON_smtp_unable_to_relay] = REPLY_unable_to_relay,
+	[REASON_smtp_sender_not_permitted] = REPLY_sender_not_permitted,
+	[REASON_smtp_own_sender_not_permitted] = REPLY_own_sender_not_permitted,
+	[REASON_smtp_unrecognized] = REPLY_unrecognized,
+	[REASON_smtp_line_too_long] = REPLY_line_too_long,
+	[REASON_smtp_bad_line_ending] = REPLY_bad_line_ending,
+	[REASON_smtp_too_many_errors] = REPLY_too_many_errors,
+	[REASON_smtp_too_many_recipients] = REPLY_too_many_recipients,
+	[REASON_smtp_too_large] = REPLY_too_large,
+	[REASON_smtp_timeout] = REPLY_input_timeout,
+	[REASON_smtp_session_timeout] = REPLY_connection_timed_out,
+	[REASON_smtp_draining] = REPLY_service_not_available,
+	[REASON_smtp_not_smtp] = REPLY_not_smtp,
+	[REASON_backend_unavailable] = REPLY_backend_unavailable,
+	[REASON_backend_connect_failed] = REPLY_backend_unavailable,
+	[REASON_backend_busy] = REPLY_backend_busy,
+	[REASON_backend_lost] = REPLY_backend_lost,
+	[REASON_backend_timeout] = REPLY_backend_timeout,
+	[REASON_backend_malformed_reply] = REPLY_backend_malformed_reply,
+	[REASON_flows_full] = REPLY_insufficient_resources,
+	[REASON_ports_full] = REPLY_insufficient_resources,
+	[REASON_buffers_low] = REPLY_insufficient_resources,
+};
+
+unsigned reply_code(const struct reply_buffer *reply)
+{
+	if (reply->length < 3)
+		return 0;
+	return (unsigned)(reply->text[0] - '0') * 100 + (unsigned)(reply->text[1] - '0') * 10 +
+	       (unsigned)(reply->text[2] - '0');
+}
+
+unsigned reply_id_code(enum reply_id id)
+{
+	return rows[id].code;
+}
+
+enum reply_id reply_of_reason(enum reason reason)
+{
+	return reply_of[reason] ? reply_of[reason] : REPLY_temporary_failure;
+}
+
+void reply_clear(struct reply_buffer *reply)
+{
+	reply->length = 0;
+	reply->last_line = 0;
+	reply->detail[0] = '\0';
+}
+
+// Appends to the last line, which keeps room for CR LF.
+static void append(struct reply_buffer *reply, const char *text, size_t length)
+{
+	const size_t used = reply->length - reply->last_line;
+	if (length > REPLY_LINE_MAX - 2 - used)
+		length = REPLY_LINE_MAX - 2 - used;
+	memcpy(reply->text + reply->length, text, length);
+	reply->length += (uint16_t)length;
+}
+
+void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum reply_id id,
+	       const char *const values[])
+{
+	const unsigned code = rows[id].code;
+	const bool newer = dialect == REPLY_DIALECT_2016 && rows[id].text_2016;
+	const char *text = newer ? rows[id].text_2016 : rows[id].text;
+	const char digits[4] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+				(char)('0' + code % 10), ' '};
+
+	assert(id > REPLY_NONE && id < REPLY_COUNT);
+	assert(reply->length + REPLY_LINE_MAX <= REPLY_MAX);
+	if (reply->length > 0) {
+		assert(reply_code(reply) == code);
+		reply->text[reply->last_line + 3] = '-';
+	}
+	reply->last_line = reply->length;
+	append(reply, digits, sizeof(digits));
+	for (const char *gap; (gap = strstr(text, "{}")); text = gap + 2) {
+		append(reply, text, (size_t)(gap - text));
+		append(reply, *values, strlen(*values));
+		values++;
+	}
+	append(reply, text, strlen(text));
+	reply->text[reply->length++] = '\r';
+	reply->text[reply->length++] = '\n';
+}
+
+void reply_set(struct reply_buffer *reply, struct slice text)
+{
+	assert(text.length <= REPLY_MAX);
+	memcpy(reply->text, text.data, text.length);
+	reply->length = (uint16_t)text.length;
+	reply->last_line = 0;
+}
+
+const char *reply_set_detail(struct reply_buffer *reply, struct slice text)
+{
+	text = slice_first(text, REPLY_DETAIL_MAX - 1);
+	for (size_t i = 0; i < text.length; i++) {
+		const uint8_t c = text.data[i];
+		reply->detail[i] = c >= 32 && c < 127 ? (char)c : '?';
+	}
+	reply->detail[text.length] = '\0';
+	return reply->detail;
+}

@@ -1,2 +1,307 @@
 // SPDX-License-Identifier: BSD-3-Clause
+//
+// The session's life: opening, input line by line or body piece by piece, timers, drain and the
+// end. What a command does is in command.c, whether it may in decide.c, what the backend's answer
+// does in answer.c. Owns the transitions between states; does not count, log, or keep time.
 #include "dataplane/smtp/session.h"
+#include "dataplane/smtp/body.h"
+#include "dataplane/smtp/command.h"
+#include "dataplane/smtp/date.h"
+#include "dataplane/smtp/decide.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define TO(state) (1u << SESSION_STATE_##state)
+
+// The states that may follow each one; a transition that is not listed is a fault of ours.
+static const uint8_t transitions[] = {
+	[SESSION_STATE_GREETED] = TO(READY) | TO(CLOSED),
+	[SESSION_STATE_READY] = TO(READY) | TO(MAIL) | TO(CLOSED),
+	[SESSION_STATE_MAIL] = TO(READY) | TO(RCPT) | TO(CLOSED),
+	[SESSION_STATE_RCPT] = TO(READY) | TO(RCPT) | TO(BODY) | TO(CLOSED),
+	[SESSION_STATE_BODY] = TO(READY) | TO(DISCARD) | TO(CLOSED),
+	[SESSION_STATE_DISCARD] = TO(READY) | TO(CLOSED),
+	[SESSION_STATE_CLOSED] = 0,
+};
+
+void session_enter(struct session *session, enum session_state state)
+{
+	assert(transitions[session->state] & 1u << state);
+	session->state = state;
+}
+
+bool session_transaction_open(const struct session *session)
+{
+	return session->state >= SESSION_STATE_MAIL && session->state <= SESSION_STATE_DISCARD;
+}
+
+static void forget_texts(struct session *session)
+{
+	chunk_queue_clear(&session->sender, session->chunks);
+	chunk_queue_clear(&session->recipient, session->chunks);
+	chunk_queue_clear(&session->early, session->chunks);
+}
+
+void session_end_transaction(struct session *session)
+{
+	forget_texts(session);
+	session->declared_size = 0;
+	session->recipients = 0;
+	session->recipients_asked = 0;
+	session->body_8bit = false;
+	session->mail_refused = false;
+	session->failure = REASON_NONE;
+	session->rejected = REASON_NONE;
+	session_enter(session, SESSION_STATE_READY);
+}
+
+static enum reply_dialect dialect(const struct session *session)
+{
+	return session->peer.policy->gate.dialect;
+}
+
+void turn_reply(struct turn *turn, enum reply_id id, const char *const values[])
+{
+	reply_add(turn->reply, dialect(turn->session), id, values);
+	turn->step->code = (uint16_t)reply_id_code(id);
+}
+
+void turn_refuse_uncounted(struct turn *turn, enum reply_id id, enum reason reason,
+			   struct slice detail)
+{
+	turn_reply(turn, id, NULL);
+	turn->step->reason = reason;
+	if (detail.length)
+		turn->step->detail = reply_set_detail(turn->reply, detail);
+}
+
+void turn_refuse(struct turn *turn, enum reply_id id, enum reason reason, struct slice detail)
+{
+	struct session *session = turn->session;
+	const bool error = reply_id_code(id) / 10 == 50;
+	if (error && session->protocol_errors < UINT32_MAX)
+		session->protocol_errors++;
+	if (error && session->protocol_errors > session->peer.connector->max_protocol_errors) {
+		turn_refuse_uncounted(turn, REPLY_too_many_errors, REASON_smtp_too_many_errors,
+				      detail);
+		turn_close(turn);
+		return;
+	}
+	turn_refuse_uncounted(turn, id, reason, detail);
+}
+
+void turn_close(struct turn *turn)
+{
+	struct session *session = turn->session;
+	if (session_transaction_open(session))
+		turn->step->transaction_ended_by_client = true;
+	session->suspended = false;
+	session_enter(session, SESSION_STATE_CLOSED);
+	turn->step->intent = SESSION_CLOSE;
+}
+
+// A refusal after which the session closes.
+static void refuse_and_close(struct turn *turn, enum reason reason, struct slice detail)
+{
+	turn_refuse_uncounted(turn, reply_of_reason(reason), reason, detail);
+	turn_close(turn);
+}
+
+void turn_suspend(struct turn *turn, enum session_intent intent)
+{
+	turn->session->suspended = true;
+	turn->session->pending = intent;
+	turn->step->intent = intent;
+}
+
+void turn_begin(struct turn *turn)
+{
+	memset(turn->step, 0, sizeof(*turn->step));
+	reply_clear(turn->reply);
+}
+
+void session_open(struct session *session, const struct session_peer *peer, struct pool *chunks,
+		  struct tick now, struct reply_buffer *reply)
+{
+	memset(session, 0, offsetof(struct session, hello));
+	session->peer = *peer;
+	session->chunks = chunks;
+	session->state = SESSION_STATE_GREETED;
+	session->opened_us = session->input_us = now.now_us;
+	line_init(&session->line);
+	chunk_queue_init(&session->sender);
+	chunk_queue_init(&session->recipient);
+	chunk_queue_init(&session->early);
+
+	char date[DATE_TEXT_MAX];
+	reply_clear(reply);
+	if (peer->connector->banner)
+		reply_add(reply, dialect(session), REPLY_banner_configured,
+			  (const char *[]){peer->connector->banner});
+	else
+		reply_add(reply, dialect(session), REPLY_banner,
+			  (const char *[]){peer->connector->fqdn, date_format(now.wall_us, date)});
+}
+
+void session_close(struct session *session)
+{
+	line_clear(&session->line, session->chunks);
+	forget_texts(session);
+	session->suspended = false;
+	session->state = SESSION_STATE_CLOSED;
+}
+
+static void input_command(struct turn *turn, struct slice in)
+{
+	struct session *session = turn->session;
+	struct line_scan scan;
+	const enum line_result result = line_input(&session->line, session->chunks, in, &scan);
+	turn->step->consumed = scan.consumed;
+	turn->step->intent = SESSION_NEXT;
+	switch (result) {
+	case LINE_PARTIAL:
+		turn->step->intent = SESSION_MORE;
+		break;
+	case LINE_WHOLE:
+		command_execute(turn, scan.text);
+		break;
+	case LINE_TOO_LONG:
+		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, scan.text);
+		break;
+	case LINE_NO_BUFFER:
+		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, scan.text);
+		break;
+	case LINE_BAD_ENDING:
+		refuse_and_close(turn, REASON_smtp_bad_line_ending, scan.text);
+		break;
+	case LINE_FOREIGN:
+		refuse_and_close(turn, REASON_smtp_not_smtp, scan.text);
+		break;
+	}
+}
+
+// The end of a body that was read only to be refused.
+static void answer_discarded(struct turn *turn)
+{
+	struct session *session = turn->session;
+	if (session->early.length > 0) {
+		uint8_t text[REPLY_MAX];
+		chunk_queue_copy(&session->early, 0, text, session->early.length);
+		reply_set(turn->reply, slice_of(text, session->early.length));
+		turn->step->code = (uint16_t)reply_code(turn->reply);
+		turn->step->reason = session->rejected;
+		turn->step->detail = reply_set_detail(turn->reply, reply_bytes(turn->reply));
+	} else {
+		turn_refuse(turn, reply_of_reason(session->rejected), session->rejected,
+			    slice_of_text(""));
+	}
+	session_end_transaction(session);
+	turn->step->intent = SESSION_RESET;
+}
+
+static void input_body(struct turn *turn, struct slice in, size_t room)
+{
+	struct session *session = turn->session;
+	struct session_step *step = turn->step;
+	const bool discarding = session->state == SESSION_STATE_DISCARD;
+	struct body_scan scan;
+
+	memcpy(step->verb, "BODY", 4);
+	body_input(&session->body_state, in, discarding ? SIZE_MAX : room, &scan);
+	step->consumed = scan.consumed;
+	step->intent = scan.consumed > 0 && scan.consumed < in.length ? SESSION_NEXT : SESSION_MORE;
+	session->message_octets += scan.octets;
+
+	if (scan.verdict == BODY_BAD_LINE_ENDING) {
+		refuse_and_close(turn, REASON_smtp_bad_line_ending, slice_of_text(""));
+	} else if (discarding) {
+		if (scan.verdict == BODY_END)
+			answer_discarded(turn);
+	} else if (session->message_octets > decide_size_limit(session->peer.connector)) {
+		session->rejected = REASON_smtp_too_large;
+		session_enter(session, SESSION_STATE_DISCARD);
+		step->intent = SESSION_ABORT;
+	} else if (scan.verdict == BODY_END) {
+		turn_suspend(turn, SESSION_END);
+	} else if (scan.run.length > 0) {
+		step->intent = SESSION_BODY;
+		step->body[0] = scan.held;
+		step->body[1] = scan.run;
+	}
+}
+
+void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
+		   struct tick now, struct reply_buffer *reply, struct session_step *step)
+{
+	struct turn turn = {session, reply, step, now, extensions};
+	assert(!session->suspended && session->state != SESSION_STATE_CLOSED);
+	turn_begin(&turn);
+	if (in.length == 0)
+		return;
+	session->input_us = now.now_us;
+	if (session->state >= SESSION_STATE_BODY)
+		input_body(&turn, in, body_room);
+	else
+		input_command(&turn, in);
+}
+
+void session_end_of_input(struct session *session, struct session_step *step)
+{
+	memset(step, 0, sizeof(*step));
+	if (session->suspended && session->pending == SESSION_END) {
+		session->input_ended = true;
+		return;
+	}
+	step->transaction_ended_by_client = session_transaction_open(session);
+	if (session->suspended || session->state >= SESSION_STATE_BODY)
+		step->intent = SESSION_ABORT;
+	else if (session_transaction_open(session))
+		step->intent = SESSION_RESET;
+	else
+		step->intent = SESSION_CLOSE;
+	session->suspended = false;
+	session_enter(session, SESSION_STATE_CLOSED);
+}
+
+bool session_drain(struct session *session, bool force, struct reply_buffer *reply,
+		   struct session_step *step)
+{
+	struct turn turn = {session, reply, step, {0, 0}, 0};
+	const bool busy = session->suspended || session_transaction_open(session);
+	if (session->state == SESSION_STATE_CLOSED || (busy && !force))
+		return false;
+	turn_begin(&turn);
+	refuse_and_close(&turn, REASON_smtp_draining, slice_of_text(""));
+	step->transaction_ended_by_client = false; // it was us
+	return true;
+}
+
+static uint64_t session_limit(const struct session *session)
+{
+	return session->opened_us + session->peer.connector->connection_timeout_ms * 1000ull;
+}
+
+uint64_t session_deadline(const struct session *session)
+{
+	const uint64_t silence =
+		session->input_us + session->peer.connector->inactivity_timeout_ms * 1000ull;
+	if (session->state == SESSION_STATE_CLOSED)
+		return UINT64_MAX;
+	if (session->suspended)
+		return session->pending == SESSION_END ? UINT64_MAX : session_limit(session);
+	return silence < session_limit(session) ? silence : session_limit(session);
+}
+
+void session_timeout(struct session *session, struct tick now, struct reply_buffer *reply,
+		     struct session_step *step)
+{
+	struct turn turn = {session, reply, step, now, 0};
+	turn_begin(&turn);
+	if (session->state >= SESSION_STATE_BODY)
+		memcpy(step->verb, "BODY", 4);
+	refuse_and_close(&turn,
+			 now.now_us >= session_limit(session) ? REASON_smtp_session_timeout
+							      : REASON_smtp_timeout,
+			 slice_of_text(""));
+}

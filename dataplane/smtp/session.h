@@ -6,6 +6,13 @@
 // closes). Commands are rows of one table {verb, handler, states}; rights are asked in decide.c.
 // Memory: this struct; a partial command line and the envelope's texts sit in chunks only while
 // there are any. Line endings are strict everywhere; only CR LF . CR LF ends a message.
+//
+// Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and SIZE, BODY. Every other verb,
+// whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
+// answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
+// RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
+// refused recipients only is 554 5.5.1. Backends: a reply that does not fit its command is 451
+// 4.3.0, and 421 is 451 4.3.2: what ends their connection does not end the client's.
 #ifndef RELAYGATE_SMTP_SESSION_H
 #define RELAYGATE_SMTP_SESSION_H
 
@@ -13,15 +20,14 @@
 #include "config/policy.h"
 #include "dataplane/base/chunk.h"
 #include "dataplane/base/tick.h"
+#include "dataplane/smtp/extension.h"
+#include "dataplane/smtp/line.h"
 #include "dataplane/smtp/reply.h"
 
-// What the backends of a connector can do, found by probes: offered to clients only if every live
-// server has it.
-enum smtp_extension {
-	SMTP_EXTENSION_8BITMIME = 1 << 0,
-	SMTP_EXTENSION_PIPELINING = 1 << 1,
-	SMTP_EXTENSION_SIZE = 1 << 2,
-};
+#define SESSION_HELLO_MAX 255 // RFC 5321 section 4.5.3.1.2
+// Room for what session_received_header and session_sender or session_recipient write.
+#define SESSION_RECEIVED_MAX 1024
+#define SESSION_COMMAND_MAX  512
 
 struct session_peer {
 	struct endpoint client;
@@ -37,11 +43,13 @@ enum session_intent {
 	SESSION_RECIPIENT, // ask the backend for session_sender() / session_recipient(): suspended
 	SESSION_DATA,      // ask the backend for DATA: suspended
 	SESSION_BODY,      // body[] are message bytes for the backend, in DATA form (dots stuffed)
-	SESSION_END,   // the client's end of data was seen whole and is allowed: suspended until
-		       // the backend's final reply
-	SESSION_ABORT, // the message is abandoned: end the backend connection without end of data;
-		       // the session goes on discarding or closes
-	SESSION_RESET, // the transaction is over: the backend connection may go back to the pool
+	SESSION_END, // the client's end of data was seen whole and is allowed: suspended until
+		     // the backend's final reply
+	SESSION_ABORT, // the message is abandoned, or the backend's answer did not fit: end the
+		       // backend connection without end of data; the session goes on (with input
+		       // as after NEXT) until RESET or CLOSE. May come with a reply
+	SESSION_RESET, // the transaction is over: the backend connection, if there still is one,
+		       // may go back to the pool. Input as after NEXT
 	SESSION_CLOSE, // send the reply, then close the session (any backend leg is aborted)
 };
 
@@ -53,9 +61,10 @@ struct session_step {
 	enum reason reason; // REASON_NONE or the refusal
 	uint16_t code;      // reply code given in this step, 0 = none
 	char verb[8]; // upper case, NUL-padded; "BODY" inside a message, "" before any command
-	const char *detail; // what was refused (path, parameter), NUL-terminated printable scratch,
-			    // or NULL
-	bool transaction_ended_by_client; // an open message was left by RSET, EHLO, QUIT ...
+	const char *detail; // what was refused (path, parameter, reply), printable, or NULL; lives
+			    // in the reply_buffer
+	// An open message was left unfinished: RSET, EHLO, QUIT, FIN, silence, broken form.
+	bool transaction_ended_by_client;
 };
 
 enum session_state {
@@ -80,27 +89,30 @@ struct session_answer {
 
 struct session {
 	struct session_peer peer;
+	struct pool *chunks;
 	enum session_state state;
 	uint64_t opened_us, input_us; // for the two timeouts
-	uint64_t message_octets;      // of the message being read
+	uint64_t message_octets;      // of the message, dots undone; kept until the next one
 	uint64_t declared_size;       // MAIL SIZE=, 0 = none
 	uint32_t recipients;          // accepted in this transaction
 	uint32_t recipients_asked;    // including refused ones
 	uint32_t protocol_errors;
-	uint8_t extended : 1;  // EHLO rather than HELO
-	uint8_t suspended : 1; // waiting for session_answer
-	uint8_t sender_null : 1;
-	uint8_t body_8bit : 1;
-	uint8_t body_state; // of the end-of-data scanner
-	uint8_t pending_intent;
-	uint16_t pending_code; // reply owed at the end of a discarded body
-	enum reason pending_reason;
-	struct chunk_queue line;          // a partial command line
-	struct chunk_queue hello;         // the client's EHLO/HELO argument
-	struct chunk_queue sender;        // "<path>" and parameters for our MAIL
-	struct chunk_queue recipient;     // "<path>" of the RCPT that is being asked
-	struct chunk_queue pending_reply; // the backend's early reply, owed at the end of a body
-	struct pool *chunks;
+	uint8_t extended : 1;         // EHLO rather than HELO
+	uint8_t suspended : 1;        // waiting for session_answer
+	uint8_t offered_8bitmime : 1; // by the last EHLO
+	uint8_t body_8bit : 1;        // MAIL BODY=8BITMIME
+	uint8_t mail_refused : 1;     // the last MAIL, and nothing but RCPT and DATA since
+	uint8_t input_ended : 1;      // FIN while the final reply is awaited: close after it
+	uint8_t body_state;           // of the end-of-data scanner
+	uint8_t hello_length;
+	enum session_intent pending; // what it is suspended for
+	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
+	enum reason rejected; // why the body that is being discarded will be refused
+	struct line line;     // a partial command line
+	struct chunk_queue sender;    // "<path>" of the transaction
+	struct chunk_queue recipient; // "<path>" of the RCPT that is being asked
+	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
+	char hello[SESSION_HELLO_MAX];
 };
 
 // Opens a session and writes the 220 banner.
@@ -110,20 +122,30 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 void session_close(struct session *session);
 
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
-// (SESSION_MORE with consumed 0). extensions: bits of enum smtp_extension that EHLO may offer now.
-// reply: room of REPLY_MAX, filled from its start. Never called while suspended.
+// (SESSION_MORE with consumed 0), and so may it with 1, while a byte is kept back; the call still
+// shows that the client is not silent. extensions: bits
+// of enum smtp_extension that EHLO may offer now (only 8BITMIME needs the backends: PIPELINING and
+// SIZE are the gate's own). reply is filled from its start. Never called while suspended nor after
+// the session closed.
 void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
 		   struct tick now, struct reply_buffer *reply, struct session_step *step);
 
-// Answers the intent that suspended the session.
+// Answers the intent that suspended the session. NEXT: the answer was yes (after DATA: the body
+// comes) or, to RCPT, no. RESET: it ended the transaction. ABORT: it did not fit, and so the
+// server's view of the transaction is unknown. CLOSE: the client's FIN had been seen before.
 void session_answer(struct session *session, const struct session_answer *answer, struct tick now,
 		    struct reply_buffer *reply, struct session_step *step);
 
 // The backend failed or answered early while the body streams: read the body to its end, then give
-// this answer (relay rule 5).
+// this answer (relay rule 5). An early answer that is not 4xx or 5xx counts as malformed. Also
+// between two commands of a transaction whose leg was lost: later RCPT and DATA get 451, lest
+// recipients that were accepted already be forgotten. Not while suspended; without a transaction it
+// does nothing.
 void session_fail_body(struct session *session, const struct session_answer *answer);
 
-// Client's FIN: what was begun is abandoned. Fills step (ABORT, RESET or CLOSE).
+// Client's FIN, after all its bytes: what was begun is abandoned and the session is closed. Fills
+// step: ABORT the leg, RESET it (it may go back to the pool), CLOSE when there is none. MORE only
+// while the final reply is awaited: the message is the backend's already; session_answer closes.
 void session_end_of_input(struct session *session, struct session_step *step);
 
 // The gate is stopping: 421 at the next quiet point (now, unless a transaction is open; always once
@@ -131,22 +153,24 @@ void session_end_of_input(struct session *session, struct session_step *step);
 bool session_drain(struct session *session, bool force, struct reply_buffer *reply,
 		   struct session_step *step);
 
-// Next time a limit of the connector strikes. No limit runs while the final reply is awaited
-// (relay rule 6).
+// Next time a limit of the connector strikes; UINT64_MAX when none runs: while the final reply is
+// awaited (relay rule 6), and after the close. While another answer is awaited only
+// ConnectionTimeout runs: it is not the client who is silent.
 uint64_t session_deadline(const struct session *session);
-// The limit struck: 451 4.7.0 or 421 4.4.1, SESSION_CLOSE.
+// The limit struck (now is at or past session_deadline): 451 4.7.0 or 421 4.4.1, SESSION_CLOSE.
 void session_timeout(struct session *session, struct tick now, struct reply_buffer *reply,
 		     struct session_step *step);
 
 // "<path> SIZE=n BODY=8BITMIME" as our MAIL command may carry it to a server with these extensions
-// (bits of enum smtp_extension), and "<path>" for RCPT. Copied into scratch; valid until the
-// session's next call. Empty outside a transaction. An 8-bit body towards a server without 8BITMIME
-// is never converted: *possible is false then.
+// (bits of enum smtp_extension), and "<path>" for RCPT: the client's bytes, unchanged. Copied into
+// scratch (SESSION_COMMAND_MAX bytes). Empty outside a transaction. An 8-bit body towards a server
+// without 8BITMIME is never converted: *possible is false then.
 struct slice session_sender(const struct session *session, unsigned server_extensions,
 			    char *scratch, size_t scratch_size, bool *possible);
 struct slice session_recipient(const struct session *session, char *scratch, size_t scratch_size);
 
-// The Received: header (RFC 5321 4.4) that goes before the body, CR LF ended, folded below 78.
+// The Received: header (RFC 5321 4.4) that goes before the body, CR LF ended, folded below 78 where
+// the names allow. size: at least SESSION_RECEIVED_MAX. Returns its length.
 size_t session_received_header(const struct session *session, struct tick now, char *buffer,
 			       size_t size);
 

@@ -1,2 +1,156 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/tcp/tcp.h"
+//
+// How much may be in flight and how long to wait for its acknowledgment: slow start and congestion
+// avoidance (RFC 5681, byte counting after RFC 3465), fast retransmit and NewReno recovery
+// (RFC 6582), limited transmit (RFC 3042), initial window (RFC 6928), time-out (RFC 6298).
+// Decides numbers only; what is sent when is segment_out's and timers' part.
+#include "dataplane/tcp/flow.h"
+
+#define DUPLICATES_FOR_LOSS 3
+#define RTO_MIN_MS          200u
+#define RTO_MAX_MS          60000u
+#define RTO_INITIAL_MS      1000u
+#define RTO_SYN_LOST_MS     3000u // RFC 6298 5.7
+
+static uint32_t initial_window(const struct flow *flow)
+{
+	return min_u32(10u * flow->mss, max_u32(2u * flow->mss, 14600));
+}
+
+void congestion_init(struct flow *flow)
+{
+	// A lost SYN is a lost segment: begin with one (RFC 5681 3.1).
+	flow->cwnd = flow->flags & FLOW_SYN_LOST ? flow->mss : initial_window(flow);
+	flow->ssthresh = UINT32_MAX;
+	flow->recover = flow->iss;
+	flow->previous_una = flow->iss;
+	if (flow->srtt_us == 0)
+		flow->rto_ms = flow->flags & FLOW_SYN_LOST ? RTO_SYN_LOST_MS : RTO_INITIAL_MS;
+}
+
+void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us)
+{
+	// No sample may be 0: that means "none yet".
+	rtt_us = max_u32(min_u32(rtt_us, RTO_MAX_MS * 1000), 1);
+	if (flow->srtt_us == 0) {
+		flow->srtt_us = rtt_us;
+		flow->rttvar_us = rtt_us / 2;
+	} else {
+		uint32_t error =
+			rtt_us > flow->srtt_us ? rtt_us - flow->srtt_us : flow->srtt_us - rtt_us;
+		flow->rttvar_us = flow->rttvar_us - flow->rttvar_us / 4 + error / 4;
+		flow->srtt_us = flow->srtt_us - flow->srtt_us / 8 + rtt_us / 8;
+		flow->srtt_us = max_u32(flow->srtt_us, 1);
+	}
+	// The floor goes under the variance: a peer that delays its ACK by 200 ms once in a while
+	// must not look like a loss.
+	uint32_t rto_us = flow->srtt_us + max_u32(RTO_MIN_MS * 1000, 4 * flow->rttvar_us);
+	flow->rto_ms = min_u32(rto_us / 1000, RTO_MAX_MS);
+	flow->backoff = 0; // only a valid sample ends the back-off (RFC 6298 section 5)
+}
+
+static void leave_recovery(struct flow *flow)
+{
+	uint32_t in_flight = flow->snd_max - flow->snd_una;
+
+	flow->flags &= ~FLOW_RECOVERY;
+	flow->duplicates = 0;
+	// RFC 6582 3.2 step 3, first option: no burst when little is in flight.
+	flow->cwnd = min_u32(flow->ssthresh, max_u32(in_flight, flow->mss) + flow->mss);
+	flow->cwnd_acked = 0;
+}
+
+// One hole is filled, the next one begins at snd_una: send it, and take what left the network out
+// of the inflated window.
+static void partial_acknowledgment(struct flow *flow, uint32_t acked)
+{
+	flow->flags |= FLOW_RETRANSMIT;
+	flow->cwnd -= min_u32(flow->cwnd, acked);
+	if (acked >= flow->mss)
+		flow->cwnd += flow->mss;
+	flow->cwnd = max_u32(flow->cwnd, flow->mss);
+}
+
+void congestion_acknowledged(struct flow *flow, uint32_t acked, uint32_t in_flight)
+{
+	if (flow->flags & FLOW_RECOVERY) {
+		if (seq_before(flow->snd_una, flow->recover))
+			partial_acknowledgment(flow, acked);
+		else
+			leave_recovery(flow);
+		return;
+	}
+	flow->duplicates = 0;
+	// A window that is not used says nothing about the path: let it not grow.
+	if (in_flight < flow->cwnd / 2)
+		return;
+	if (flow->cwnd < flow->ssthresh) {
+		flow->cwnd += min_u32(acked, 2u * flow->mss);
+		return;
+	}
+	flow->cwnd_acked += acked;
+	if (flow->cwnd_acked >= flow->cwnd) {
+		flow->cwnd_acked -= flow->cwnd;
+		flow->cwnd += flow->mss;
+	}
+}
+
+static uint32_t half_of_flight(const struct flow *flow)
+{
+	return max_u32((flow->snd_max - flow->snd_una) / 2, 2u * flow->mss);
+}
+
+// After recovery or a time-out, duplicates may come from our own needless repetitions: then
+// snd_una has just jumped far (RFC 6582 section 4.1).
+static bool duplicates_mean_loss(const struct flow *flow)
+{
+	if (seq_after(flow->snd_una, flow->recover))
+		return true;
+	return flow->snd_una == flow->recover && flow->cwnd > flow->mss &&
+	       flow->snd_una - flow->previous_una <= 4u * flow->mss;
+}
+
+void congestion_duplicate(struct flow *flow)
+{
+	if (flow->duplicates < UINT8_MAX)
+		flow->duplicates++;
+	if (flow->flags & FLOW_RECOVERY) {
+		// Each duplicate is a segment that left the network. No more of them than there
+		// can be in flight: a peer may not open the window by inventing duplicates.
+		uint32_t in_flight = flow->snd_max - flow->snd_una;
+		flow->cwnd = min_u32(flow->cwnd + flow->mss, flow->ssthresh + in_flight);
+		return;
+	}
+	if (flow->duplicates != DUPLICATES_FOR_LOSS || !duplicates_mean_loss(flow))
+		return;
+	flow->ssthresh = half_of_flight(flow);
+	flow->cwnd = flow->ssthresh + DUPLICATES_FOR_LOSS * flow->mss;
+	flow->cwnd_acked = 0;
+	flow->recover = flow->snd_max;
+	flow->flags |= FLOW_RECOVERY | FLOW_RETRANSMIT;
+}
+
+void congestion_timeout(struct flow *flow)
+{
+	// The second time-out of the same segment says nothing new about the path.
+	if (flow->backoff == 0)
+		flow->ssthresh = half_of_flight(flow);
+	flow->cwnd = flow->mss;
+	flow->cwnd_acked = 0;
+	flow->recover = flow->snd_max;
+	flow->duplicates = 0;
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+}
+
+void congestion_restart(struct flow *flow)
+{
+	flow->cwnd = min_u32(flow->cwnd, initial_window(flow));
+	flow->cwnd_acked = 0;
+}
+
+uint32_t congestion_window(const struct flow *flow)
+{
+	if (flow->flags & FLOW_RECOVERY)
+		return flow->cwnd;
+	return flow->cwnd + min_u32(flow->duplicates, 2) * flow->mss;
+}

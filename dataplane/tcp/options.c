@@ -1,2 +1,107 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/tcp/tcp.h"
+//
+// TCP options as bytes: parse (untrusted) and write. Knows MSS, window scale, SACK-permitted and
+// timestamps; every other option, SACK blocks among them, is skipped by its length.
+#include "dataplane/tcp/options.h"
+
+#include "dataplane/base/cursor.h"
+
+enum option_kind {
+	OPTION_END = 0,
+	OPTION_NOP = 1,
+	OPTION_MSS = 2,
+	OPTION_WINDOW_SCALE = 3,
+	OPTION_SACK_PERMITTED = 4,
+	OPTION_TIMESTAMPS = 8,
+};
+
+enum option_length { // kind and length bytes included
+	LENGTH_MSS = 4,
+	LENGTH_WINDOW_SCALE = 3,
+	LENGTH_SACK_PERMITTED = 2,
+	LENGTH_TIMESTAMPS = 10,
+};
+
+#define WINDOW_SCALE_MAX 14 // RFC 7323 2.3
+
+// One option that may count. A known kind with another length than its own means nothing to us and
+// is skipped as an unknown one.
+static void take_option(uint8_t kind, struct slice body, bool syn, struct tcp_options *out)
+{
+	struct cursor cursor = cursor_of(body);
+
+	if (kind == OPTION_MSS && body.length == LENGTH_MSS - 2 && syn) {
+		out->mss = cursor_u16(&cursor);
+	} else if (kind == OPTION_WINDOW_SCALE && body.length == LENGTH_WINDOW_SCALE - 2 && syn) {
+		uint8_t scale = cursor_u8(&cursor);
+		// A larger shift would let one segment's window pass 2^30.
+		out->window_scale = scale > WINDOW_SCALE_MAX ? WINDOW_SCALE_MAX : scale;
+	} else if (kind == OPTION_SACK_PERMITTED && body.length == LENGTH_SACK_PERMITTED - 2 &&
+		   syn) {
+		out->sack_permitted = true;
+	} else if (kind == OPTION_TIMESTAMPS && body.length == LENGTH_TIMESTAMPS - 2) {
+		out->timestamps = true;
+		out->timestamp_value = cursor_u32(&cursor);
+		out->timestamp_echo = cursor_u32(&cursor);
+	}
+}
+
+bool options_parse(struct slice bytes, bool syn, struct tcp_options *out)
+{
+	struct cursor cursor = cursor_of(bytes);
+	uint32_t seen = 0; // bit n: kind n was there; only the first of duplicates counts
+
+	*out = (struct tcp_options){.window_scale = TCP_NO_WINDOW_SCALE};
+	while (cursor.rest.length > 0) {
+		uint8_t kind = cursor_u8(&cursor);
+
+		if (kind == OPTION_END)
+			return true;
+		if (kind == OPTION_NOP)
+			continue;
+		uint8_t length = cursor_u8(&cursor);
+		// Length 0 or 1 would never move on; a missing length byte reads as 0.
+		if (length < 2)
+			return false;
+		struct slice body = cursor_take(&cursor, length - 2);
+		// An option past the end of the header would read payload.
+		if (cursor.failed)
+			return false;
+		if (kind > OPTION_TIMESTAMPS || (seen >> kind & 1))
+			continue;
+		seen |= 1u << kind;
+		take_option(kind, body, syn, out);
+	}
+	return true;
+}
+
+static uint8_t *put_u32(uint8_t *to, uint32_t value)
+{
+	to[0] = value >> 24;
+	to[1] = value >> 16;
+	to[2] = value >> 8;
+	to[3] = value;
+	return to + 4;
+}
+
+// Each option is led by the NOPs that make it a multiple of 4, so the next one is aligned too.
+uint8_t options_write(const struct tcp_options *options, uint8_t buffer[40])
+{
+	uint8_t *at = buffer;
+
+	if (options->mss != 0)
+		at = put_u32(at, (uint32_t)OPTION_MSS << 24 | LENGTH_MSS << 16 | options->mss);
+	if (options->window_scale != TCP_NO_WINDOW_SCALE)
+		at = put_u32(at, (uint32_t)OPTION_NOP << 24 | OPTION_WINDOW_SCALE << 16 |
+					 LENGTH_WINDOW_SCALE << 8 | options->window_scale);
+	if (options->sack_permitted)
+		at = put_u32(at, (uint32_t)OPTION_NOP << 24 | OPTION_NOP << 16 |
+					 OPTION_SACK_PERMITTED << 8 | LENGTH_SACK_PERMITTED);
+	if (options->timestamps) {
+		at = put_u32(at, (uint32_t)OPTION_NOP << 24 | OPTION_NOP << 16 |
+					 OPTION_TIMESTAMPS << 8 | LENGTH_TIMESTAMPS);
+		at = put_u32(at, options->timestamp_value);
+		at = put_u32(at, options->timestamp_echo);
+	}
+	return (uint8_t)(at - buffer);
+}

@@ -48,6 +48,9 @@ enum tcp_event {
 // NULL when out of memory.
 struct tcp *tcp_create(const struct tcp_settings *settings);
 void tcp_destroy(struct tcp *tcp);
+// Once a loop turn, also when nothing arrives: drops TIME-WAIT records whose time is over, so that
+// tcp_tuple_free sees their ports again.
+void tcp_advance(struct tcp *tcp, uint64_t now_us);
 
 // ---- Finding ---------------------------------------------------------------------------------
 struct tuple tcp_tuple_of(const struct view *view); // local = destination of the frame
@@ -88,7 +91,8 @@ bool tcp_tuple_free(const struct tcp *tcp, const struct tuple *tuple); // neithe
 // The window scale that we offer, from receive_buffer.
 uint8_t tcp_window_scale(const struct tcp *tcp);
 // Options of our SYN-ACK for this handshake, into segment->options (MSS, and as agreed: window
-// scale, timestamps with our_timestamp / the client's TSval). SACK is not offered by this version.
+// scale, timestamps with our_timestamp / the client's TSval), and its window into segment->window
+// (never scaled in a SYN; tcp_accept counts on it). SACK is not offered by this version.
 void tcp_syn_ack_options(const struct tcp *tcp, const struct tcp_options *agreed, uint16_t our_mss,
 			 uint32_t our_timestamp, struct segment *segment);
 

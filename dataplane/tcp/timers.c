@@ -1,2 +1,90 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/tcp/tcp.h"
+//
+// What happens when nothing happens. Retransmission, persist and FIN-WAIT-2 exclude one another and
+// share one deadline; the delayed ACK has its own. Setting a deadline is free: the caller arms one
+// real timer a flow from tcp_deadline.
+#include "dataplane/tcp/flow.h"
+
+#define RTO_MAX_US     60000000ull
+#define GIVE_UP_US     100000000ull // R2 of RFC 9293 3.8.3: at least 100 s
+#define GIVE_UP_SYN_US 60000000ull
+#define FIN_WAIT_2_US  60000000ull
+#define BACKOFF_MAX    10
+
+uint64_t timer_interval_us(const struct flow *flow)
+{
+	uint64_t interval_us = ((uint64_t)flow->rto_ms * 1000) << flow->backoff;
+
+	return interval_us < RTO_MAX_US ? interval_us : RTO_MAX_US;
+}
+
+void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us)
+{
+	if (flow->timer == TIMER_NONE)
+		flow->progress_at = now_us;
+	flow->timer = timer;
+	flow->timer_at =
+		now_us + (timer == TIMER_FIN_WAIT_2 ? FIN_WAIT_2_US : timer_interval_us(flow));
+}
+
+void timer_stop(struct flow *flow)
+{
+	flow->timer = TIMER_NONE;
+	flow->timer_at = FLOW_NEVER;
+}
+
+uint64_t tcp_deadline(const struct flow *flow)
+{
+	return flow->timer_at < flow->delayed_ack_at ? flow->timer_at : flow->delayed_ack_at;
+}
+
+static void give_up(struct flow *flow, unsigned *events)
+{
+	flow_step(flow, STEP_END);
+	timer_stop(flow);
+	flow->delayed_ack_at = FLOW_NEVER;
+	*events |= TCP_EVENT_TIMED_OUT;
+}
+
+static void back_off(struct flow *flow, enum flow_timer timer, uint64_t now_us)
+{
+	if (flow->backoff < BACKOFF_MAX)
+		flow->backoff++;
+	timer_start(flow, timer, now_us);
+}
+
+static void retransmit(struct flow *flow, uint64_t now_us)
+{
+	if (flow_synchronized(flow)) {
+		// Everything unacknowledged counts as lost: begin again at snd_una; ACKs for what
+		// did arrive move snd_nxt on.
+		congestion_timeout(flow);
+		flow->snd_nxt = flow->snd_una;
+	} else {
+		flow->flags |= FLOW_SEND_SYN | FLOW_SYN_LOST;
+		flow->flags &= ~FLOW_TIMING; // Karn: the answer may be to either SYN
+	}
+	back_off(flow, TIMER_RETRANSMIT, now_us);
+}
+
+void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events)
+{
+	(void)tcp;
+	*events = 0;
+	if (now_us >= flow->delayed_ack_at) {
+		flow->delayed_ack_at = FLOW_NEVER;
+		flow->flags |= FLOW_ACK_NOW;
+	}
+	if (now_us < flow->timer_at)
+		return;
+
+	uint64_t limit_us = flow_synchronized(flow) ? GIVE_UP_US : GIVE_UP_SYN_US;
+	if (flow->timer == TIMER_FIN_WAIT_2 || now_us - flow->progress_at >= limit_us) {
+		give_up(flow, events);
+	} else if (flow->timer == TIMER_RETRANSMIT) {
+		retransmit(flow, now_us);
+	} else {
+		flow->flags |= FLOW_PROBE;
+		back_off(flow, TIMER_PERSIST, now_us);
+	}
+}

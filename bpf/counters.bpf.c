@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0)
+//
+// The counter maps and the tables that `cat` prints. The maps are arrays that user space maps into
+// its memory; their BTF value types are the structs of counters.h, so that bpftool prints fields by
+// name. The iterators run over the totals' rows, and add the workers' rows up at the moment of
+// reading: a table is exact, however old the totals are.
+// Sizes (max_entries and the three constants below) are set by export.c before the load.
+#include "vmlinux.h"
+
+#include "bpf/counters.h"
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile __u32 workers = 1;
+const volatile __u32 connectors_max = 1;
+const volatile __u32 ports_max = 1;
+
+// Widest name in use, for the tables' first column; raised by export.c as names get rows.
+__u32 connector_width = sizeof("connector") - 1;
+__u32 port_width = sizeof("port") - 1;
+
+#define COUNTER_MAP(map, type_of_row)                                                              \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, 1);                                                            \
+		__type(key, __u32);                                                                \
+		__type(value, type_of_row);                                                        \
+	} map SEC(".maps")
+
+// worker x connectors_max + row: written by the workers with plain stores
+COUNTER_MAP(connectors_worker, struct connector_counters);
+// row: the workers' rows added up by control
+COUNTER_MAP(connectors, struct connector_counters);
+// worker x REASON_COUNT + enum reason
+COUNTER_MAP(reasons_worker, struct reason_counter);
+// enum reason
+COUNTER_MAP(reasons, struct reason_counter);
+// worker x ports_max + row
+COUNTER_MAP(ports_worker, struct port_counters);
+// row
+COUNTER_MAP(ports, struct port_counters);
+// worker x records of a worker + sequence % records of a worker
+COUNTER_MAP(log, struct log_record);
+
+#define NUMBER_WIDTH 15 // a column's least width; NUMBER_FORMAT says the same
+#define NUMBER_FORMAT "%15llu"
+#define TITLE_FORMAT "%15s"
+
+enum connector_column {
+#define X(name, help) CONNECTOR_COLUMN_##name,
+	CONNECTOR_COUNTERS(X)
+#undef X
+		CONNECTOR_COLUMNS
+};
+
+enum port_column {
+#define X(name, help) PORT_COLUMN_##name,
+	PORT_COUNTERS(X)
+#undef X
+		PORT_COLUMNS
+};
+
+static const char spaces[COUNTERS_NAME_BYTES + 1] =
+	"                                                                ";
+
+static const char reason_help[REASON_COUNT][120] = {
+#define X(name, kind, help) [REASON_##name] = help,
+	REASONS(X)
+#undef X
+};
+
+// Spaces that fill up to width what takes length bytes.
+static __always_inline const char *padding(__u32 length, __u32 width)
+{
+	__u32 missing = width > length ? width - length : 0;
+
+	if (missing > COUNTERS_NAME_BYTES)
+		missing = COUNTERS_NAME_BYTES;
+	return spaces + COUNTERS_NAME_BYTES - missing;
+}
+
+// Prints name (which 64 bytes may fill without a NUL) and what is missing to width.
+static __always_inline void print_name(struct seq_file *seq, const char *name, __u32 width)
+{
+	char text[COUNTERS_NAME_BYTES + 1] = {};
+	__u32 length = 0;
+
+	for (__u32 i = 0; i < COUNTERS_NAME_BYTES && name[i]; i++) {
+		text[i] = name[i];
+		length = i + 1;
+	}
+	BPF_SEQ_PRINTF(seq, "%s%s", text, padding(length, width));
+}
+
+// One column is as wide as its title, or NUMBER_WIDTH.
+#define PRINT_TITLE(column)                                                                        \
+	do {                                                                                       \
+		static const char title[] = #column;                                               \
+		BPF_SEQ_PRINTF(seq, " " TITLE_FORMAT, title);                                      \
+	} while (0)
+#define PRINT_NUMBER(column, number)                                                               \
+	BPF_SEQ_PRINTF(seq, " %s" NUMBER_FORMAT, padding(NUMBER_WIDTH, sizeof(#column) - 1), number)
+
+SEC("iter/bpf_map_elem")
+int print_connectors(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct connector_counters *total = context->value;
+	__u32 *row = context->key;
+	__u64 sum[CONNECTOR_COLUMNS] = {};
+
+	if (!row || !total)
+		return 0;
+	if (context->meta->seq_num == 0) {
+		static const char title[] = "connector";
+
+		print_name(seq, title, connector_width);
+#define X(name, help) PRINT_TITLE(name);
+		CONNECTOR_COUNTERS(X)
+#undef X
+		BPF_SEQ_PRINTF(seq, "\n");
+	}
+	if (!total->name[0])
+		return 0;
+	for (__u32 worker = 0; worker < workers; worker++) {
+		__u32 slot = worker * connectors_max + *row;
+		struct connector_counters *part = bpf_map_lookup_elem(&connectors_worker, &slot);
+
+		if (!part)
+			return 0;
+#define X(name, help) sum[CONNECTOR_COLUMN_##name] += part->name;
+		CONNECTOR_COUNTERS(X)
+#undef X
+	}
+	print_name(seq, total->name, connector_width);
+#define X(name, help) PRINT_NUMBER(name, sum[CONNECTOR_COLUMN_##name]);
+	CONNECTOR_COUNTERS(X)
+#undef X
+	BPF_SEQ_PRINTF(seq, "\n");
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int print_ports(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct port_counters *total = context->value;
+	__u32 *row = context->key;
+	__u64 sum[PORT_COLUMNS] = {};
+
+	if (!row || !total)
+		return 0;
+	if (context->meta->seq_num == 0) {
+		static const char title[] = "port";
+
+		print_name(seq, title, port_width);
+#define X(name, help) PRINT_TITLE(name);
+		PORT_COUNTERS(X)
+#undef X
+		BPF_SEQ_PRINTF(seq, "\n");
+	}
+	if (!total->name[0])
+		return 0;
+	for (__u32 worker = 0; worker < workers; worker++) {
+		__u32 slot = worker * ports_max + *row;
+		struct port_counters *part = bpf_map_lookup_elem(&ports_worker, &slot);
+
+		if (!part)
+			return 0;
+#define X(name, help) sum[PORT_COLUMN_##name] += part->name;
+		PORT_COUNTERS(X)
+#undef X
+	}
+	print_name(seq, total->name, port_width);
+#define X(name, help) PRINT_NUMBER(name, sum[PORT_COLUMN_##name]);
+	PORT_COUNTERS(X)
+#undef X
+	BPF_SEQ_PRINTF(seq, "\n");
+	return 0;
+}
+
+// Reasons that never happened are left out.
+SEC("iter/bpf_map_elem")
+int print_reasons(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct reason_counter *total = context->value;
+	__u32 *row = context->key;
+	__u64 count = 0;
+
+	if (!row || !total)
+		return 0;
+	if (context->meta->seq_num == 0)
+		BPF_SEQ_PRINTF(seq, "%-40s %-7s " TITLE_FORMAT "  %s\n", "reason", "kind", "count",
+			       "help");
+	if (*row == REASON_NONE || *row >= REASON_COUNT)
+		return 0;
+	for (__u32 worker = 0; worker < workers; worker++) {
+		__u32 slot = worker * REASON_COUNT + *row;
+		struct reason_counter *part = bpf_map_lookup_elem(&reasons_worker, &slot);
+
+		if (!part)
+			return 0;
+		count += part->count;
+	}
+	if (count)
+		BPF_SEQ_PRINTF(seq, "%-40s %-7s " NUMBER_FORMAT "  %s\n", total->name, total->kind,
+			       count, reason_help[*row]);
+	return 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// One instance's counters from start to stop: directory and lock, maps, rows, totals. The steps
+// live in pins.c, export_maps.c and table.c; the XDP side in xdp.c.
+#include "bpf/export.h"
+
+#include "bpf/export_internal.h"
+#include "bpf/message.h"
+#include "bpf/pins.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	char kind[sizeof(((struct reason_counter *)0)->kind)];
+} reasons_list[REASON_COUNT] = {
+#define X(name, kind, help) [REASON_##name] = {#name, #kind},
+	REASONS(X)
+#undef X
+};
+
+// Binds a table to its two maps and takes over what a former instance counted.
+static int open_table(struct export *export, struct table *table, const struct table_kind *kind,
+		      const enum export_map maps[2], unsigned rows)
+{
+	struct export_memory *parts = &export->memory[maps[0]], *totals = &export->memory[maps[1]];
+	int result = table_init(table, kind, export->shape.workers, rows);
+
+	if (result)
+		return result;
+	table->worker_rows = parts->start;
+	table->totals = totals->start;
+	if (parts->adopted)
+		table_fold(table);
+	else
+		memset(totals->start, 0, totals->bytes); // rows get their names anew
+	return 0;
+}
+
+static void import_rows(struct export *export, struct table *table, enum export_map map)
+{
+	struct export_memory *memory = &export->memory[map];
+
+	if (memory->former_rows)
+		table_import(table, memory->former_rows, memory->former_count);
+}
+
+static void name_reasons(struct export *export)
+{
+	struct reason_counter *totals = export->memory[EXPORT_MAP_REASONS].start;
+	struct reason_counter *parts = export->memory[EXPORT_MAP_REASONS_WORKER].start;
+
+	for (unsigned reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+		const char *kind = reasons_list[reason].kind;
+
+		table_name(&export->reasons, reason, reasons_list[reason].name);
+		memcpy(totals[reason].kind, kind, sizeof(totals[reason].kind));
+		for (unsigned worker = 0; worker < export->shape.workers; worker++)
+			memcpy(parts[worker * REASON_COUNT + reason].kind, kind,
+			       sizeof(totals[reason].kind));
+	}
+}
+
+// Names in use before count for the width of the tables' first column, too.
+static void widen_for_all(struct export *export, const struct table *table)
+{
+	for (unsigned row = 0; row < table->rows; row++) {
+		const char *name =
+			(const char *)table->totals + (size_t)row * table->kind->row_bytes;
+
+		export_maps_widen(export, table, strnlen(name, table->kind->name_bytes));
+	}
+}
+
+static int open_tables(struct export *export)
+{
+	static const enum export_map connectors[2] = {EXPORT_MAP_CONNECTORS_WORKER,
+						      EXPORT_MAP_CONNECTORS};
+	static const enum export_map reasons[2] = {EXPORT_MAP_REASONS_WORKER, EXPORT_MAP_REASONS};
+	static const enum export_map ports[2] = {EXPORT_MAP_PORTS_WORKER, EXPORT_MAP_PORTS};
+	int result = open_table(export, &export->connectors, &table_connectors, connectors,
+				export->shape.connectors_max);
+
+	if (result == 0)
+		result = open_table(export, &export->reasons, &table_reasons, reasons,
+				    REASON_COUNT);
+	if (result == 0)
+		result = open_table(export, &export->ports, &table_ports, ports,
+				    export->shape.ports_max);
+	if (result)
+		return result;
+	name_reasons(export);
+	import_rows(export, &export->connectors, EXPORT_MAP_CONNECTORS_WORKER);
+	import_rows(export, &export->reasons, EXPORT_MAP_REASONS_WORKER);
+	import_rows(export, &export->ports, EXPORT_MAP_PORTS_WORKER);
+	widen_for_all(export, &export->connectors);
+	widen_for_all(export, &export->ports);
+	export_sum(export);
+	return 0;
+}
+
+static void close_tables(struct export *export)
+{
+	table_fini(&export->connectors);
+	table_fini(&export->reasons);
+	table_fini(&export->ports);
+}
+
+int export_open(const char *directory, const struct export_shape *shape, struct export **out,
+		char error[EXPORT_ERROR_MAX])
+{
+	struct export *export = calloc(1, sizeof(*export));
+	bool created = false;
+	int result;
+
+	error[0] = '\0';
+	message_capture();
+	if (!export)
+		return message_failed(error, -ENOMEM, directory, "open the counters");
+	export->shape = *shape;
+	export->directory = strdup(directory);
+	if (!export->directory) {
+		result = message_failed(error, -ENOMEM, directory, "open the counters");
+		goto free_export;
+	}
+	export->lock = pins_lock(directory, &created, error);
+	if (export->lock < 0) {
+		result = export->lock;
+		goto free_export;
+	}
+	result = export_maps_load(export, error);
+	if (result)
+		goto unload;
+	result = open_tables(export);
+	if (result) {
+		message_failed(error, result, directory, "open the counters");
+		goto unload;
+	}
+	*out = export;
+	return 0;
+
+unload:
+	close_tables(export);
+	export_maps_unload(export);
+	if (created)
+		rmdir(directory); // goes only while it is empty
+	close(export->lock);
+free_export:
+	free(export->directory);
+	free(export);
+	return result;
+}
+
+void export_close(struct export *export)
+{
+	if (!export)
+		return;
+	export_sum(export);
+	export_xdp_forget(export);
+	close_tables(export);
+	export_maps_unload(export);
+	close(export->lock);
+	free(export->directory);
+	free(export);
+}
+
+int export_remove(const char *directory, char error[EXPORT_ERROR_MAX])
+{
+	error[0] = '\0';
+	return pins_remove_all(directory, error);
+}
+
+// The highest sequence number in a worker's ring: records of a former instance stay readable, and
+// the numbers go on behind them.
+static uint64_t last_sequence(const struct log_record *log, unsigned records)
+{
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < records; i++) {
+		if (log[i].sequence > last)
+			last = log[i].sequence;
+	}
+	return last;
+}
+
+struct export_worker export_worker(struct export *export, unsigned worker)
+{
+	const struct export_shape *shape = &export->shape;
+	struct connector_counters *connectors =
+		export->memory[EXPORT_MAP_CONNECTORS_WORKER].start;
+	struct reason_counter *reasons = export->memory[EXPORT_MAP_REASONS_WORKER].start;
+	struct port_counters *ports = export->memory[EXPORT_MAP_PORTS_WORKER].start;
+	struct log_record *log = export->memory[EXPORT_MAP_LOG].start;
+	struct export_worker rows;
+
+	assert(worker < shape->workers);
+	rows.connectors = connectors + (size_t)worker * shape->connectors_max;
+	rows.reasons = reasons + (size_t)worker * REASON_COUNT;
+	rows.ports = ports + (size_t)worker * shape->ports_max;
+	rows.log = log + (size_t)worker * shape->log_records;
+	rows.log_sequence = last_sequence(rows.log, shape->log_records);
+	return rows;
+}
+
+static int slot_of(struct export *export, struct table *table, const char *name, unsigned *slot)
+{
+	size_t length = strlen(name);
+	int row;
+
+	if (length == 0 || length > COUNTERS_NAME_BYTES)
+		return -EINVAL;
+	row = table_slot(table, name, length);
+	if (row < 0)
+		return row;
+	export_maps_widen(export, table, length);
+	*slot = (unsigned)row;
+	return 0;
+}
+
+int export_connector_slot(struct export *export, const char *name, unsigned *slot)
+{
+	return slot_of(export, &export->connectors, name, slot);
+}
+
+int export_port_slot(struct export *export, const char *name, unsigned *slot)
+{
+	return slot_of(export, &export->ports, name, slot);
+}
+
+void export_connector_release(struct export *export, unsigned slot)
+{
+	table_release(&export->connectors, slot);
+}
+
+void export_port_release(struct export *export, unsigned slot)
+{
+	table_release(&export->ports, slot);
+}
+
+void export_sum(struct export *export)
+{
+	table_sum(&export->connectors);
+	table_sum(&export->reasons);
+	table_sum(&export->ports);
+}
+
+int export_chown(struct export *export, uint32_t uid, uint32_t gid)
+{
+	return pins_chown(export->directory, uid, gid);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What export.c, export_maps.c and xdp.c share of one instance. Nobody outside bpf/ includes this.
+#ifndef RELAYGATE_BPF_EXPORT_INTERNAL_H
+#define RELAYGATE_BPF_EXPORT_INTERNAL_H
+
+#include "bpf/export.h"
+#include "bpf/table.h"
+
+struct counters_bpf; // the loaded object: bpftool's skeleton of counters.bpf.c
+struct steered;      // an interface with our XDP program: xdp.c
+
+// In the order in which pinned ones are looked at: totals before the workers' rows.
+enum export_map {
+	EXPORT_MAP_CONNECTORS,
+	EXPORT_MAP_REASONS,
+	EXPORT_MAP_PORTS,
+	EXPORT_MAP_CONNECTORS_WORKER,
+	EXPORT_MAP_REASONS_WORKER,
+	EXPORT_MAP_PORTS_WORKER,
+	EXPORT_MAP_LOG,
+	EXPORT_MAPS
+};
+
+struct export_memory {
+	void *start; // NULL = not mapped
+	size_t bytes;
+	bool adopted; // from a former instance, with its content
+	// Rows of a former instance whose map had another size.
+	unsigned char *former_rows;
+	unsigned former_count;
+};
+
+struct export {
+	char *directory;
+	int lock; // descriptor of the directory, holds the lock
+	struct export_shape shape;
+	struct counters_bpf *bpf;
+	struct export_memory memory[EXPORT_MAPS];
+	struct table connectors, reasons, ports;
+	struct steered *steered; // list
+};
+
+// Opens, adopts, loads, pins and maps the counter maps and attaches the tables.
+int export_maps_load(struct export *export, char error[EXPORT_ERROR_MAX]);
+void export_maps_unload(struct export *export);
+// Widens the tables' first column for a name of this length.
+void export_maps_widen(struct export *export, const struct table *table, size_t length);
+// Forgets every interface: closes descriptors, leaves programs and pins as they are.
+void export_xdp_forget(struct export *export);
+
+#endif

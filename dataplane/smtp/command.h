@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Commands: one table of rows {verb, handler, states}, and what a handler works with. Private to
+// smtp/: session.c feeds lines in, the handlers change the session and fill the turn's reply and
+// step through the functions below.
+#ifndef RELAYGATE_SMTP_COMMAND_H
+#define RELAYGATE_SMTP_COMMAND_H
+
+#include "dataplane/smtp/session.h"
+
+// What one call into the session works on.
+struct turn {
+	struct session *session;
+	struct reply_buffer *reply;
+	struct session_step *step;
+	struct tick now;
+	unsigned extensions; // that EHLO may offer
+};
+
+// Deals with one whole line, CR LF removed.
+void command_execute(struct turn *turn, struct slice line);
+
+// For the handlers and session.c, defined in session.c.
+
+// The one setter of session->state; asserts that the machine has this transition.
+void session_enter(struct session *session, enum session_state state);
+bool session_transaction_open(const struct session *session);
+// Forgets the envelope and everything about the message; state READY.
+void session_end_transaction(struct session *session);
+
+// Empties the reply and the step.
+void turn_begin(struct turn *turn);
+// A reply that refuses nothing; values as in reply_add.
+void turn_reply(struct turn *turn, enum reply_id id, const char *const values[]);
+// A refusal. Answers 50x count against MaxProtocolErrors, beyond which 421 takes their place and
+// the session closes. detail: for the log.
+void turn_refuse(struct turn *turn, enum reply_id id, enum reason reason, struct slice detail);
+// The same for a command that RFC 2920 lets a client send before it could know: never counted.
+void turn_refuse_uncounted(struct turn *turn, enum reply_id id, enum reason reason,
+			   struct slice detail);
+// The session ends with the reply that was written.
+void turn_close(struct turn *turn);
+// The session waits for the backend.
+void turn_suspend(struct turn *turn, enum session_intent intent);
+
+#endif

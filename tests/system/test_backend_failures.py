@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 300
+#
+# A backend that dies before MAIL, in MAIL, in RCPT, in the middle of a body, or after the final
+# dot but before its reply, by FIN and by RST, over IPv4 and IPv6: the client reads a 4xx, nothing
+# that was answered 250 is lost, and the next message goes through once the backend is back.
+# And a client that dies in the middle of a body: the backend never gets that message.
+import itertools
+
+import lab as labs
+import smtp
+
+SENDER, RECIPIENT = 'a@sender.test', 'b@accepted.test'
+
+
+def content(number):
+    line = b'The quick brown fox jumps over the lazy dog, again and again.\r\n'
+    return b'X-Number: %d\r\n\r\n' % number + line * 5000
+
+
+def numbers(accepted):
+    return [int(message.split(b'\r\n', 2)[i].split(b': ')[1])
+            for _, _, message in accepted
+            for i, text in enumerate(message.split(b'\r\n', 2)[:2])
+            if text.startswith(b'X-Number')]
+
+
+class Story:
+    """Messages by number, and which of them the client was told are safe."""
+
+    def __init__(self, checks, lab, backend, family):
+        self.checks, self.lab, self.backend, self.family = checks, lab, backend, family
+        self.number = 0
+        self.promised = []
+
+    def send(self):
+        """A new session with one message: its decisive reply."""
+        self.number += 1
+        with smtp.Client(self.lab, 'app', self.family) as client:
+            client.greet()
+            reply = client.message(SENDER, RECIPIENT, content(self.number))
+            if reply.startswith('250'):
+                self.promised.append(self.number)
+            client.quit()
+        return reply
+
+    def send_until_accepted(self):
+        labs.wait_for('mail passes again', lambda: self.send().startswith('250'), 40)
+
+    def backend_dies(self, point, abrupt):
+        label = f"{point}, {'RST' if abrupt else 'FIN'}, IPv{self.family}"
+        self.checks.starts(f'{label}: a message before it', self.send(), '250')
+        self.number += 1
+        with smtp.Client(self.lab, 'app', self.family) as client:
+            client.greet()
+            self.backend.die_at, self.backend.abrupt = point, abrupt
+            if point == 'before MAIL':
+                self.backend.die()
+            reply = client.message(SENDER, RECIPIENT, content(self.number))
+            self.checks.that(f'{label}: the client reads a 4xx', reply[:1] == '4', repr(reply))
+            # The session lives on and says the same again, or says goodbye in good order.
+            self.checks.starts(f'{label}: the session goes on', client.command('RSET'), '250')
+            self.checks.starts(f'{label}: to its end', client.quit(), '221')
+        self.backend.start()
+        self.send_until_accepted()
+        self.checks.that(f'{label}: all that was answered 250 is there',
+                         set(self.promised) <= set(numbers(self.backend.accepted)),
+                         f'{self.promised} for {numbers(self.backend.accepted)}')
+
+    def client_dies(self, abrupt):
+        label = f"client killed in a body by {'RST' if abrupt else 'FIN'}, IPv{self.family}"
+        self.number += 1
+        client = smtp.Client(self.lab, 'app', self.family)
+        client.greet()
+        self.checks.starts(f'{label}: accepted up to RCPT',
+                           client.envelope(SENDER, RECIPIENT), '250')
+        self.checks.starts(f'{label}: and DATA', client.command('DATA'), '354')
+        client.send(smtp.stuffed(content(self.number))[:150000])
+        if abrupt:
+            client.reset()
+        else:
+            client.close()
+        self.send_until_accepted()
+        self.checks.that(f'{label}: the backend never gets the message',
+                         self.number - 1 not in numbers(self.backend.seen),
+                         numbers(self.backend.seen))
+
+
+def test(checks):
+    with labs.Lab() as lab:
+        lab.command('backend', 'none')
+        for family in labs.FAMILIES:
+            config = lab.config()
+            server = labs.SERVERS[family]
+            config['backend cluster']['Servers'] = f'[{server}]:25' if family == 6 \
+                else f'{server}:25'
+            config['backend cluster']['ProbeInterval'] = '1s'
+            with smtp.Backend(lab, (family,)) as backend, labs.Gate(lab, config) as gate:
+                smtp.await_backend(lab, family=family)
+                story = Story(checks, lab, backend, family)
+                for point, abrupt in itertools.product(backend.POINTS, (False, True)):
+                    story.backend_dies(point, abrupt)
+                for abrupt in (False, True):
+                    story.client_dies(abrupt)
+                labs.wait_for('aborts are counted', lambda: gate.connectors()[
+                    'Anonymous Relay']['messages_aborted'] == 2)
+                checks.equal(f'IPv{family}: messages counted',
+                             gate.connectors()['Anonymous Relay']['messages'],
+                             len(story.promised))
+
+
+if __name__ == '__main__':
+    labs.run(test)

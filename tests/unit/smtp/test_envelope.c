@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Tests of smtp/envelope: what a session gives to its backend leg.
+#include "tests/unit/smtp/dialogue.h"
+
+static const char *sender(struct dialogue *dialogue, unsigned extensions, bool *possible)
+{
+	static char text[SESSION_COMMAND_MAX + 1];
+	const struct slice slice =
+		session_sender(&dialogue->session, extensions, text, SESSION_COMMAND_MAX, possible);
+	text[slice.length] = '\0';
+	return text;
+}
+
+static void test_sender(void **state)
+{
+	enum { EIGHT = SMTP_EXTENSION_8BITMIME, SIZE = SMTP_EXTENSION_SIZE };
+	static const struct {
+		const char *mail;
+		unsigned extensions;
+		const char *text;
+		bool possible;
+	} cases[] = {
+		{"MAIL FROM:<>\r\n", EIGHT | SIZE, "<>", true},
+		{"MAIL FROM:<> SIZE=7\r\n", EIGHT | SIZE, "<> SIZE=7", true},
+		{"MAIL FROM:<> SIZE=7\r\n", EIGHT, "<>", true},
+		{"MAIL FROM:<> SIZE=0\r\n", SIZE, "<>", true},
+		{"MAIL FROM:<A@b> BODY=8BITMIME SIZE=7\r\n", EIGHT | SIZE,
+		 "<A@b> SIZE=7 BODY=8BITMIME", true},
+		{"MAIL FROM:<A@b> BODY=8BITMIME SIZE=7\r\n", SIZE, "<A@b> SIZE=7", false},
+		{"MAIL FROM:<A@b> BODY=7BIT\r\n", 0, "<A@b>", true},
+		{"NOOP\r\n", EIGHT | SIZE, "", true},
+	};
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {0};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool possible;
+		dialogue_open(&dialogue, &setup);
+		dialogue_send_text(&dialogue, HELLO);
+		dialogue_send_text(&dialogue, cases[i].mail);
+		assert_string_equal(sender(&dialogue, cases[i].extensions, &possible),
+				    cases[i].text);
+		assert_int_equal(possible, cases[i].possible);
+		dialogue_end(&dialogue);
+	}
+}
+
+static void test_recipient_is_there_while_it_is_asked(void **state)
+{
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {0};
+	char scratch[SESSION_COMMAND_MAX];
+	dialogue_open(&dialogue, &setup);
+	dialogue_send_text(&dialogue, HELLO MAIL);
+	assert_int_equal(session_recipient(&dialogue.session, scratch, sizeof(scratch)).length, 0);
+	dialogue_send_text(&dialogue, "RCPT TO: <B@Own.test>\r\n");
+	assert_true(slice_equals_text(
+		session_recipient(&dialogue.session, scratch, sizeof(scratch)), "<B@Own.test>"));
+	dialogue_answer(&dialogue, "250 ok");
+	assert_int_equal(session_recipient(&dialogue.session, scratch, sizeof(scratch)).length, 0);
+	dialogue_end(&dialogue);
+}
+
+static void test_received_header(void **state)
+{
+	static const struct {
+		struct dialogue_setup setup;
+		const char *hello, *header;
+	} cases[] = {
+		{{0},
+		 "EHLO client.example\r\n",
+		 "Received: from client.example ([192.0.2.7]) by mx.own.test with ESMTP id\r\n"
+		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n"},
+		{{.ipv6 = true},
+		 "HELO [::1]\r\n",
+		 "Received: from [::1] ([IPv6:2001:db8::7]) by mx.own.test with SMTP id\r\n"
+		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n"},
+	};
+	static struct dialogue dialogue;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char header[SESSION_RECEIVED_MAX + 1];
+		dialogue_open(&dialogue, &cases[i].setup);
+		dialogue_send_text(&dialogue, cases[i].hello);
+		header[session_received_header(&dialogue.session, dialogue.now, header,
+					       SESSION_RECEIVED_MAX)] = '\0';
+		assert_string_equal(header, cases[i].header);
+		dialogue_end(&dialogue);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sender),
+		cmocka_unit_test(test_recipient_is_there_while_it_is_asked),
+		cmocka_unit_test(test_received_header),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
