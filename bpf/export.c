@@ -85,8 +85,8 @@ static int open_tables(struct export *export)
 				export->shape.connectors_max);
 
 	if (result == 0)
-		result = open_table(export, &export->reasons, &table_reasons, reasons,
-				    REASON_COUNT);
+		result =
+			open_table(export, &export->reasons, &table_reasons, reasons, REASON_COUNT);
 	if (result == 0)
 		result = open_table(export, &export->ports, &table_ports, ports,
 				    export->shape.ports_max);
@@ -189,8 +189,7 @@ static uint64_t last_sequence(const struct log_record *log, unsigned records)
 struct export_worker export_worker(struct export *export, unsigned worker)
 {
 	const struct export_shape *shape = &export->shape;
-	struct connector_counters *connectors =
-		export->memory[EXPORT_MAP_CONNECTORS_WORKER].start;
+	struct connector_counters *connectors = export->memory[EXPORT_MAP_CONNECTORS_WORKER].start;
 	struct reason_counter *reasons = export->memory[EXPORT_MAP_REASONS_WORKER].start;
 	struct port_counters *ports = export->memory[EXPORT_MAP_PORTS_WORKER].start;
 	struct log_record *log = export->memory[EXPORT_MAP_LOG].start;

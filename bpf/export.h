@@ -35,10 +35,10 @@ struct export_worker {
 };
 
 // Creates directory (mode 0700) or adopts the maps pinned there when their layout and shape are
-// ours; rows of earlier workers are folded into worker 0, and gauges start from 0. If only the shape
-// changed, new maps take over what was counted, by name; the log starts empty. On failure error
-// gets one line that says what to do: not root, no bpffs there (-EINVAL), directory in use by a
-// live instance (-EBUSY). On success it is empty, or a line on what this kernel cannot offer.
+// ours; rows of earlier workers are folded into worker 0, and gauges start from 0. If only the
+// shape changed, new maps take over what was counted, by name; the log starts empty. On failure
+// error gets one line that says what to do: not root, no bpffs there (-EINVAL), directory in use by
+// a live instance (-EBUSY). On success it is empty, or a line on what this kernel cannot offer.
 int export_open(const char *directory, const struct export_shape *shape, struct export **out,
 		char error[EXPORT_ERROR_MAX]);
 // Leaves the pins; adds the totals up a last time.

@@ -10,7 +10,7 @@
 struct counters_bpf; // the loaded object: bpftool's skeleton of counters.bpf.c
 struct steered;      // an interface with our XDP program: xdp.c
 
-// In the order in which pinned ones are looked at: totals before the workers' rows.
+// In the order in which pinned ones are looked at: what others need to be adopted comes first.
 enum export_map {
 	EXPORT_MAP_CONNECTORS,
 	EXPORT_MAP_REASONS,
@@ -31,7 +31,8 @@ struct export_memory {
 	unsigned former_count;
 };
 
-struct export {
+struct export
+{
 	char *directory;
 	int lock; // descriptor of the directory, holds the lock
 	struct export_shape shape;

@@ -24,8 +24,9 @@ struct map_row {
 	const char *name; // of the map and of its pin
 	struct bpf_map *(*map)(const struct counters_bpf *bpf);
 	uint64_t (*entries)(const struct export_shape *shape);
-	enum export_map totals; // of a worker's rows: their totals; EXPORT_MAPS = no such rows
-	bool listed;            // rows are numbered by the list of reasons
+	enum export_map needs; // adopted only together with this one; EXPORT_MAPS = none
+	bool by_name;          // rows that are carried over by name when they cannot be adopted
+	bool listed;           // rows are numbered by the list of reasons
 };
 
 #define MAP_OF(name)                                                                               \
@@ -78,15 +79,18 @@ static uint64_t log_entries(const struct export_shape *shape)
 	return (uint64_t)shape->workers * (shape->log_records ? shape->log_records : 1);
 }
 
-#define MAP_ROW(name, totals, listed) {#name, map_##name, name##_entries, totals, listed}
+// The totals' rows say which row is whose: a worker's rows need them. Log records hold reasons by
+// number, and the readers count rings by the workers' reasons.
+#define MAP_ROW(name) #name, map_##name, name##_entries
 static const struct map_row map_rows[EXPORT_MAPS] = {
-	[EXPORT_MAP_CONNECTORS] = MAP_ROW(connectors, EXPORT_MAPS, false),
-	[EXPORT_MAP_REASONS] = MAP_ROW(reasons, EXPORT_MAPS, true),
-	[EXPORT_MAP_PORTS] = MAP_ROW(ports, EXPORT_MAPS, false),
-	[EXPORT_MAP_CONNECTORS_WORKER] = MAP_ROW(connectors_worker, EXPORT_MAP_CONNECTORS, false),
-	[EXPORT_MAP_REASONS_WORKER] = MAP_ROW(reasons_worker, EXPORT_MAP_REASONS, true),
-	[EXPORT_MAP_PORTS_WORKER] = MAP_ROW(ports_worker, EXPORT_MAP_PORTS, false),
-	[EXPORT_MAP_LOG] = MAP_ROW(log, EXPORT_MAPS, false),
+	[EXPORT_MAP_CONNECTORS] = {MAP_ROW(connectors), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_REASONS] = {MAP_ROW(reasons), EXPORT_MAPS, false, true},
+	[EXPORT_MAP_PORTS] = {MAP_ROW(ports), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CONNECTORS_WORKER] = {MAP_ROW(connectors_worker), EXPORT_MAP_CONNECTORS, true,
+					  false},
+	[EXPORT_MAP_REASONS_WORKER] = {MAP_ROW(reasons_worker), EXPORT_MAP_REASONS, true, true},
+	[EXPORT_MAP_PORTS_WORKER] = {MAP_ROW(ports_worker), EXPORT_MAP_PORTS, true, false},
+	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false},
 };
 #undef MAP_ROW
 
@@ -167,22 +171,15 @@ static bool list_differs(int fd, const struct bpf_map *map)
 	return differs;
 }
 
-// The totals' rows say which row is whose: without them a worker's rows are only found by name.
-static bool totals_adopted(const struct export *export, int which)
-{
-	int totals = map_rows[which].totals;
-
-	return totals == EXPORT_MAPS || export->memory[totals].adopted;
-}
-
 static enum layout_match match_map(const struct export *export, int which, int fd)
 {
 	const struct bpf_map *map = map_rows[which].map(export->bpf);
 	enum layout_match match = layout_compare(fd, map, bpf_object__btf(export->bpf->obj));
+	enum export_map needs = map_rows[which].needs;
 
 	if (match == LAYOUT_SAME && map_rows[which].listed && list_differs(fd, map))
 		match = LAYOUT_RESIZED;
-	if (match == LAYOUT_SAME && !totals_adopted(export, which))
+	if (match == LAYOUT_SAME && needs != EXPORT_MAPS && !export->memory[needs].adopted)
 		match = LAYOUT_RESIZED;
 	return match;
 }
@@ -209,7 +206,7 @@ static int adopt_map(struct export *export, int which, char error[EXPORT_ERROR_M
 	case LAYOUT_DIFFERS:
 		break;
 	case LAYOUT_RESIZED:
-		if (row->totals != EXPORT_MAPS)
+		if (row->by_name)
 			result = keep_rows(fd, bpf_map__value_size(map), memory);
 		break;
 	case LAYOUT_SAME:
@@ -290,11 +287,11 @@ static int attach_tables(struct export *export, char error[EXPORT_ERROR_MAX])
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		int result = 0;
 
-		// A table of a former instance would print its old map.
-		pins_remove(export->directory, tables[i].pin);
 		if (bpf_program__fd(tables[i].program) >= 0)
 			result = attach_table(export, tables[i].program, tables[i].map,
 					      tables[i].pin);
+		else // a table of a former instance would print its old map
+			pins_remove(export->directory, tables[i].pin);
 		if (result)
 			return message_failed(error, result, export->directory, tables[i].pin);
 	}

@@ -11,8 +11,8 @@
 
 enum layout_match {
 	LAYOUT_UNREADABLE, // errno says why: reading a map's BTF takes CAP_SYS_ADMIN
-	LAYOUT_DIFFERS, // another program's or another version's map
-	LAYOUT_RESIZED, // same rows, another number of them
+	LAYOUT_DIFFERS,    // another program's or another version's map
+	LAYOUT_RESIZED,    // same rows, another number of them
 	LAYOUT_SAME,
 };
 

@@ -177,8 +177,8 @@ static bool copy_record(const struct log_reader *log, struct ring *ring, uint64_
 }
 
 // Copies the next record that is there whole. A place that does not hold what comes next holds the
-// record of a lap ago (nothing new), or is being written, or the writer has lapped us or died in it:
-// if a newer record exists, ours is lost.
+// record of a lap ago (nothing new), or is being written, or the writer has lapped us or died in
+// it: if a newer record exists, ours is lost.
 static bool fetch(struct log_reader *log, struct ring *ring)
 {
 	while (!copy_record(log, ring, ring->next)) {

@@ -11,7 +11,8 @@
 
 struct log_reader;
 
-// Maps directory/log read-only and starts at the oldest record. 0, or -errno with a line for a person
+// Maps directory/log read-only and starts at the oldest record. 0, or -errno with a line for a
+// person
 // (-ENOENT: nothing is pinned there; -EPROTO: a log of another version).
 int export_log_open(const char *directory, struct log_reader **out, char error[EXPORT_ERROR_MAX]);
 // The next record: *record is a copy, *worker (may be NULL) the worker that wrote it. false: no

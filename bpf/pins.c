@@ -44,8 +44,8 @@ static int check_parent(const char *directory, char error[EXPORT_ERROR_MAX])
 	char copy[PIN_PATH_MAX], parent[PIN_PATH_MAX];
 
 	if (directory[0] != '/' || strlen(directory) >= sizeof(copy) - NAME_MAX)
-		return message_set(error, -EINVAL, "%.150s: the pin directory needs an absolute path",
-				   directory);
+		return message_set(error, -EINVAL,
+				   "%.150s: the pin directory needs an absolute path", directory);
 	strcpy(copy, directory);
 	strcpy(parent, dirname(copy));
 	strcpy(copy, directory);
@@ -147,8 +147,8 @@ int pins_lock(const char *directory, bool *created, char error[EXPORT_ERROR_MAX]
 	} while (fd == -ESTALE);
 	if (fd >= 0 && !is_bpffs(directory)) {
 		close(fd);
-		return message_set(error, -EINVAL, "%s is not in a bpffs: set another pin directory",
-				   directory);
+		return message_set(error, -EINVAL,
+				   "%s is not in a bpffs: set another pin directory", directory);
 	}
 	return fd;
 }

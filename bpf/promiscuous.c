@@ -90,8 +90,7 @@ int promiscuous_remember(const char *interface, const char *directory, const cha
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "xdp_before", sizeof(first), sizeof(memory), 1,
 			     NULL);
 	if (map < 0)
-		return message_failed(error, -errno, interface,
-				      "remember its promiscuous mode");
+		return message_failed(error, -errno, interface, "remember its promiscuous mode");
 	result = bpf_map_update_elem(map, &first, &memory, BPF_ANY) < 0 ? -errno : 0;
 	if (result == 0)
 		result = pins_replace(map, directory, pin);

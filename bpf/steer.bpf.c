@@ -10,7 +10,8 @@
 //             their destination; MLD queries to all nodes or to a group of ours, if we have IPv6
 //   ICMP      to an address of ours
 //   TCP       to a binding; from a backend server to an address of ours
-//   pieces    IPv4 fragments of TCP and ICMP, and IPv6 extension headers that lead to TCP, ICMPv6 or
+//   pieces    IPv4 fragments of TCP and ICMP, and IPv6 extension headers that lead to TCP, ICMPv6
+//   or
 //             further ones, to an address of ours: they show no ports
 // A kernel address may equal ours (ssh on the same address), so other ports and protocols pass.
 #include "vmlinux.h"
@@ -234,8 +235,8 @@ static __always_inline bool icmpv6_wanted(struct frame *frame,
 	struct icmpv6_message *icmp = take(frame, sizeof(*icmp));
 	struct steer_address *target;
 
-	if (icmp && (icmp->type == NEIGHBOUR_SOLICITATION ||
-		     icmp->type == NEIGHBOUR_ADVERTISEMENT)) {
+	if (icmp &&
+	    (icmp->type == NEIGHBOUR_SOLICITATION || icmp->type == NEIGHBOUR_ADVERTISEMENT)) {
 		target = take(frame, sizeof(*target));
 		if (target && is_kind(target, STEER_OWN))
 			return true;
@@ -322,7 +323,8 @@ static __always_inline bool frame_wanted(struct frame *frame)
 SEC("xdp")
 int relaygate_steer(struct xdp_md *context)
 {
-	// Read once, before anything else: the verifier refuses the load that clang makes out of two.
+	// Read once, before anything else: the verifier refuses the load that clang makes out of
+	// two.
 	__u32 queue = context->rx_queue_index;
 	struct frame frame = {
 		.here = (void *)(long)context->data,

@@ -9,12 +9,12 @@
 #include "bpf/counters.h"
 
 /* Names as the kernel shows them: at most 15 bytes. */
-#define STEER_PROGRAM	"relaygate_steer"
-#define STEER_SOCKETS	"xsks_map"	  /* net_af_xdp looks for this name */
+#define STEER_PROGRAM   "relaygate_steer"
+#define STEER_SOCKETS   "xsks_map"        /* net_af_xdp looks for this name */
 #define STEER_ADDRESSES "steer_addresses" /* steer_address -> steer_address_kind as u32 */
-#define STEER_BINDINGS	"steer_bindings"  /* steer_endpoint -> 1 as u32 */
-#define STEER_SERVERS	"steer_servers"	  /* steer_endpoint -> 1 as u32 */
-#define STEER_CONFIG	"steer_config"	  /* 0 -> struct steer_config */
+#define STEER_BINDINGS  "steer_bindings"  /* steer_endpoint -> 1 as u32 */
+#define STEER_SERVERS   "steer_servers"   /* steer_endpoint -> 1 as u32 */
+#define STEER_CONFIG    "steer_config"    /* 0 -> struct steer_config */
 
 #define STEER_QUEUES_MAX    256
 #define STEER_ADDRESSES_MAX 4096

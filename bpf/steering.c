@@ -191,7 +191,8 @@ int steering_fill(const struct steering_maps *maps, const struct export_steering
 					   "%s: more %s than the XDP program holds (%u)", subject,
 					   lists[i].what, lists[i].most);
 		if (result)
-			return message_failed(error, result, subject, "fill the XDP program's maps");
+			return message_failed(error, result, subject,
+					      "fill the XDP program's maps");
 	}
 	if (bpf_map_update_elem(maps->config, &first, &config, BPF_ANY) < 0)
 		return message_failed(error, -errno, subject, "fill the XDP program's maps");

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0) */
 /*
  * Stands in for vmlinux.h where the build machine's kernel offers no BTF (a build chroot, a
- * container): only what our BPF programs name. Field order does not matter for the iterator's
- * context and meta: libbpf relocates every access to the running kernel's layout at load time.
- * Kernel ABI constants come from the sources' own lists, so that both headers serve alike.
+ * container): only what our BPF programs name, all of it kernel ABI or unchanged since Linux 5.9.
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -56,8 +54,6 @@ struct xdp_md {
 	__u32 egress_ifindex;
 };
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
 struct seq_file;
 struct bpf_map;
 
@@ -73,7 +69,5 @@ struct bpf_iter__bpf_map_elem {
 	void *key;
 	void *value;
 };
-
-#pragma clang attribute pop
 
 #endif

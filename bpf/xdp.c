@@ -30,11 +30,11 @@ struct steered {
 	struct steering_maps maps;
 };
 
-#define PIN_BEFORE "before"
+#define PIN_BEFORE  "before"
 #define PIN_PROGRAM "program"
 
 static const char *const pin_suffixes[] = {PIN_PROGRAM, "sockets", "addresses",
-					   "bindings",	"servers", "config"};
+					   "bindings",  "servers", "config"};
 
 // xdp_INTERFACE_SUFFIX. bpffs allows no dot in a name, and an interface's name no colon.
 static void pin_name(const char *interface, const char *suffix, char name[NAME_MAX])
@@ -132,7 +132,7 @@ static struct steered *find_steered(struct export *export, const char *interface
 
 static void close_steered(struct steered *steered)
 {
-	const int fds[] = {steered->program,	   steered->sockets,	  steered->maps.addresses,
+	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
 			   steered->maps.bindings, steered->maps.servers, steered->maps.config};
 
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
@@ -165,7 +165,7 @@ static int open_maps(struct steered *steered)
 
 static int pin_all(const struct steered *steered, const char *directory)
 {
-	const int fds[] = {steered->program,	   steered->sockets,	  steered->maps.addresses,
+	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
 			   steered->maps.bindings, steered->maps.servers, steered->maps.config};
 	char name[NAME_MAX];
 	int result = 0;
@@ -188,8 +188,7 @@ static int adopt(struct export *export, const char *interface, int program,
 		close(program);
 		return message_failed(error, -ENOMEM, interface, "keep its XDP program");
 	}
-	*steered = (struct steered){
-		.program = program, .sockets = -1, .maps = {-1, -1, -1, -1}};
+	*steered = (struct steered){.program = program, .sockets = -1, .maps = {-1, -1, -1, -1}};
 	snprintf(steered->interface, sizeof(steered->interface), "%s", interface);
 	result = open_maps(steered);
 	if (result == 0)

@@ -162,7 +162,8 @@ static int run(void *argument)
 		for (unsigned port = 0; port < worker->port_count; port++)
 			received += receive(worker, port, now);
 		if (order != obeyed) {
-			pipeline_drain(worker->pipeline, order == WORKER_DRAIN_FORCE, now);
+			pipeline_drain(worker->pipeline, order == WORKER_DRAIN_FORCE, now,
+				       &worker->outbox);
 			obeyed = order;
 		}
 		next = pipeline_turn(worker->pipeline, now, &worker->outbox);

@@ -203,7 +203,7 @@ enum reason discovery_advertisement_input(struct net *net, const struct view *vi
 	if (solicited && to_group)
 		return REASON_nd_malformed;
 	const uint8_t *sender_mac = message.mac ? message.mac : view->link.peer;
-	// as above
+	// as for solicitations
 	if (net_is_our_mac(net, sender_mac))
 		return REASON_nd_not_ours;
 	struct own_address *claimed = route_own(&net->routes, port, &message.target);

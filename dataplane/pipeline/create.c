@@ -101,6 +101,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 
 	if (!pipeline)
 		return NULL;
+	pipeline->outbox = send_counted_outbox;
 	pipeline->policy = settings->policy;
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;

@@ -48,6 +48,8 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	struct tcp_options options;
 	bool has_entry;
 
+	if (net_is_ours(pipeline->net, &view->source))
+		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;
 	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
@@ -84,7 +86,8 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct view *vi
 	if (!handshake->has_entry)
 		return REASON_NONE;
 	entry = half_open_find(pipeline->half_open, tuple);
-	if (!entry || entry->handshake.our_isn != handshake->our_isn)
+	if (!entry || entry->handshake.our_isn != handshake->our_isn ||
+	    entry->handshake.client_isn != handshake->client_isn)
 		return REASON_cookie_no_entry;
 	*handshake = entry->handshake;
 	return REASON_NONE;

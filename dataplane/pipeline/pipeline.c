@@ -98,7 +98,7 @@ static enum reason link_input(struct pipeline *pipeline, const struct view *view
 	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
 
 	if (reason == REASON_NONE)
-		reason = net_input(pipeline->net, view, pipeline->now, pipeline->outbox);
+		reason = net_input(pipeline->net, view, pipeline->now, &pipeline->outbox);
 	return reason;
 }
 
@@ -109,7 +109,7 @@ void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice
 	struct burst burst;
 
 	pipeline->now = now;
-	pipeline->outbox = outbox;
+	pipeline->device = outbox;
 	burst.tcp_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct view *view = &burst.views[i];
@@ -185,9 +185,9 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	uint64_t evicted;
 
 	pipeline->now = now;
-	pipeline->outbox = outbox;
+	pipeline->device = outbox;
 	cookie_keys_advance(&pipeline->cookie_keys, now.now_us);
-	next = net_timeout(pipeline->net, now, outbox);
+	next = net_timeout(pipeline->net, now, &pipeline->outbox);
 	net_events(pipeline);
 	run_timers(pipeline);
 	handshake_timeout(pipeline);
@@ -209,10 +209,10 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	pipeline->now = now;
-	pipeline->outbox = outbox;
+	pipeline->device = outbox;
 	count_reason(pipeline, REASON_gate_started);
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_started});
-	net_start(pipeline->net, now, outbox);
+	net_start(pipeline->net, now, &pipeline->outbox);
 }
 
 void pipeline_stop(struct pipeline *pipeline, struct tick now)
@@ -222,12 +222,15 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
 }
 
-void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now)
+void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, struct outbox *outbox)
 {
 	struct client *client = pipeline->first_client;
 
 	pipeline->now = now;
+	pipeline->device = outbox;
 	pipeline->draining = true;
+	// A probe in progress is nobody's mail: it does not hold the stop up.
+	server_leg_abort_probes(pipeline);
 	while (client) {
 		struct client *next = client->next;
 

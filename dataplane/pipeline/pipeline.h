@@ -60,7 +60,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 
 // Stop taking new connections; sessions close at their next quiet point, with `force` at once.
 // Idempotent; to be repeated with force when DrainTimeout has passed.
-void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now);
+void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, struct outbox *outbox);
 // The last record of the log.
 void pipeline_stop(struct pipeline *pipeline, struct tick now);
 // No session and no backend connection is left.

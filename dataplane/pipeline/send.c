@@ -48,29 +48,38 @@ static struct leg *take_dirty(struct pipeline *pipeline)
 	return leg;
 }
 
-static uint8_t *reserve(struct pipeline *pipeline, uint16_t port)
+// The outbox that everything in the pipeline sends through: the turn's own, with what passes
+// counted.
+static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 {
-	uint8_t *buffer = pipeline->outbox->reserve(pipeline->outbox, port);
+	struct pipeline *pipeline = (struct pipeline *)outbox;
+	uint8_t *buffer = pipeline->device->reserve(pipeline->device, port);
 
+	pipeline->reserved_port = port;
 	if (!buffer)
 		pipeline->counters.ports[port]->frames_out_lost++;
 	return buffer;
 }
 
-static void commit(struct pipeline *pipeline, uint16_t port, uint16_t length)
+static void commit(struct outbox *outbox, uint16_t length)
 {
-	pipeline->outbox->commit(pipeline->outbox, length);
-	pipeline->counters.ports[port]->frames_out++;
-	pipeline->counters.ports[port]->bytes_out += length;
+	struct pipeline *pipeline = (struct pipeline *)outbox;
+	struct port_counters *row = pipeline->counters.ports[pipeline->reserved_port];
+
+	pipeline->device->commit(pipeline->device, length);
+	row->frames_out += length > 0;
+	row->bytes_out += length;
 }
+
+const struct outbox send_counted_outbox = {reserve, commit};
 
 bool send_segment(struct pipeline *pipeline, const struct link *link, const struct segment *segment)
 {
-	uint8_t *buffer = reserve(pipeline, link->port);
+	uint8_t *buffer = reserve(&pipeline->outbox, link->port);
 
 	if (!buffer)
 		return false;
-	commit(pipeline, link->port,
+	commit(&pipeline->outbox,
 	       build_segment(buffer, &pipeline->ports[link->port], link, segment));
 	return true;
 }
@@ -89,7 +98,7 @@ void send_reset_for(struct pipeline *pipeline, const struct view *view)
 static enum next_hop next_hop(struct pipeline *pipeline, struct leg *leg, struct link *link)
 {
 	enum next_hop hop = net_next_hop(pipeline->net, &tcp_tuple(leg->flow)->remote,
-					 pipeline->now, pipeline->outbox, link, NULL);
+					 pipeline->now, &pipeline->outbox, link, NULL);
 
 	if (hop != NEXT_HOP_RESOLVED && leg->kind == LEG_CLIENT) {
 		*link = leg->link;
@@ -126,12 +135,12 @@ static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
 		server_leg_events(pipeline, (struct server_leg *)leg, TCP_EVENT_TIMED_OUT);
 		return true;
 	}
-	while ((buffer = reserve(pipeline, link.port))) {
+	while ((buffer = reserve(&pipeline->outbox, link.port))) {
 		if (!tcp_output(pipeline->tcp, leg->flow, pipeline->now.now_us, &segment)) {
-			pipeline->outbox->commit(pipeline->outbox, 0);
+			commit(&pipeline->outbox, 0);
 			return true;
 		}
-		commit(pipeline, link.port,
+		commit(&pipeline->outbox,
 		       build_segment(buffer, &pipeline->ports[link.port], &link, &segment));
 	}
 	return false;
@@ -164,6 +173,9 @@ void send_flush(struct pipeline *pipeline)
 	while ((leg = take_dirty(pipeline))) {
 		bool done = leg->doomed || flush_leg(pipeline, leg);
 
+		// What happened meanwhile put it on the list again: its turn comes.
+		if (leg->dirty)
+			continue;
 		if (leg->doomed) {
 			destroy(pipeline, leg);
 			continue;

@@ -43,7 +43,7 @@ static enum reason open_flow(struct pipeline *pipeline, struct server_leg *leg)
 	uint16_t mtu;
 
 	// The source address is known before the next hop answers; the flow's SYN waits for it.
-	if (net_next_hop(pipeline->net, &server.address, pipeline->now, pipeline->outbox,
+	if (net_next_hop(pipeline->net, &server.address, pipeline->now, &pipeline->outbox,
 			 &leg->leg.link, &tuple.local) == NEXT_HOP_UNREACHABLE)
 		return REASON_neighbour_unresolved;
 	if (!choose_port(pipeline, &tuple))
@@ -100,6 +100,10 @@ enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsig
 		servers_opened(pipeline->servers, &leg->connection, backend, server);
 	tcp_set_user(leg->leg.flow, &leg->leg);
 	pipeline->server_count++;
+	if (probe) {
+		leg->next_probe = pipeline->first_probe;
+		pipeline->first_probe = leg;
+	}
 	send_mark_dirty(pipeline, &leg->leg);
 	*out = leg;
 	return REASON_NONE;
@@ -113,12 +117,23 @@ static void leave_server(struct pipeline *pipeline, struct server_leg *leg)
 	leg->closing = true;
 }
 
+static void forget_probe(struct pipeline *pipeline, const struct server_leg *leg)
+{
+	struct server_leg **link = &pipeline->first_probe;
+
+	while (*link != leg)
+		link = &(*link)->next_probe;
+	*link = leg->next_probe;
+}
+
 void server_leg_destroy(struct pipeline *pipeline, struct server_leg *leg)
 {
 	leave_server(pipeline, leg);
 	wheel_cancel(pipeline->wheel, &leg->leg.timer);
 	tcp_release(pipeline->tcp, leg->leg.flow, pipeline->now.now_us);
 	pipeline->server_count--;
+	if (leg->upstream.probe)
+		forget_probe(pipeline, leg);
 	pool_put(&pipeline->servers_pool, leg);
 }
 
@@ -324,4 +339,10 @@ void server_leg_probes(struct pipeline *pipeline)
 	while (!pipeline->draining &&
 	       servers_next_probe(pipeline->servers, pipeline->now.now_us, &backend, &server))
 		server_leg_create(pipeline, backend, server, true, &leg);
+}
+
+void server_leg_abort_probes(struct pipeline *pipeline)
+{
+	for (struct server_leg *leg = pipeline->first_probe; leg; leg = leg->next_probe)
+		server_leg_abort(pipeline, leg);
 }

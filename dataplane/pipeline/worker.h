@@ -54,8 +54,9 @@ struct server_leg {
 	struct leg leg;
 	struct upstream upstream;
 	struct servers_connection connection;
-	struct client *client; // the session that it is lent to, or NULL
-	bool closing;          // FIN sent or queued: nothing is read any more
+	struct client *client;         // the session that it is lent to, or NULL
+	struct server_leg *next_probe; // of all probes
+	bool closing;                  // FIN sent or queued: nothing is read any more
 };
 
 // So many a time interval and no more.
@@ -65,6 +66,7 @@ struct allowance {
 };
 
 struct pipeline {
+	struct outbox outbox; // first; counts what it hands on to `device`
 	const struct policy *policy;
 	const struct ruleset *ruleset;
 	const struct packet_port *ports;
@@ -86,17 +88,20 @@ struct pipeline {
 	uint64_t log_sequence;
 	struct allowance resets, logged_drops;
 	uint64_t session_ids;
-	uint32_t server_count;
+	uint32_t server_count; // connections to servers, probes included
+	struct server_leg *first_probe;
 	bool draining;
 
 	// One turn's surroundings and scratch.
 	struct tick now;
-	struct outbox *outbox;
+	struct outbox *device; // where this turn's frames go
+	uint16_t reserved_port;
 	struct reply_buffer reply;
 	struct upstream_commands commands;
 };
 
 // ---- send.c: frames out ----------------------------------------------------------------------
+extern const struct outbox send_counted_outbox;
 void send_mark_dirty(struct pipeline *pipeline, struct leg *leg);
 // Sends what the dirty legs have; those that cannot send yet stay on the list.
 void send_flush(struct pipeline *pipeline);
@@ -168,6 +173,7 @@ void server_leg_abort(struct pipeline *pipeline, struct server_leg *leg);
 // QUIT, then FIN.
 void server_leg_quit(struct pipeline *pipeline, struct server_leg *leg);
 void server_leg_probes(struct pipeline *pipeline);
+void server_leg_abort_probes(struct pipeline *pipeline);
 // A change of the server's health (REASON_NONE: none) is counted and logged.
 void server_leg_tell_health(struct pipeline *pipeline, const struct endpoint *server,
 			    enum reason change);

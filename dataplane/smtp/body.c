@@ -62,7 +62,11 @@ void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *
 {
 	const struct slice held = kept_back(*state);
 	assert(*state > STATE_BAD && *state < STATE_END);
-	*scan = (struct body_scan){.verdict = BODY_MORE};
+	*scan = (struct body_scan){
+		.verdict = BODY_MORE,
+		.held = slice_of_text(""),
+		.run = slice_first(in, 0),
+	};
 	if (room <= held.length)
 		return;
 	const struct slice window = slice_first(in, room - held.length);

@@ -42,11 +42,10 @@ enum reason decide_sender(const struct policy *policy, const struct connector *c
 {
 	if (!has_right(connector, RIGHT_SUBMIT))
 		return REASON_smtp_not_authenticated;
-	// The null sender passes: a bounce has no other.
-	if (!path->null && !has_right(connector, RIGHT_ACCEPT_ANY_SENDER) &&
-	    !all_accepted(policy, path))
+	// The null sender has no domain and passes both: a bounce has no other sender.
+	if (!has_right(connector, RIGHT_ACCEPT_ANY_SENDER) && !all_accepted(policy, path))
 		return REASON_smtp_sender_not_permitted;
-	if (!path->null && !has_right(connector, RIGHT_ACCEPT_AUTHORITATIVE_SENDER) &&
+	if (!has_right(connector, RIGHT_ACCEPT_AUTHORITATIVE_SENDER) &&
 	    any_authoritative(policy, path))
 		return REASON_smtp_own_sender_not_permitted;
 	if (declared_size > decide_size_limit(connector))

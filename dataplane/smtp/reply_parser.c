@@ -55,7 +55,7 @@ static const uint8_t next_state[STATE_COUNT][CLASS_COUNT] = {
 	[STATE_CR_LAST] = {[CLASS_LF] = STATE_DONE},
 };
 
-#define LINE_MAX_OCTETS 512
+#define REPLY_LINE_OCTETS 512
 
 void reply_parser_init(struct reply_parser *parser)
 {
@@ -70,7 +70,7 @@ void reply_parser_init(struct reply_parser *parser)
 static bool put(struct reply_parser *parser, uint8_t c)
 {
 	const bool end = c == '\r' || c == '\n';
-	if (!end && parser->column == LINE_MAX_OCTETS - 2)
+	if (!end && parser->column == REPLY_LINE_OCTETS - 2)
 		return true;
 	if (parser->length == REPLY_PARSER_TEXT_MAX)
 		return false;

@@ -38,19 +38,27 @@ struct session_peer {
 };
 
 enum session_intent {
-	SESSION_MORE,      // all input used, or nothing to do: give more when there is some
-	SESSION_NEXT,      // one command was dealt with: call again with the rest of the input
-	SESSION_RECIPIENT, // ask the backend for session_sender() / session_recipient(): suspended
-	SESSION_DATA,      // ask the backend for DATA: suspended
-	SESSION_BODY,      // body[] are message bytes for the backend, in DATA form (dots stuffed)
-	SESSION_END, // the client's end of data was seen whole and is allowed: suspended until
-		     // the backend's final reply
-	SESSION_ABORT, // the message is abandoned, or the backend's answer did not fit: end the
-		       // backend connection without end of data; the session goes on (with input
-		       // as after NEXT) until RESET or CLOSE. May come with a reply
-	SESSION_RESET, // the transaction is over: the backend connection, if there still is one,
-		       // may go back to the pool. Input as after NEXT
-	SESSION_CLOSE, // send the reply, then close the session (any backend leg is aborted)
+	// All input used, or nothing to do: give more when there is some.
+	SESSION_MORE,
+	// One command was dealt with: call again with the rest of the input.
+	SESSION_NEXT,
+	// Ask the backend for session_sender() / session_recipient(): suspended.
+	SESSION_RECIPIENT,
+	// Ask the backend for DATA: suspended.
+	SESSION_DATA,
+	// body[] are message bytes for the backend, in DATA form (dots stuffed).
+	SESSION_BODY,
+	// The client's end of data was seen whole and is allowed: suspended until the backend's
+	// final reply.
+	SESSION_END,
+	// The message is abandoned, or the backend's answer did not fit: end the backend connection
+	// without end of data. The session goes on, with input as after NEXT. May have a reply.
+	SESSION_ABORT,
+	// The transaction is over: the backend connection, if there still is one, may go back to
+	// the pool. Input as after NEXT.
+	SESSION_RESET,
+	// Send the reply, then close the session (any backend leg is aborted).
+	SESSION_CLOSE,
 };
 
 struct session_step {
@@ -122,11 +130,10 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 void session_close(struct session *session);
 
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
-// (SESSION_MORE with consumed 0), and so may it with 1, while a byte is kept back; the call still
-// shows that the client is not silent. extensions: bits
-// of enum smtp_extension that EHLO may offer now (only 8BITMIME needs the backends: PIPELINING and
-// SIZE are the gate's own). reply is filled from its start. Never called while suspended nor after
-// the session closed.
+// (SESSION_MORE with consumed 0), and so may it with 1, while a byte is kept back; such a call
+// still shows that it is not the client who is silent. extensions: bits of enum smtp_extension that
+// EHLO may offer now (only 8BITMIME needs the backends: PIPELINING and SIZE are the gate's own).
+// reply is filled from its start. Never called while suspended nor after the session closed.
 void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
 		   struct tick now, struct reply_buffer *reply, struct session_step *step);
 

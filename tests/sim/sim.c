@@ -294,7 +294,7 @@ static const char *judge(struct world *world, char text[128])
 
 	if (verdict)
 		return verdict;
-	pipeline_drain(world->pipeline, false, world->now);
+	pipeline_drain(world->pipeline, false, world->now, &world->outbox);
 	while (!pipeline_drained(world->pipeline) && world->now.now_us < until)
 		advance(world, turn(world));
 	levels = pipeline_levels(world->pipeline);
@@ -339,13 +339,18 @@ static const char *run_seed(uint64_t seed, char text[128], struct totals *totals
 	}
 	if (getenv("SIM_TRACE"))
 		for (unsigned i = 0; i < world.ledger.count; i++)
-			printf("mail %u kind %d length %zu code %u delivered %u\n", i, world.ledger.mails[i].kind, world.ledger.mails[i].length, world.ledger.mails[i].code, world.ledger.mails[i].delivered);
+			printf("mail %u kind %d length %zu code %u delivered %u\n", i,
+			       world.ledger.mails[i].kind, world.ledger.mails[i].length,
+			       world.ledger.mails[i].code, world.ledger.mails[i].delivered);
 	if (getenv("SIM_TRACE"))
-		for (unsigned i = 1; i < REASON_COUNT; i++) if (world.reasons[i].count) {
-#define X(name,kind,help) if (i==REASON_##name) printf("  %s %llu\n", #name, world.reasons[i].count);
-			REASONS(X)
+		for (unsigned i = 1; i < REASON_COUNT; i++)
+			if (world.reasons[i].count) {
+#define X(name, kind, help)                                                                        \
+	if (i == REASON_##name)                                                                    \
+		printf("  %s %llu\n", #name, world.reasons[i].count);
+				REASONS(X)
 #undef X
-		}
+			}
 	for (unsigned i = 0; i < world.client_count; i++)
 		host_fini(&world.clients[i]);
 	host_fini(&world.server);

@@ -94,7 +94,8 @@ static inline unsigned bpffs_lines(const char *text)
 
 // The number in the row that begins with name, under the column's title: at the same distance
 // from the line's start, as a person reads a table.
-static inline bool bpffs_cell(const char *text, const char *name, const char *column, unsigned long long *number)
+static inline bool bpffs_cell(const char *text, const char *name, const char *column,
+			      unsigned long long *number)
 {
 	char title[128], row_start[128];
 	const char *header_end = strchr(text, '\n'), *place, *row, *end;

@@ -107,7 +107,8 @@ static void test_overwritten_records_are_counted(void **state)
 	expect(log, "1/11"); // 2..10 are gone, 11..18 are the ring
 	assert_int_equal(export_log_lost(log), 9);
 	export_log_close(log);
-	// A reader that comes now starts at the oldest there is, and missed nothing it was promised.
+	// A reader that comes now starts at the oldest there is, and missed nothing it was
+	// promised.
 	log = open_log(*state);
 	expect(log, "1/11");
 	assert_int_equal(export_log_lost(log), 0);
@@ -213,6 +214,23 @@ static void test_follower_learns_of_a_new_map(void **state)
 	export_log_close(log);
 }
 
+// As many records in all, but other rings: the old ones would stand in wrong places.
+static void test_other_rings_start_empty(void **state)
+{
+	static const struct export_shape halves = {
+		.workers = 6, .connectors_max = 2, .ports_max = 1, .log_records = RECORDS / 2};
+	struct export *export = open_export(*state, &shape);
+	struct log_reader *log;
+
+	write_record(export, 1, 1, 1);
+	export_close(export);
+	export = open_export(*state, &halves);
+	log = open_log(*state);
+	expect_none(log);
+	export_log_close(log);
+	export_close(export);
+}
+
 static void test_no_log(void **state)
 {
 	char error[EXPORT_ERROR_MAX];
@@ -271,6 +289,7 @@ int main(void)
 		TEST(test_half_written_record_in_a_full_ring),
 		TEST(test_log_outlives_the_gate),
 		TEST(test_follower_learns_of_a_new_map),
+		TEST(test_other_rings_start_empty),
 		TEST(test_no_log),
 		TEST(test_reader_beside_a_fast_writer),
 	};

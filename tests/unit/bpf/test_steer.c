@@ -27,43 +27,46 @@ struct frame_case {
 	bool taken;
 	enum kind kind;
 	const char *source, *destination; // ARP: sender and target
-	unsigned protocol;		  // the last header's
-	unsigned ports[2];		  // source, destination
+	unsigned protocol;                // the last header's
+	unsigned ports[2];                // source, destination
 	unsigned icmp_type;
-	const char *target;	  // of neighbour discovery
-	unsigned vlan_tag;	  // 802.1Q control field + 0x10000
-	unsigned second_tag;	  // likewise
-	unsigned fragment;	  // IPv4 flags and offset
-	unsigned option_bytes;	  // IPv4
-	unsigned extension;	  // IPv6 extension header + 0x100
+	const char *target;       // of neighbour discovery
+	unsigned vlan_tag;        // 802.1Q control field + 0x10000
+	unsigned second_tag;      // likewise
+	unsigned fragment;        // IPv4 flags and offset
+	unsigned option_bytes;    // IPv4
+	unsigned extension;       // IPv6 extension header + 0x100
 	unsigned extension_units; // of 8 bytes, beyond the first
-	unsigned cut;		  // bytes missing at the end
+	unsigned cut;             // bytes missing at the end
 };
 
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMPV6 = 58 };
 
-#define OURS	"192.0.2.10"
-#define OURS6	"2001:db8::10"
-#define GROUP6	"ff02::1:ff00:10"
-#define PEER	"198.51.100.7"
-#define PEER6	"2001:db8:ffff::7"
-#define SERVER	"10.0.0.11"
+#define OURS    "192.0.2.10"
+#define OURS6   "2001:db8::10"
+#define GROUP6  "ff02::1:ff00:10"
+#define PEER    "198.51.100.7"
+#define PEER6   "2001:db8:ffff::7"
+#define SERVER  "10.0.0.11"
 #define SERVER6 "2001:db8:1::11"
 #define TAG(id) ((id) | 0x10000)
 
 static const struct frame_case untagged_cases[] = {
 	{"SYN to a binding", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}},
 	{"SYN to a binding, IPv6", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 25}},
-	{"binding to any IPv4 address", true, IPV4, PEER, "192.0.2.11", TCP, .ports = {40000, 2525}},
+	{"binding to any IPv4 address", true, IPV4, PEER, "192.0.2.11", TCP,
+	 .ports = {40000, 2525}},
 	{"any IPv4 binds no IPv6", false, IPV6, PEER6, OURS6, TCP, .ports = {40000, 2525}},
 	{"any IPv6 address", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 2626}},
-	{"address without that binding", false, IPV4, PEER, "192.0.2.11", TCP, .ports = {40000, 25}},
+	{"address without that binding", false, IPV4, PEER, "192.0.2.11", TCP,
+	 .ports = {40000, 25}},
 	{"ssh on the same address", false, IPV4, PEER, OURS, TCP, .ports = {40000, 22}},
 	{"another station's port 25", false, IPV4, PEER, "192.0.2.99", TCP, .ports = {40000, 25}},
 	{"backend's answer", true, IPV4, SERVER, OURS, TCP, .ports = {25, 31000}},
 	{"backend's answer, IPv6", true, IPV6, SERVER6, OURS6, TCP, .ports = {2525, 31000}},
 	{"backend's other port", false, IPV4, SERVER, OURS, TCP, .ports = {26, 31000}},
-	{"backend's answer to another", false, IPV4, SERVER, "192.0.2.99", TCP, .ports = {25, 31000}},
+	{"backend's answer to another", false, IPV4, SERVER, "192.0.2.99", TCP,
+	 .ports = {25, 31000}},
 	{"UDP to our address", false, IPV4, PEER, OURS, UDP, .ports = {53, 25}},
 	{"UDP to our address, IPv6", false, IPV6, PEER6, OURS6, UDP, .ports = {53, 25}},
 	{"ping", true, IPV4, PEER, OURS, .protocol = ICMP},
@@ -83,8 +86,8 @@ static const struct frame_case untagged_cases[] = {
 	 .target = PEER6},
 	{"advertisement to all of ours", true, IPV6, PEER6, "ff02::1", ICMPV6, .icmp_type = 136,
 	 .target = OURS6},
-	{"advertisement to all of another", false, IPV6, PEER6, "ff02::1", ICMPV6,
-	 .icmp_type = 136, .target = PEER6},
+	{"advertisement to all of another", false, IPV6, PEER6, "ff02::1", ICMPV6, .icmp_type = 136,
+	 .target = PEER6},
 	{"router advertisement", false, IPV6, "fe80::1", "ff02::1", ICMPV6, .icmp_type = 134},
 	{"ping, IPv6", true, IPV6, PEER6, OURS6, ICMPV6, .icmp_type = 128},
 	{"ping of another, IPv6", false, IPV6, PEER6, PEER6, ICMPV6, .icmp_type = 128},
@@ -107,11 +110,14 @@ static const struct frame_case untagged_cases[] = {
 	 .fragment = 0x2000},
 	{"later fragment", true, IPV4, PEER, OURS, TCP, .ports = {7, 7}, .fragment = 0x00b9},
 	{"UDP fragment", false, IPV4, PEER, OURS, UDP, .ports = {7, 7}, .fragment = 0x00b9},
-	{"another's fragment", false, IPV4, PEER, "192.0.2.99", TCP, .ports = {7, 7}, .fragment = 0x2000},
+	{"another's fragment", false, IPV4, PEER, "192.0.2.99", TCP, .ports = {7, 7},
+	 .fragment = 0x2000},
 	{"don't fragment", false, IPV4, PEER, OURS, TCP, .ports = {40000, 22}, .fragment = 0x4000},
 	{"IPv4 options", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .option_bytes = 40},
-	{"IPv4 options, unbound port", false, IPV4, PEER, OURS, TCP, .ports = {25, 22}, .option_bytes = 4},
-	{"fragment header", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 22}, .extension = 0x100 + 44},
+	{"IPv4 options, unbound port", false, IPV4, PEER, OURS, TCP, .ports = {25, 22},
+	 .option_bytes = 4},
+	{"fragment header", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 22},
+	 .extension = 0x100 + 44},
 	{"destination options", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 25},
 	 .extension = 0x100 + 60, .extension_units = 2},
 	{"extension before UDP", false, IPV6, PEER6, OURS6, UDP, .ports = {40000, 25},
@@ -119,14 +125,16 @@ static const struct frame_case untagged_cases[] = {
 	{"another's fragment header", false, IPV6, PEER6, PEER6, TCP, .ports = {1, 25},
 	 .extension = 0x100 + 44},
 	{"TCP cut before its ports", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .cut = 17},
-	{"another's cut TCP", false, IPV4, PEER, "192.0.2.99", TCP, .ports = {40000, 25}, .cut = 17},
+	{"another's cut TCP", false, IPV4, PEER, "192.0.2.99", TCP, .ports = {40000, 25},
+	 .cut = 17},
 	{"IPv4 header cut", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .cut = 21},
 	{"IPv6 header cut", false, IPV6, PEER6, OURS6, TCP, .ports = {40000, 25}, .cut = 21},
 	{"IPv6 TCP cut", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 25}, .cut = 17},
 	{"Ethernet header only", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .cut = 40},
 	{"LLDP", false, .kind = OTHER},
 	{"another VLAN", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .vlan_tag = TAG(7)},
-	{"priority tag", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .vlan_tag = TAG(0x6000)},
+	{"priority tag", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25},
+	 .vlan_tag = TAG(0x6000)},
 };
 
 static const struct frame_case tagged_cases[] = {
@@ -141,7 +149,8 @@ static const struct frame_case tagged_cases[] = {
 	{"no tag, ARP", false, ARP, PEER, .destination = OURS},
 	{"two tags", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .vlan_tag = TAG(7),
 	 .second_tag = TAG(9)},
-	{"tag cut", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .vlan_tag = TAG(7), .cut = 42},
+	{"tag cut", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}, .vlan_tag = TAG(7),
+	 .cut = 42},
 };
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t count)

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #define WORKERS 3
-#define ROWS	4
+#define ROWS    4
 
 struct fixture {
 	struct table table;

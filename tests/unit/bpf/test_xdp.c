@@ -222,9 +222,9 @@ static int reclaim(const char *directory, char error[EXPORT_ERROR_MAX])
 // ARP requests for the address 192.0.2.last.
 static void send_arp(uint8_t last)
 {
-	uint8_t frame[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 6,
-			     0,	   1,	 8,    0,    6,	   4,	 0, 1, 2, 0, 0, 0, 0, 1,
-			     192,  0,	 2,    1,    0,	   0,	 0, 0, 0, 0, 192, 0, 2, last};
+	uint8_t frame[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,   1, 8, 6,
+			     0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,   0, 0, 1,
+			     192,  0,    2,    1,    0,    0,    0, 0, 0, 0, 192, 0, 2, last};
 	struct sockaddr_ll to = {.sll_family = AF_PACKET,
 				 .sll_ifindex = (int)if_nametoindex(PEER_SIDE),
 				 .sll_halen = 6};

@@ -2,7 +2,7 @@
 //
 // Hand-made policies and the naive verdict. Everything is owned by the policy and freed by
 // policy_destroy().
-#include "policies.h"
+#include "tests/unit/gate/policies.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

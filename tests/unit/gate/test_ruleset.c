@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "policies.h"
+#include "tests/unit/gate/policies.h"
 
 // ---- Cases -----------------------------------------------------------------------------------
 

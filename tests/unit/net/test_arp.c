@@ -165,7 +165,7 @@ static void announcement_fills_but_confirms_not(void **state)
 
 	fixture_next_hop(f, "8.8.8.8", &link, NULL);
 	expect_sent(f, arp_ask_gateway);
-	assert_int_equal(send_to(f, 0, arp_of(2, GATEWAY_MAC, "192.0.2.1", "192.0.2.1")),
+	assert_int_equal(send_to(f, 0, arp_of(2, GATEWAY_MAC, "192.0.2.1", "192.0.2.10")),
 			 REASON_NONE);
 	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
 	fixture_advance(f, 5 * SECOND_US);

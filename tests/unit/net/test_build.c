@@ -150,6 +150,7 @@ static void resets(void **state)
 		{"SYN-ACK", TCP_SYN | TCP_ACK, 0, true, TCP_RST, 5000, 0},
 		{"data", TCP_ACK | TCP_PSH, 7, true, TCP_RST, 5000, 0},
 		{"FIN", TCP_ACK | TCP_FIN, 0, true, TCP_RST, 5000, 0},
+		{"FIN alone", TCP_FIN, 7, true, TCP_RST | TCP_ACK, 0, 1008},
 		{"RST", TCP_RST, 0, false, 0, 0, 0},
 		{"RST-ACK", TCP_RST | TCP_ACK, 0, false, 0, 0, 0},
 	};

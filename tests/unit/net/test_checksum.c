@@ -67,6 +67,26 @@ static void largest_packet_does_not_overflow(void **state)
 	free(bytes);
 }
 
+// Folding 64 bits is arithmetic modulo 65,535, in which only nothing at all is zero.
+static void folding(void **state)
+{
+	struct random random;
+	random_init(&random, (const uint8_t[16]){10});
+	static const uint64_t edges[] = {0,           1,           0xffff,
+					 0x10000,     0xffffffff,  0x1fffffffe,
+					 0x1ffffffff, 0x200000000, 0xffffffff0001fffe};
+
+	for (unsigned i = 0; i < 100000; i++) {
+		uint64_t sum =
+			i < sizeof(edges) / sizeof(edges[0]) ? edges[i] : random_u64(&random);
+		uint16_t expected = sum && sum % 65535 == 0 ? 65535 : (uint16_t)(sum % 65535);
+		uint16_t got;
+		checksum_store((uint8_t *)&got, sum);
+		assert_int_equal((uint16_t)~got, expected);
+		assert_int_equal(checksum_good(sum), expected == 65535);
+	}
+}
+
 static void pseudo_headers(void **state)
 {
 	// scapy's transport checksums: summed with their own field they must come out good
@@ -87,6 +107,7 @@ int main(void)
 		cmocka_unit_test(known_sums),
 		cmocka_unit_test(equals_the_plain_sum),
 		cmocka_unit_test(largest_packet_does_not_overflow),
+		cmocka_unit_test(folding),
 		cmocka_unit_test(pseudo_headers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,8 @@ static void what_is_heard(void **state)
 		 NEIGHBOUR_REACHABLE, mac_b},
 		{"probe, announcement", NEIGHBOUR_PROBE, mac_a, false, true, true, NEIGHBOUR_PROBE,
 		 mac_a},
+		{"failed, late answer", NEIGHBOUR_FAILED, mac_b, true, true, true, NEIGHBOUR_STALE,
+		 mac_b},
 		{"failed, comes back", NEIGHBOUR_FAILED, mac_b, false, true, true, NEIGHBOUR_STALE,
 		 mac_b},
 	};

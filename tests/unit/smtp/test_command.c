@@ -14,10 +14,12 @@
 #define NEED_RCPT         "!smtp_bad_sequence\n503 5.5.2 Need rcpt command\n"
 #define ALREADY           "!smtp_bad_sequence\n503 5.5.2 Sender already specified\n"
 #define RELAY             "!smtp_unable_to_relay\n550 5.7.1 Unable to relay\n"
-#define TOO_LARGE         "!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum message size\n"
-#define PATIENT           .setup = {.max_protocol_errors = 1000}
-#define HELP_REPLY        "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\n"
-#define READY             BANNER EHLO_REPLY
+#define TOO_LARGE                                                                                  \
+	"!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum "                           \
+	"message size\n"
+#define PATIENT    .setup = {.max_protocol_errors = 1000}
+#define HELP_REPLY "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\n"
+#define READY      BANNER EHLO_REPLY
 
 static const struct script scripts[] = {
 	{"EHLO", CLIENT(HELLO), .expect = BANNER EHLO_REPLY},

@@ -7,9 +7,11 @@
 #define BAD_ENDING                                                                                 \
 	"!smtp_bad_line_ending\n"                                                                  \
 	"521 5.5.2 Bare CR, bare LF or NUL, closing transmission channel\n"
-#define NOT_SMTP   "!smtp_not_smtp\n521 5.5.1 This is not SMTP, closing transmission channel\n"
-#define TOO_LONG   "!smtp_line_too_long\n500 5.5.2 Line too long\n"
-#define TOO_LARGE  "!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum message size\n"
+#define NOT_SMTP "!smtp_not_smtp\n521 5.5.1 This is not SMTP, closing transmission channel\n"
+#define TOO_LONG "!smtp_line_too_long\n500 5.5.2 Line too long\n"
+#define TOO_LARGE                                                                                  \
+	"!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum "                           \
+	"message size\n"
 #define QUIT_REPLY "221 2.0.0 Service closing transmission channel\n"
 #define YES                                                                                        \
 	ANSWERS("250 2.1.5 Recipient OK", "354 go",                                                \
@@ -88,9 +90,9 @@ static const struct script scripts[] = {
 	 .expect = BANNER NOT_SMTP "[CLOSE]\n"},
 	{"SSH", CLIENT("SSH-2.0-OpenSSH_9.2\r\n"), .expect = BANNER NOT_SMTP "[CLOSE]\n"},
 	// MaxMessageSize
-	{"as large as allowed", SMALL, CLIENT(TO_DATA "..2345678901234567\r\n.\r\n"), YES,
+	{"as large as allowed", SMALL, CLIENT(TO_DATA "..23456789012345678\r\n.\r\n"), YES,
 	 .expect = SMALL_EHLO MAIL_REPLY RCPT_INTENT RCPT_REPLY
-	 "[DATA]\n" DATA_REPLY "{..2345678901234567\r\n}\n[END 19]\n" ACCEPTED "[RESET]\n"},
+	 "[DATA]\n" DATA_REPLY "{..23456789012345678\r\n}\n[END 20]\n" ACCEPTED "[RESET]\n"},
 	{"a large message may bypass the limit",
 	 .setup = {.max_message_size = 20, .granted = RIGHT_BYPASS_MESSAGE_SIZE_LIMIT},
 	 CLIENT(TO_DATA "23456789012345678901234\r\n.\r\n"), YES,

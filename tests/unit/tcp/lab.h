@@ -22,17 +22,17 @@
 #include "dataplane/tcp/tcp.h"
 
 #define LAB_SENT_MAX 512
-#define LAB_MSS	     1000u // the peer's and ours: round numbers
+#define LAB_MSS      1000u // the peer's and ours: round numbers
 
 struct lab_config {
 	uint32_t our_isn, peer_isn;
 	uint32_t receive_buffer, send_buffer; // 0 = 65,535
-	uint32_t chunks;		      // 0 = 256
-	uint32_t time_wait;		      // 0 = 16
-	uint32_t window;		      // of the peer's handshake ACK, 0 = 65,535
-	uint16_t mss;			      // that the peer offers, 0 = LAB_MSS
+	uint32_t chunks;                      // 0 = 256
+	uint32_t time_wait;                   // 0 = 16
+	uint32_t window;                      // of the peer's handshake ACK, 0 = 65,535
+	uint16_t mss;                         // that the peer offers, 0 = LAB_MSS
 	bool timestamps;
-	bool scale;	   // the peer offers scale 0
+	bool scale;        // the peer offers scale 0
 	bool no_handshake; // create the endpoint only
 };
 
@@ -65,9 +65,9 @@ struct lab_in {
 	uint32_t seq, ack;
 	uint8_t flags; // 0 = ACK
 	uint32_t length;
-	uint8_t fill; // payload bytes: fill, or their offset in the stream when 0
+	uint8_t fill;    // payload bytes: fill, or their offset in the stream when 0
 	uint16_t window; // 0 = 65,535; LAB_ZERO_WINDOW = 0
-	uint32_t time;	 // TSval when not 0
+	uint32_t time;   // TSval when not 0
 	bool no_timestamp;
 };
 #define LAB_ZERO_WINDOW 1 // nobody offers one byte
@@ -97,9 +97,8 @@ static inline struct lab *lab_open(struct lab_config config)
 
 	assert_non_null(lab);
 	lab->config = config;
-	assert_int_equal(chunk_pool_init(&lab->chunks, (config.chunks ? config.chunks : 256) *
-							       2048ull),
-			 0);
+	assert_int_equal(
+		chunk_pool_init(&lab->chunks, (config.chunks ? config.chunks : 256) * 2048ull), 0);
 	random_init(&lab->random, (const uint8_t[16]){7});
 	lab->tcp = lab_endpoint(lab);
 	assert_non_null(lab->tcp);
@@ -190,7 +189,9 @@ static inline struct view lab_view(struct lab *lab, const struct lab_in *in)
 		.destination_port = lab->tuple.local_port,
 		.sequence = in->seq + lab->peer_base,
 		.acknowledgment = in->ack + lab->our_base,
-		.window = in->window == LAB_ZERO_WINDOW ? 0 : in->window ? in->window : 65535,
+		.window = in->window == LAB_ZERO_WINDOW ? 0
+			  : in->window                  ? in->window
+							: 65535,
 		.flags = in->flags ? in->flags : TCP_ACK,
 		.options = slice_of(lab->frame, written),
 		.payload = slice_of(lab->frame + written, in->length),

@@ -41,14 +41,14 @@ struct wire_side {
 	// The application.
 	uint32_t to_write, written, to_read, read;
 	uint32_t write_max, read_max; // bytes a turn
-	uint64_t pause_us;	      // longest pause between two turns
+	uint64_t pause_us;            // longest pause between two turns
 	uint64_t next_turn;
 	bool closed, saw_end, established, released, ended;
 	// What it told the other side.
 	bool acked_once;
-	uint32_t edge;	   // right edge of its window, as the other side may see it
+	uint32_t edge;     // right edge of its window, as the other side may see it
 	uint32_t edge_max; // furthest
-	uint8_t scale;	   // of its window
+	uint8_t scale;     // of its window
 	uint64_t segments, payload_bytes;
 };
 
@@ -249,8 +249,8 @@ static inline void wire_read(struct wire *wire, struct wire_side *side, int inde
 			break;
 		WIRE_CHECK(wire, bytes.length <= side->to_read - side->read);
 		for (size_t i = 0; i < bytes.length; i++)
-			WIRE_CHECK(wire, bytes.data[i] ==
-						 wire_byte(!index, side->read + (uint32_t)i));
+			WIRE_CHECK(wire,
+				   bytes.data[i] == wire_byte(!index, side->read + (uint32_t)i));
 		tcp_consume(side->tcp, side->flow, bytes.length);
 		side->read += (uint32_t)bytes.length;
 		budget -= (uint32_t)bytes.length;
@@ -343,15 +343,13 @@ static inline void wire_no_flow(struct wire *wire, int index, const struct view 
 	struct wire_side *side = &wire->sides[index];
 	struct segment answer;
 
-	enum tcp_time_wait verdict =
-		tcp_time_wait_input(side->tcp, view, wire->now, &answer);
+	enum tcp_time_wait verdict = tcp_time_wait_input(side->tcp, view, wire->now, &answer);
 	WIRE_CHECK(wire, verdict != TCP_TIME_WAIT_REOPEN);
 	if (verdict == TCP_TIME_WAIT_ANSWER)
 		wire_send(wire, index, &answer);
 	if (index == 1 && !side->released && (view->flags & TCP_SYN))
 		wire_answer_syn(wire, view);
-	else if (index == 1 && !side->released &&
-		 view->acknowledgment == wire->passive_isn + 1)
+	else if (index == 1 && !side->released && view->acknowledgment == wire->passive_isn + 1)
 		wire_accept(wire, view);
 }
 

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 120
+#
+# Where the environment lacks something, the gate does not start: exit code 1, and one line that
+# names the thing and what to do about it. It leaves neither pins nor an XDP program behind.
+import json
+import os
+import subprocess
+
+import lab as labs
+import smtp
+
+NOT_ROOT = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all',
+            '--bounding-set=-all')
+NO_BPFFS = ('unshare', '--mount', 'sh', '-c', 'umount -l /sys/fs/bpf && exec "$@"', 'sh')
+
+
+def edited(section, **keys):
+    def edit(config):
+        config[section].update(keys)
+    return edit
+
+
+# What lacks; wrapper of the command; change of the configuration; words of the line.
+CASES = (
+    ('root', NOT_ROOT, None, ('root',)),
+    ('a BPF file system', NO_BPFFS, None, ('mount -t bpf', '/sys/fs/bpf')),
+    ('a pin directory in a BPF file system', (), edited('gate', PinDirectory='/tmp/pins'),
+     ('/tmp/pins', 'bpffs')),
+    ('a parent of the pin directory', (), edited('gate', PinDirectory='/sys/fs/bpf/a/b/c'),
+     ('/sys/fs/bpf/a/b',)),
+    ('the interface', (), edited('port outside', Device='af_xdp:nowhere0'), ('nowhere0',)),
+    ('the PCI device', (), edited('port outside', Device='pci:0000:7f:1f.7'), ('0000:7f:1f.7',)),
+    ('the user', (), edited('gate', User='nobody-of-that-name'), ('nobody-of-that-name',)),
+    ('the file', ('sh', '-c', 'exec "$1" run -c /nonexistent/relaygate.ini', 'sh'), None,
+     ('/nonexistent/relaygate.ini',)),
+)
+
+
+def traces(lab):
+    """Pins of ours and XDP programs on the gate's interfaces."""
+    _, output = lab.run('gate', 'ip', '-json', 'link', 'show')
+    found = [link['ifname'] for link in json.loads(output) if link.get('xdp')]
+    if os.path.exists(lab.pins):
+        found += [name for name in os.listdir(lab.pins) if name.startswith('xdp')]
+    return found
+
+
+def refuses(checks, lab, what, wrapper, config, words):
+    path = lab.path('environment.ini')
+    with open(path, 'w') as file:
+        config.write(file)
+    os.chmod(path, 0o644)
+    process = lab.start('gate', *wrapper, labs.BINARY, 'run', '-c', path, text=True,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        _, said = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        checks.that(f'without {what}: it ends', False)
+        return
+    checks.equal(f'without {what}: exit code', process.returncode, 1)
+    # What `check` warns about, too, is not about the environment.
+    lines = [line for line in said.splitlines() if not line.endswith('(warning)')]
+    checks.that(f'without {what}: one line on stderr', len(lines) == 1, repr(said))
+    checks.that(f'without {what}: the line says {words}',
+                all(word in said for word in words), repr(said))
+
+
+def second_instance(checks, lab):
+    """A live gate keeps its pins and its interfaces."""
+    with labs.Gate(lab) as gate:
+        smtp.await_backend(lab)
+        refuses(checks, lab, 'pins of its own', (), lab.config(), (lab.pins, 'in use'))
+        config = lab.config()
+        config['gate']['PinDirectory'] = lab.pins + '_other'
+        refuses(checks, lab, 'an interface of its own', (), config, ('outside', 'in use'))
+        if os.path.isdir(lab.pins + '_other'):
+            checks.equal('and pins nothing there',
+                         [name for name in os.listdir(lab.pins + '_other')
+                          if name.startswith('xdp')], [])
+            subprocess.run(['rm', '-r', lab.pins + '_other'], check=True)
+        with smtp.Client(lab, 'app') as client:
+            client.greet()
+            checks.starts('the first one goes on',
+                          client.message('a@sender.test', 'b@accepted.test', b'X: y\r\n\r\n'),
+                          '250')
+            client.quit()
+        checks.equal('and stops in good order', gate.stop(), 0)
+
+
+def test(checks):
+    with labs.Lab() as lab:
+        for what, wrapper, edit, words in CASES:
+            config = lab.config()
+            if edit:
+                edit(config)
+            refuses(checks, lab, what, wrapper, config, words)
+            checks.equal(f'without {what}: nothing is left', traces(lab), [])
+        second_instance(checks, lab)
+        checks.equal('after a stop nothing is attached', traces(lab), [])
+
+
+if __name__ == '__main__':
+    labs.run(test)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Tests of gate/half_open in virtual time: when SYN-ACKs are sent again, when an entry goes, what
+// is refused, and random use against a plain list.
+#include "dataplane/gate/half_open.h"
+
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND_US 1000000ull
+
+static const struct hash_key key = {{1, 2, 3}};
+
+static struct half_open_entry entry_of(unsigned number, bool second_kind)
+{
+	struct half_open_entry entry = {
+		.tuple = {.local_port = 25, .remote_port = (uint16_t)number},
+		.link = {.peer = {2, 0, 0, 0, 0, 1}, .port = 3},
+		.handshake = {.client_isn = number,
+			      .our_isn = ~number,
+			      .has_entry = second_kind,
+			      .options = {.mss = 1460, .window_scale = 7}},
+		.connector = 5,
+	};
+	uint8_t remote[4] = {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+	entry.tuple.remote = address_from_ipv4(remote);
+	entry.tuple.local = address_from_ipv4((uint8_t[]){192, 0, 2, 10});
+	return entry;
+}
+
+static void test_schedule(void **state)
+{
+	struct half_open *half_open = half_open_create(4, &key);
+	uint64_t start_us = 5 * SECOND_US + 17;
+	struct half_open_entry entry = entry_of(1, true);
+	assert_true(half_open_next_us(half_open) == UINT64_MAX);
+	assert_true(half_open_insert(half_open, &entry, start_us));
+	static const unsigned due_s[] = {1, 3, 7, 15};
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t due_us = start_us + due_s[i] * SECOND_US;
+		assert_true(half_open_next_us(half_open) == due_us);
+		assert_null(half_open_expire(half_open, due_us - 1));
+		const struct half_open_entry *due = half_open_expire(half_open, due_us);
+		assert_non_null(due);
+		assert_memory_equal(due, &entry, sizeof(entry));
+		assert_null(half_open_expire(half_open, due_us));
+	}
+	uint64_t end_us = start_us + 31 * SECOND_US;
+	assert_true(half_open_next_us(half_open) == end_us);
+	assert_null(half_open_expire(half_open, end_us - 1));
+	assert_non_null(half_open_find(half_open, &entry.tuple));
+	assert_null(half_open_expire(half_open, end_us));
+	assert_null(half_open_find(half_open, &entry.tuple));
+	assert_int_equal(half_open_count(half_open), 0);
+	assert_true(half_open_next_us(half_open) == UINT64_MAX);
+	half_open_destroy(half_open);
+}
+
+static void test_marks(void **state)
+{
+	static const struct {
+		uint32_t entries, second_kind;
+	} cases[] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 3}, {8, 6}, {100, 75}, {1000, 750}};
+	for (unsigned c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
+		struct half_open *half_open = half_open_create(cases[c].entries, &key);
+		for (unsigned i = 0; i < cases[c].entries + 5; i++) {
+			struct half_open_entry second = entry_of(i, true);
+			struct half_open_entry first = entry_of(i, false);
+			bool offered = i < cases[c].second_kind;
+			assert_int_equal(half_open_offers_options(half_open), offered);
+			assert_int_equal(half_open_insert(half_open, &second, 0), offered);
+			// A SYN that is sent again takes no more room, however full it is.
+			bool room = i < cases[c].entries;
+			assert_int_equal(half_open_insert(half_open, &first, 0), room);
+			assert_int_equal(half_open_insert(half_open, &second, 0), room);
+			assert_int_equal(half_open_count(half_open),
+					 room ? i + 1 : cases[c].entries);
+		}
+		half_open_destroy(half_open);
+	}
+	half_open_destroy(NULL);
+}
+
+static void test_replacement_starts_again(void **state)
+{
+	struct half_open *half_open = half_open_create(4, &key);
+	struct half_open_entry old = entry_of(1, false), new = entry_of(1, false);
+	new.handshake.client_isn = 77;
+	assert_true(half_open_insert(half_open, &old, 0));
+	assert_non_null(half_open_expire(half_open, 1 * SECOND_US));
+	assert_true(half_open_insert(half_open, &new, 2 * SECOND_US));
+	assert_int_equal(half_open_count(half_open), 1);
+	assert_int_equal(half_open_find(half_open, &old.tuple)->handshake.client_isn, 77);
+	assert_null(half_open_expire(half_open, 3 * SECOND_US - 1));
+	assert_int_equal(half_open_expire(half_open, 3 * SECOND_US)->handshake.client_isn, 77);
+	half_open_remove(half_open, &old.tuple);
+	half_open_remove(half_open, &old.tuple);
+	assert_int_equal(half_open_count(half_open), 0);
+	assert_null(half_open_expire(half_open, 100 * SECOND_US));
+	half_open_destroy(half_open);
+}
+
+// ---- Against a plain list --------------------------------------------------------------------
+
+enum { TUPLES = 60, ENTRIES = 40 };
+
+struct twin {
+	bool present[TUPLES];
+	unsigned sent[TUPLES]; // SYN-ACKs beyond the first
+	uint64_t due_us[TUPLES];
+	unsigned count;
+	unsigned repeated, forgotten; // over the whole test
+};
+
+static void twin_insert(struct twin *twin, struct half_open *half_open, unsigned i, uint64_t now_us)
+{
+	struct half_open_entry entry = entry_of(i, random() % 2);
+	bool room = twin->present[i] ||
+		    twin->count < (entry.handshake.has_entry ? ENTRIES * 3 / 4 : ENTRIES);
+	assert_int_equal(half_open_insert(half_open, &entry, now_us), room);
+	if (!room)
+		return;
+	twin->count += !twin->present[i];
+	twin->present[i] = true;
+	twin->sent[i] = 0;
+	twin->due_us[i] = now_us + SECOND_US;
+}
+
+static void twin_expire(struct twin *twin, struct half_open *half_open, uint64_t now_us)
+{
+	const struct half_open_entry *entry;
+	while ((entry = half_open_expire(half_open, now_us))) {
+		unsigned i = entry->handshake.client_isn;
+		assert_true(twin->present[i] && twin->due_us[i] <= now_us && twin->sent[i] < 4);
+		twin->sent[i]++;
+		twin->due_us[i] = now_us + (SECOND_US << twin->sent[i]);
+		twin->repeated++;
+	}
+	uint64_t next_us = UINT64_MAX;
+	for (unsigned i = 0; i < TUPLES; i++) {
+		if (twin->present[i] && twin->due_us[i] <= now_us) {
+			assert_int_equal(twin->sent[i], 4);
+			twin->present[i] = false;
+			twin->count--;
+			twin->forgotten++;
+		}
+		if (twin->present[i] && twin->due_us[i] < next_us)
+			next_us = twin->due_us[i];
+	}
+	assert_true(half_open_next_us(half_open) == next_us);
+}
+
+static void test_against_plain_list(void **state)
+{
+	struct twin twin = {0};
+	struct half_open *half_open = half_open_create(ENTRIES, &key);
+	uint64_t now_us = 0;
+	srandom(8);
+	for (unsigned step = 0; step < 100000; step++) {
+		unsigned i = (unsigned)random() % TUPLES;
+		struct tuple tuple = entry_of(i, false).tuple;
+		switch (random() % 6) {
+		case 0:
+			half_open_remove(half_open, &tuple);
+			twin.count -= twin.present[i];
+			twin.present[i] = false;
+			break;
+		case 1:
+		case 2:
+			twin_insert(&twin, half_open, i, now_us);
+			break;
+		case 3:
+			now_us += (uint64_t)random() % (step % 1000 < 500 ? 100000 : 5 * SECOND_US);
+			twin_expire(&twin, half_open, now_us);
+			break;
+		default:
+			assert_int_equal(half_open_find(half_open, &tuple) != NULL,
+					 twin.present[i]);
+		}
+		assert_int_equal(half_open_count(half_open), twin.count);
+	}
+	assert_true(twin.repeated > 1000 && twin.forgotten > 50);
+	half_open_destroy(half_open);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_replacement_starts_again),
+		cmocka_unit_test(test_against_plain_list),
+	};
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
