@@ -129,36 +129,41 @@ static int open_ports(struct instance *instance)
 	return 0;
 }
 
-static int steer_ports(struct instance *instance)
-{
-	char error[EXPORT_ERROR_MAX];
-
-	for (unsigned i = 0; i < instance->policy->port_count; i++) {
-		if (steering_adopt(instance->policy, i, instance->export, error))
-			return fail(instance, error);
-		instance->ports_steered++;
-	}
-	return 0;
-}
-
-// The groups that neighbour discovery needs are net's to know, the devices' to receive.
-static int join_groups(struct instance *instance)
+static int attach_port(struct instance *instance, unsigned index, const struct net *net)
 {
 	const struct policy *policy = instance->policy;
-	struct address groups[64];
+	// An address of the policy, its solicited-node group, and one link-local address a port.
+	unsigned max = policy->ports[index].address_count + 2;
+	struct address *addresses = calloc(max, sizeof(*addresses));
 	char error[PORT_ERROR_MAX];
+	int result;
+
+	if (!addresses)
+		return fail(instance, "out of memory");
+	result = steering_adopt(policy, index, addresses, net_addresses(net, index, addresses, max),
+				instance->export, error);
+	instance->ports_steered += result == 0;
+	if (!result)
+		result = port_join(policy, &instance->ports[index], addresses,
+				   net_groups(net, index, addresses, max), error);
+	free(addresses);
+	return result ? fail(instance, error) : 0;
+}
+
+// Which addresses and groups a port has is net's to know; steering and the device's filters need
+// it.
+static int attach_ports(struct instance *instance)
+{
 	struct random random;
 	struct net *net;
 	int result = 0;
 
 	random_init(&random, (const uint8_t[16]){0});
-	net = net_create(policy, instance->packet_ports, &random);
+	net = net_create(instance->policy, instance->packet_ports, &random);
 	if (!net)
 		return fail(instance, "out of memory");
-	for (unsigned i = 0; i < policy->port_count && !result; i++)
-		if (port_join(policy, &instance->ports[i], groups, net_groups(net, i, groups, 64),
-			      error))
-			result = fail(instance, error);
+	for (unsigned i = 0; i < instance->policy->port_count && !result; i++)
+		result = attach_port(instance, i, net);
 	net_destroy(net);
 	return result;
 }
@@ -237,8 +242,8 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		open_counters, map_rows,        start_environment, open_ports, steer_ports,
-		join_groups,   create_pipeline, create_worker,     drop_root,  launch,
+		open_counters,   map_rows,      start_environment, open_ports, attach_ports,
+		create_pipeline, create_worker, drop_root,         launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 

@@ -11,7 +11,6 @@
 #include <string.h>
 
 struct lists {
-	uint8_t (*addresses)[16];
 	uint8_t (*binding_addresses)[16];
 	uint16_t *binding_ports;
 	uint8_t (*server_addresses)[16];
@@ -24,7 +23,7 @@ const char *steering_interface(const struct port_settings *port)
 	return strncmp(port->device, "af_xdp:", 7) == 0 ? port->device + 7 : NULL;
 }
 
-static int reserve(struct lists *lists, const struct policy *policy, unsigned port)
+static int reserve(struct lists *lists, const struct policy *policy)
 {
 	unsigned bindings = 1, servers = 1;
 
@@ -32,13 +31,12 @@ static int reserve(struct lists *lists, const struct policy *policy, unsigned po
 		bindings += policy->connectors[i].binding_count;
 	for (unsigned i = 0; i < policy->backend_count; i++)
 		servers += policy->backends[i].server_count;
-	lists->addresses = calloc(policy->ports[port].address_count + 1, 16);
 	lists->binding_addresses = calloc(bindings, 16);
 	lists->binding_ports = calloc(bindings, sizeof(uint16_t));
 	lists->server_addresses = calloc(servers, 16);
 	lists->server_ports = calloc(servers, sizeof(uint16_t));
-	return lists->addresses && lists->binding_addresses && lists->binding_ports &&
-			       lists->server_addresses && lists->server_ports
+	return lists->binding_addresses && lists->binding_ports && lists->server_addresses &&
+			       lists->server_ports
 		       ? 0
 		       : -ENOMEM;
 }
@@ -47,9 +45,6 @@ static void fill(struct lists *lists, const struct policy *policy, unsigned port
 {
 	struct export_steering *steering = &lists->steering;
 
-	for (unsigned i = 0; i < policy->ports[port].address_count; i++)
-		memcpy(lists->addresses[steering->address_count++],
-		       policy->ports[port].addresses[i].address.bytes, 16);
 	for (unsigned i = 0; i < policy->connector_count; i++) {
 		const struct connector *connector = &policy->connectors[i];
 
@@ -69,7 +64,6 @@ static void fill(struct lists *lists, const struct policy *policy, unsigned port
 			lists->server_ports[steering->server_count++] = server->port;
 		}
 	}
-	steering->addresses = (const uint8_t(*)[16])lists->addresses;
 	steering->binding_addresses = (const uint8_t(*)[16])lists->binding_addresses;
 	steering->binding_ports = lists->binding_ports;
 	steering->server_addresses = (const uint8_t(*)[16])lists->server_addresses;
@@ -77,8 +71,8 @@ static void fill(struct lists *lists, const struct policy *policy, unsigned port
 	steering->vlan = policy->ports[port].vlan;
 }
 
-int steering_adopt(const struct policy *policy, unsigned port, struct export *export,
-		   char error[EXPORT_ERROR_MAX])
+int steering_adopt(const struct policy *policy, unsigned port, const struct address *addresses,
+		   unsigned address_count, struct export *export, char error[EXPORT_ERROR_MAX])
 {
 	const char *interface = steering_interface(&policy->ports[port]);
 	struct lists lists = {0};
@@ -86,14 +80,15 @@ int steering_adopt(const struct policy *policy, unsigned port, struct export *ex
 
 	if (!interface)
 		return 0;
-	result = reserve(&lists, policy, port);
+	result = reserve(&lists, policy);
 	if (result) {
 		snprintf(error, EXPORT_ERROR_MAX, "out of memory");
 	} else {
 		fill(&lists, policy, port);
+		lists.steering.addresses = (const uint8_t(*)[16])addresses;
+		lists.steering.address_count = address_count;
 		result = export_xdp_adopt(export, interface, &lists.steering, error);
 	}
-	free(lists.addresses);
 	free(lists.binding_addresses);
 	free(lists.binding_ports);
 	free(lists.server_addresses);

@@ -9,9 +9,9 @@
 
 // The interface of an af_xdp port; NULL for other devices, which need no steering.
 const char *steering_interface(const struct port_settings *port);
-// Fills the program's maps for policy->ports[port]; nothing to do for other devices. As
-// export_xdp_adopt.
-int steering_adopt(const struct policy *policy, unsigned port, struct export *export,
-		   char error[EXPORT_ERROR_MAX]);
+// Fills the program's maps for policy->ports[port], whose own addresses are given; nothing to do
+// for other devices. As export_xdp_adopt.
+int steering_adopt(const struct policy *policy, unsigned port, const struct address *addresses,
+		   unsigned address_count, struct export *export, char error[EXPORT_ERROR_MAX]);
 
 #endif

@@ -296,6 +296,18 @@ unsigned net_groups(const struct net *net, unsigned port, struct address *groups
 	return count;
 }
 
+unsigned net_addresses(const struct net *net, unsigned port, struct address *addresses,
+		       unsigned max)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < net->routes.own_count && count < max; i++) {
+		if (net->routes.own[i].port == port)
+			addresses[count++] = net->routes.own[i].address;
+	}
+	return count;
+}
+
 bool net_is_ours(const struct net *net, const struct address *address)
 {
 	return route_is_ours(&net->routes, address);

@@ -70,6 +70,11 @@ void net_confirm(struct net *net, const struct address *destination, struct tick
 unsigned net_groups(const struct net *net, unsigned port, struct address *groups, unsigned max);
 
 // True for every address of ours on any port, the derived link-local ones among them.
+// Our addresses on a port, the derived link-local one included; returns how many were written, at
+// most max.
+unsigned net_addresses(const struct net *net, unsigned port, struct address *addresses,
+		       unsigned max);
+
 bool net_is_ours(const struct net *net, const struct address *address);
 struct net_event net_take_event(struct net *net);
 

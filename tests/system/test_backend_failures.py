@@ -88,6 +88,13 @@ class Story:
                          numbers(self.backend.seen))
 
 
+def counters_at_rest(gate):
+    """The relaying connector's, when all its sessions have ended and been counted."""
+    labs.wait_for('sessions end',
+                  lambda: gate.connectors()['Anonymous Relay']['sessions_open'] == 0)
+    return gate.connectors()['Anonymous Relay']
+
+
 def test(checks):
     with labs.Lab() as lab:
         lab.command('backend', 'none')
@@ -102,13 +109,14 @@ def test(checks):
                 story = Story(checks, lab, backend, family)
                 for point, abrupt in itertools.product(backend.POINTS, (False, True)):
                     story.backend_dies(point, abrupt)
+                aborted = counters_at_rest(gate)['messages_aborted']
                 for abrupt in (False, True):
                     story.client_dies(abrupt)
-                labs.wait_for('aborts are counted', lambda: gate.connectors()[
-                    'Anonymous Relay']['messages_aborted'] == 2)
-                checks.equal(f'IPv{family}: messages counted',
-                             gate.connectors()['Anonymous Relay']['messages'],
+                relay = counters_at_rest(gate)
+                checks.equal(f'IPv{family}: messages counted', relay['messages'],
                              len(story.promised))
+                checks.that(f'IPv{family}: both abandoned messages are counted',
+                            relay['messages_aborted'] - aborted == 2, relay)
 
 
 if __name__ == '__main__':

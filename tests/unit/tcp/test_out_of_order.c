@@ -127,12 +127,9 @@ static void test_the_last_quarter_of_the_pool_is_not_for_gaps(void **state)
 	struct lab *lab = lab_open((struct lab_config){.chunks = 16});
 	unsigned refused = 0;
 
-	for (uint32_t i = 1; i < 30; i++) {
-		enum reason reason =
-			lab_give(lab, (struct lab_in){.seq = 3000 * (i % 20), .length = 10});
-		if (i % 20 != 0)
-			refused += reason == REASON_tcp_no_buffer;
-	}
+	for (uint32_t i = 1; i < 20; i++)
+		refused += lab_give(lab, (struct lab_in){.seq = 3000 * i, .length = 10}) ==
+			   REASON_tcp_no_buffer;
 	assert_true(refused > 0);
 	assert_int_equal(lab->chunks.free_count, 4);
 	lab_close(lab);

@@ -178,12 +178,17 @@ static void test_paws(void **state)
 		REASON_tcp_paws);
 	assert_int_equal(lab->sent_count, 0);
 	// The clock may wrap.
-	assert_int_equal(lab_give(lab, (struct lab_in){.seq = 10, .length = 1, .time = 0x80000000}),
-			 REASON_NONE);
-	assert_int_equal(lab_give(lab, (struct lab_in){.seq = 11, .length = 1, .time = 5}),
-			 REASON_NONE);
+	static const uint32_t clock[] = {0x70000000, 0xe0000000, 5};
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(
+			lab_give(lab,
+				 (struct lab_in){.seq = 10 + i, .length = 1, .time = clock[i]}),
+			REASON_NONE);
+		assert_int_equal(lab_fire(lab), 1); // the delayed ACK
+		assert_int_equal(lab->sent[0].options.timestamp_echo, clock[i]);
+	}
 	// A RST needs no timestamp at all.
-	lab_give(lab, (struct lab_in){.seq = 12, .flags = TCP_RST, .no_timestamp = true});
+	lab_give(lab, (struct lab_in){.seq = 13, .flags = TCP_RST, .no_timestamp = true});
 	lab_state(lab, "CLOSED");
 	lab_close(lab);
 }
