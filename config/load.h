@@ -2,8 +2,8 @@
 //
 // INI text -> struct policy. Every fault of a file is reported, not just the first, each as one
 // line "FILE:LINE: text" (or "FILE: text"); then no policy comes back.
-// inih does the parsing behind a line reader of ours that sees each raw line first (see load.c
-// why).
+// inih does the parsing behind a line reader of ours that sees each raw line first; reader.c
+// says why.
 #ifndef RELAYGATE_CONFIG_LOAD_H
 #define RELAYGATE_CONFIG_LOAD_H
 

@@ -45,6 +45,13 @@ static int fail(struct instance *instance, const char *what)
 	return -1;
 }
 
+static int check_environment(struct instance *instance)
+{
+	char error[ENVIRONMENT_ERROR_MAX];
+
+	return environment_check(instance->policy, error) ? fail(instance, error) : 0;
+}
+
 static int open_counters(struct instance *instance)
 {
 	const struct policy *policy = instance->policy;
@@ -242,8 +249,8 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		open_counters,   map_rows,      start_environment, open_ports, attach_ports,
-		create_pipeline, create_worker, drop_root,         launch,
+		check_environment, open_counters,   map_rows,      start_environment, open_ports,
+		attach_ports,      create_pipeline, create_worker, drop_root,         launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 

@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 	struct parsed parsed = {0};
 
 	argp_err_exit_status = EXIT_WRONG;
+	// Wide enough for one row a command.
+	setenv("ARGP_HELP_FMT", "rmargin=100", 0);
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
 	return parsed.command->run(&parsed.options);
 }

@@ -153,7 +153,7 @@ static int add_all(struct arguments *arguments, const struct policy *policy, con
 }
 
 // An interface that is not there is said by name, before DPDK says it in its own words.
-static int check_interfaces(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
+int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
 {
 	for (unsigned i = 0; i < policy->port_count; i++) {
 		const struct port_settings *port = &policy->ports[i];
@@ -189,10 +189,8 @@ int environment_start(const struct policy *policy, const char *xdp_object, unsig
 	char *said = NULL;
 	size_t said_size = 0;
 	FILE *stream;
-	int result = check_interfaces(policy, error);
+	int result;
 
-	if (result)
-		return result;
 	if (add_all(&arguments, policy, xdp_object, workers)) {
 		snprintf(error, ENVIRONMENT_ERROR_MAX, "too many ports for DPDK's command line");
 		return -E2BIG;

@@ -9,6 +9,9 @@ struct policy;
 
 #define ENVIRONMENT_ERROR_MAX 320
 
+// Whether the interfaces that the policy names are there. To be asked before anything is touched.
+int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX]);
+
 // Starts the EAL with a device for each port of the policy. xdp_object: path of the object for
 // af_xdp ports; lives as long as the process. workers: lcores besides the main one.
 int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,

@@ -2,7 +2,8 @@
 //
 // Connections in TIME-WAIT (RFC 9293 3.6.1) without their flows: 64-byte records in a ring. All
 // live equally long, so the ring is ordered by expiry: the oldest is at its head, and a full ring
-// gives that one up. A record that is removed early stays in the ring, dead, until its turn.
+// gives that one up. A record that is removed early, by a new connection of its tuple, keeps its
+// place until its turn: the ring needs one place for each connection that ended in the last minute.
 // The life is not prolonged by a repeated FIN: that would need reordering, and the peer's next
 // repetition finds no flow and ends with RST, which is what it wants: to be gone.
 #include "dataplane/tcp/flow.h"

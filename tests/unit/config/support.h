@@ -24,26 +24,33 @@
 // Findings, one a line: "E text\n" or "W text\n".
 struct findings {
 	char *text;
-	size_t length;
+	size_t length, room;
 	struct diagnostics diagnostics;
 };
 
 static inline void findings_add(void *context, enum diagnostic_severity severity, const char *text)
 {
 	struct findings *findings = context;
-	size_t length = strlen(text) + 3;
+	char letter = severity == DIAGNOSTIC_ERROR ? 'E' : 'W';
+	int length = snprintf(NULL, 0, "%c %s\n", letter, text);
+	char *grown = findings->text;
 
-	findings->text = realloc(findings->text, findings->length + length + 1);
-	assert_non_null(findings->text);
-	sprintf(findings->text + findings->length, "%c %s\n",
-		severity == DIAGNOSTIC_ERROR ? 'E' : 'W', text);
-	findings->length += length;
+	if (findings->length + (size_t)length >= findings->room) {
+		findings->room = 2 * (findings->room + (size_t)length) + 1;
+		grown = realloc(grown, findings->room);
+	}
+	if (grown == NULL)
+		abort();
+	snprintf(grown + findings->length, (size_t)length + 1, "%c %s\n", letter, text);
+	findings->text = grown;
+	findings->length += (size_t)length;
 }
 
 static inline void findings_init(struct findings *findings)
 {
 	memset(findings, 0, sizeof(*findings));
 	findings->text = calloc(1, 1);
+	findings->room = 1;
 	findings->diagnostics.report = findings_add;
 	findings->diagnostics.context = findings;
 }
@@ -93,9 +100,7 @@ static inline char *source_path(const char *test_file, const char *path)
 	char *text;
 
 	assert_non_null(end);
-	text = malloc((size_t)(end - test_file) + strlen(path) + 1);
-	assert_non_null(text);
-	sprintf(text, "%.*s%s", (int)(end - test_file), test_file, path);
+	assert_true(asprintf(&text, "%.*s%s", (int)(end - test_file), test_file, path) > 0);
 	return text;
 }
 

@@ -250,11 +250,15 @@ static void test_kinds(void **state)
 		const char *text;
 		bool ipv4, any, multicast, loopback;
 	} cases[] = {
-		{"0.0.0.0", true, true, false, false},	  {"::", false, true, false, false},
-		{"0.0.0.1", true, false, false, false},	  {"::1", false, false, false, true},
-		{"127.255.0.1", true, false, false, true}, {"224.0.0.1", true, false, true, false},
+		{"0.0.0.0", true, true, false, false},
+		{"::", false, true, false, false},
+		{"0.0.0.1", true, false, false, false},
+		{"::1", false, false, false, true},
+		{"127.255.0.1", true, false, false, true},
+		{"224.0.0.1", true, false, true, false},
 		{"239.255.255.255", true, false, true, false},
-		{"240.0.0.0", true, false, false, false}, {"ff02::1", false, false, true, false},
+		{"240.0.0.0", true, false, false, false},
+		{"ff02::1", false, false, true, false},
 		{"fe80::1", false, false, false, false},
 	};
 

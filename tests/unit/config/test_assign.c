@@ -133,9 +133,9 @@ static void test_ranges_of_numbers(void **state)
 			if (key->minimum > 0 || step >= 0) {
 				snprintf(text, sizeof(text), "%llu%s", (unsigned long long)low,
 					 unit);
-				assert_int_equal(assign(&findings, key->section, &object, key->name,
-							text),
-						 step < 0 ? -EINVAL : 0);
+				assert_int_equal(
+					assign(&findings, key->section, &object, key->name, text),
+					step < 0 ? -EINVAL : 0);
 			}
 			snprintf(text, sizeof(text), "%llu%s", (unsigned long long)high, unit);
 			assert_int_equal(assign(&findings, key->section, &object, key->name, text),
@@ -231,7 +231,8 @@ static void test_banner_holds_the_text_only(void **state)
 				"220  mx.contoso.com = ready; go"),
 			 0);
 	assert_string_equal(object.connector.banner, "mx.contoso.com = ready; go");
-	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "Banner", "2200 x"), -EINVAL);
+	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "Banner", "2200 x"),
+			 -EINVAL);
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "Banner", "220"), -EINVAL);
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "Banner", "220-a"), -EINVAL);
 	fini(SECTION_CONNECTOR, &object);
@@ -245,9 +246,10 @@ static void test_lists_and_their_lines(void **state)
 
 	findings_init(&findings);
 	memset(&object, 0, sizeof(object));
-	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "RemoteIPRanges",
-				"10.0.0.1 ,10.0.0.2\n  10.0.0.3\n\n\t10.0.0.4,\n 10.0.0.5 , 10.0.0.6"),
-			 0);
+	assert_int_equal(
+		assign(&findings, SECTION_CONNECTOR, &object, "RemoteIPRanges",
+		       "10.0.0.1 ,10.0.0.2\n  10.0.0.3\n\n\t10.0.0.4,\n 10.0.0.5 , 10.0.0.6"),
+		0);
 	assert_int_equal(object.connector.range_count, 6);
 	for (unsigned i = 0; i < 6; i++) {
 		static const unsigned lines[] = {10, 10, 11, 13, 14, 14};
@@ -295,8 +297,9 @@ static void test_rights(void **state)
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights",
 				": ms-Exch-SMTP-Submit"),
 			 -EINVAL);
-	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights", "anonymous:"),
-			 -EINVAL);
+	assert_int_equal(
+		assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights", "anonymous:"),
+		-EINVAL);
 	assert_int_equal(object.connector.denied, RIGHT_ACCEPT_ANY_SENDER);
 	findings_fini(&findings);
 }
@@ -324,13 +327,13 @@ static void test_groups(void **state)
 
 static void test_port_addresses(void **state)
 {
-	static const char *const good[] = {"192.0.2.10/24", "192.0.2.0/31", "192.0.2.1/31",
-					   "192.0.2.10/32", "2001:db8::/64", "fe80::1/64",
+	static const char *const good[] = {"192.0.2.10/24",       "192.0.2.0/31",  "192.0.2.1/31",
+					   "192.0.2.10/32",       "2001:db8::/64", "fe80::1/64",
 					   "::ffff:192.0.2.10/24"};
 	static const char *const bad[] = {"192.0.2.0/24", "192.0.2.255/24", "192.0.2.3/30",
-					  "0.0.0.0/0",	  "::/64",	    "224.0.0.1/4",
-					  "ff02::1/64",	  "127.0.0.1/8",    "::1/128",
-					  "240.0.0.1/8",  "0.1.2.3/8",	    "255.255.255.255/32"};
+					  "0.0.0.0/0",    "::/64",          "224.0.0.1/4",
+					  "ff02::1/64",   "127.0.0.1/8",    "::1/128",
+					  "240.0.0.1/8",  "0.1.2.3/8",      "255.255.255.255/32"};
 	struct findings findings;
 	union object object;
 

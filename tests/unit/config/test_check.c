@@ -48,21 +48,22 @@ static const struct {
 	{GATE PORT DOMAIN "[connector c]\nBindings = [::]:25, 0.0.0.0:25\nRemoteIPRanges = ::1, "
 			  "10.0.0.1\nPermissionGroups = AnonymousUsers\n" BACKEND,
 	 'W', 9, "[::]:25 serves nobody: no port has an IPv6 address"},
-	{GATE PORT "[port q]\nDevice = vdev:net_pcap0,iface=a\nAddress = 10.0.0.1/24\n"
-		   "[port r]\nDevice = vdev:net_pcap0,iface=b\nAddress = 10.0.1.1/24\n" DOMAIN
-			   CONNECTOR BACKEND,
+	{GATE PORT
+	 "[port q]\nDevice = vdev:net_pcap0,iface=a\nAddress = 10.0.0.1/24\n"
+	 "[port r]\nDevice = vdev:net_pcap0,iface=b\nAddress = 10.0.1.1/24\n" DOMAIN CONNECTOR
+		 BACKEND,
 	 'E', 11, "port \"q\" (line 8) has this device already"},
-	{GATE PORT "[port q]\nDevice = vdev:net_pcap0\nAddress = 10.0.0.1/24\n"
-		   "[port r]\nDevice = vdev:net_pcap01\nAddress = 10.0.1.1/24\n" DOMAIN CONNECTOR
-			   BACKEND,
+	{GATE PORT
+	 "[port q]\nDevice = vdev:net_pcap0\nAddress = 10.0.0.1/24\n"
+	 "[port r]\nDevice = vdev:net_pcap01\nAddress = 10.0.1.1/24\n" DOMAIN CONNECTOR BACKEND,
 	 0, 0, NULL},
 	{GATE PORT "[port q]\nDevice = f\nAddress = 192.0.2.20/32\n" DOMAIN CONNECTOR BACKEND, 'E',
 	 16, "192.0.2.20 is one of our own addresses"},
 	// Times and sizes
 	{GATE PORT DOMAIN CONNECTOR BACKEND "FinalReplyTimeout = 9m\n", 'W', 14,
 	 "FinalReplyTimeout is below 10m"},
-	{GATE "BufferMemory = 1MB\nReceiveBuffer = 256KB\nSendBuffer = 256KB\n" PORT DOMAIN CONNECTOR
-		 BACKEND,
+	{GATE "BufferMemory = 1MB\nReceiveBuffer = 256KB\nSendBuffer = 256KB\n" PORT DOMAIN
+		 CONNECTOR BACKEND,
 	 0, 0, NULL},
 };
 
@@ -82,8 +83,8 @@ static void test_findings(void **state)
 					   cases[i].fragment))
 				fail_msg("case %zu wants %c line %u %s\n%s", i, cases[i].severity,
 					 cases[i].line, cases[i].fragment, findings.text);
-			assert_int_equal(findings.diagnostics.errors + findings.diagnostics.warnings,
-					 1);
+			assert_int_equal(
+				findings.diagnostics.errors + findings.diagnostics.warnings, 1);
 		}
 		assert_int_equal(policy != NULL, cases[i].severity != 'E');
 		policy_destroy(policy);
@@ -114,8 +115,8 @@ static void test_faulty_sections_silence_their_rules(void **state)
 		findings_fini(&findings);
 	}
 	findings_init(&findings);
-	assert_int_equal(
-		check_policy(&policy, (1u << SECTION_COUNT) - 1, &findings.diagnostics), 0);
+	assert_int_equal(check_policy(&policy, (1u << SECTION_COUNT) - 1, &findings.diagnostics),
+			 0);
 	assert_string_equal(findings.text, "");
 	findings_fini(&findings);
 }

@@ -71,8 +71,8 @@ static void test_a_whole_file(void **state)
 	assert_int_equal(connector->ranges[1].line, 12);
 	assert_string_equal(range_format(&connector->ranges[2].range, text), "::1-::5");
 	assert_int_equal(connector_anonymous_rights(connector),
-			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER |
-				 RIGHT_ACCEPT_ANY_RECIPIENT);
+			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_SENDER |
+				 RIGHT_ACCEPT_AUTHORITATIVE_SENDER | RIGHT_ACCEPT_ANY_RECIPIENT);
 	assert_string_equal(policy->backends[connector->backend].name, "cluster");
 	assert_string_equal(connector->fqdn, "mx.example.com");
 	assert_string_equal(connector->banner, "hello");
@@ -82,7 +82,8 @@ static void test_a_whole_file(void **state)
 
 	assert_int_equal(policy->backend_count, 2);
 	assert_int_equal(policy->backends[1].server_count, 2);
-	assert_string_equal(endpoint_format(&policy->backends[1].servers[0], text), "192.0.2.20:25");
+	assert_string_equal(endpoint_format(&policy->backends[1].servers[0], text),
+			    "192.0.2.20:25");
 	assert_int_equal(policy->backends[1].max_connections, 7);
 
 	assert_int_equal(policy->domain_count, 2);
@@ -288,8 +289,8 @@ static void test_every_beginning(void **state)
 // Every byte of a good file replaced by each of some that mean something.
 static void test_every_byte_replaced(void **state)
 {
-	static const char bytes[] = {'\0', '\n', '\r', ' ', '[', ']', '=', ':', ';', ',', '/', '-',
-				     '9', 'x', '\x7f', '\xff'};
+	static const char bytes[] = {'\0', '\n', '\r', ' ', '[', ']', '=',    ':',
+				     ';',  ',',  '/',  '-', '9', 'x', '\x7f', '\xff'};
 	size_t length = sizeof(whole) - 1;
 	char *copy = malloc(length);
 

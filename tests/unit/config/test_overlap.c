@@ -23,53 +23,92 @@ static const struct scene {
 	{{{{"0.0.0.0:25"}, {"0.0.0.0/0"}, false},
 	  {{"0.0.0.0:25"}, {"192.168.1.0-192.168.1.255"}, false},
 	  {{"0.0.0.0:25"}, {"192.168.1.75"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:25"}, {"10.0.1.0/24"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false},
 	  {{"192.0.2.1:25"}, {"10.0.0.128-10.0.1.10"}, false}},
-	 1, 0,
+	 1,
+	 0,
 	 "the range 10.0.0.128-10.0.1.10 of connector \"c1\" overlaps in part with 10.0.0.0/24 of "
 	 "connector \"c0\" on line 100, and both answer on 192.0.2.1:25"},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}},
-	 1, 0,
-	 "the range 10.0.0.0/24 of connector \"c1\" is also listed by connector \"c0\" on line 100"},
+	 1,
+	 0,
+	 "the range 10.0.0.0/24 of connector \"c1\" is also listed by connector \"c0\" on line "
+	 "100"},
 	// Another port, another address, another family, disabled: no meeting
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:587"}, {"10.0.0.0/24"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.2:25"}, {"10.0.0.0/24"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"192.0.2.1:25"}, {"0.0.0.0/0"}, false}, {{"[::]:25"}, {"::/0", "0.0.0.0/0"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"192.0.2.1:25", "[::]:25"}, {"0.0.0.0/0", "::/0"}, false}}, 0, 0, NULL},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:25"}, {"10.0.0.0/24"}, true}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	// Two bindings shared by the same connectors: told once
 	{{{{"192.0.2.1:25", "192.0.2.2:25"}, {"10.0.0.0/24"}, false},
 	  {{"192.0.2.2:25", "192.0.2.1:25"}, {"10.0.0.0/24"}, false}},
-	 1, 0, "both answer on 192.0.2.1:25"},
+	 1,
+	 0,
+	 "both answer on 192.0.2.1:25"},
 	// Within one connector
-	{{{{"192.0.2.1:25"}, {"10.0.0.1", "10.0.0.1/32"}, false}}, 1, 0, "twice, first on line 100"},
+	{{{{"192.0.2.1:25"}, {"10.0.0.1", "10.0.0.1/32"}, false}},
+	 1,
+	 0,
+	 "twice, first on line 100"},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0-10.0.0.9", "10.0.0.5-10.0.0.20"}, false}},
-	 1, 0, "write one range, 10.0.0.0-10.0.0.20"},
+	 1,
+	 0,
+	 "write one range, 10.0.0.0-10.0.0.20"},
 	{{{{"192.0.2.1:25"}, {"10.0.0.0-10.0.0.9", "10.0.0.5"}, false}}, 0, 0, NULL},
 	{{{{"192.0.2.1:25", "192.0.2.1:25"}, {"10.0.0.0"}, false}},
-	 1, 0, "lists the binding 192.0.2.1:25 twice"},
+	 1,
+	 0,
+	 "lists the binding 192.0.2.1:25 twice"},
 	// A specific binding hides a wider one
 	{{{{"0.0.0.0:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:25"}, {"10.0.0.128/25"}, false}},
-	 0, 1,
-	 "hides 0.0.0.0:25 of connector \"c0\" (line 10): there is no fall-back, so at 192.0.2.1:25 "
+	 0,
+	 1,
+	 "hides 0.0.0.0:25 of connector \"c0\" (line 10): there is no fall-back, so at "
+	 "192.0.2.1:25 "
 	 "these sources are refused: 10.0.0.0/25"},
 	{{{{"0.0.0.0:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:25"}, {"10.0.0.0/8"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"0.0.0.0:25"}, {"10.0.0.0/24"}, false}, {{"192.0.2.1:587"}, {"10.9.9.9"}, false}},
-	 0, 0, NULL},
+	 0,
+	 0,
+	 NULL},
 	{{{{"[::]:25"}, {"::/0"}, false}, {{"[2001:db8::1]:25"}, {"2001:db8::/32"}, false}},
-	 0, 1, "refused: ::-2001:db7:ffff:ffff:ffff:ffff:ffff:ffff, 2001:db9::-ffff:"},
+	 0,
+	 1,
+	 "refused: ::-2001:db7:ffff:ffff:ffff:ffff:ffff:ffff, 2001:db9::-ffff:"},
+	{{{{"0.0.0.0:25"}, {"10.0.0.0/25", "10.0.0.128/25"}, false},
+	  {{"192.0.2.1:25"}, {"10.0.1.0"}, false}},
+	 0,
+	 1,
+	 "refused: 10.0.0.0/24"},
 	{{{{"0.0.0.0:25"}, {"10.0.0.1", "10.0.0.3", "10.0.0.5-10.0.0.9"}, false},
 	  {{"0.0.0.0:25"}, {"10.0.0.11"}, false},
 	  {{"192.0.2.1:25"}, {"10.0.0.7"}, false}},
-	 0, 1, "refused: 10.0.0.1, 10.0.0.3, 10.0.0.5-10.0.0.6 and more"},
+	 0,
+	 1,
+	 "refused: 10.0.0.1, 10.0.0.3, 10.0.0.5-10.0.0.6 and more"},
 };
 
 static void build(struct connector *connector, const struct sample *sample, unsigned index)
@@ -137,8 +176,8 @@ static bool listed(const struct policy *policy, const struct endpoint *binding, 
 		bool bound = false;
 
 		for (unsigned j = 0; j < connector->binding_count; j++)
-			bound = bound || memcmp(&connector->bindings[j], binding,
-						sizeof(*binding)) == 0;
+			bound = bound ||
+				memcmp(&connector->bindings[j], binding, sizeof(*binding)) == 0;
 		for (unsigned j = 0; bound && j < connector->range_count; j++)
 			if (connector->ranges[j].range.first.bytes[15] <= host &&
 			    host <= connector->ranges[j].range.last.bytes[15])
@@ -192,8 +231,8 @@ static bool twin_hides(const struct policy *policy)
 		assert_int_equal(endpoint_parse(text, 0, &specific, &why), 0);
 		for (unsigned host = 0; host < SPACE; host++) {
 			used = used || listed(policy, &specific, host);
-			lost = lost || (listed(policy, &wide, host) &&
-					!listed(policy, &specific, host));
+			lost = lost ||
+			       (listed(policy, &wide, host) && !listed(policy, &specific, host));
 		}
 		if (used && lost)
 			return true;
@@ -207,7 +246,8 @@ static void test_against_slow_twin(void **state)
 	unsigned refused = 0, hidden = 0;
 
 	for (unsigned round = 0; round < 20000; round++) {
-		static const char *const bindings[] = {"0.0.0.0:25", "192.0.2.1:25", "192.0.2.2:25"};
+		static const char *const bindings[] = {"0.0.0.0:25", "192.0.2.1:25",
+						       "192.0.2.2:25"};
 		struct policy policy = {.file = (char *)"f"};
 		struct connector connectors[4];
 		struct endpoint endpoints[4][2];
@@ -229,7 +269,8 @@ static void test_against_slow_twin(void **state)
 			connector->binding_count = 1 + draw(&seed, 2);
 			for (unsigned j = 0; j < connector->binding_count; j++) {
 				memset(&endpoints[i][j], 0, sizeof(endpoints[i][j]));
-				endpoint_parse(bindings[(first + j) % 3], 0, &endpoints[i][j], &why);
+				endpoint_parse(bindings[(first + j) % 3], 0, &endpoints[i][j],
+					       &why);
 			}
 			connector->ranges = ranges[i];
 			connector->range_count = 1 + draw(&seed, 3);

@@ -63,8 +63,8 @@ static void on_fault(void *context, unsigned line, const char *text)
 static char *run(const char *bytes, size_t length)
 {
 	struct script script = {calloc(1, 1), 0};
-	const struct reader_listener listener = {
-		on_section, on_broken_section, on_key, on_value, on_fault, &script};
+	const struct reader_listener listener = {on_section, on_broken_section, on_key,
+						 on_value,   on_fault,          &script};
 	char *exact = malloc(length + (length == 0));
 
 	memcpy(exact, bytes, length); // the sanitizer sees a read past the end
@@ -112,8 +112,7 @@ static const struct {
 	{"L = a\r\n b\r\n", "1 key L\n1 value 'a/ b'\n"},
 	{"L = a\n\n\n", "1 key L\n1 value 'a'\n"},
 	{"L = a\n [::1]\n <b>\n", "1 key L\n1 value 'a/ [::1]/ <b>'\n"},
-	{"L = a\n k = v\n b\n",
-	 "1 key L\n2 fault an indented line continu\n1 value 'a// b'\n"},
+	{"L = a\n k = v\n b\n", "1 key L\n2 fault an indented line continu\n1 value 'a// b'\n"},
 	{"L = a\n [b c]\nk = v\n",
 	 "1 key L\n2 fault a section header must be\n1 value 'a'\nbroken\n3 key k\n3 value 'v'\n"},
 	{"L = a\n\x01\n b\n", "1 key L\n2 fault the line holds a control\n1 value 'a'\n"},
@@ -169,8 +168,11 @@ static void test_nothing_is_cut(void **state)
 
 	for (size_t i = 0; i < 1000 + COUNT(more); i++) {
 		size_t length = i < 1000 ? i + 1 : more[i - 1000];
-		char *text = malloc(length + 64), *value = malloc(length + 1);
+		char *text, *value = malloc(length + 1);
 		char *events, *wanted;
+
+		if (value == NULL)
+			abort();
 
 		for (size_t at = 0; at < length; at++)
 			value[at] = at % 7 == 3 || at % 11 > 8 ? ' ' : (char)('a' + at % 26);
@@ -178,7 +180,7 @@ static void test_nothing_is_cut(void **state)
 		value[length - 1] = '>';
 		value[length] = '\0';
 
-		sprintf(text, "k =  %s  \nm = w\n", value);
+		assert_true(asprintf(&text, "k =  %s  \nm = w\n", value) > 0);
 		events = run(text, strlen(text));
 		assert_true(asprintf(&wanted, "1 key k\n1 value '%s'\n2 key m\n2 value 'w'\n",
 				     value) > 0);
@@ -186,7 +188,8 @@ static void test_nothing_is_cut(void **state)
 		free(events);
 		free(wanted);
 
-		sprintf(text, "[kind  %s ]\nm = w\n", value);
+		free(text);
+		assert_true(asprintf(&text, "[kind  %s ]\nm = w\n", value) > 0);
 		events = run(text, strlen(text));
 		assert_true(asprintf(&wanted, "1 section kind '%s'\n2 key m\n2 value 'w'\n",
 				     value) > 0);
@@ -194,7 +197,8 @@ static void test_nothing_is_cut(void **state)
 		free(events);
 		free(wanted);
 
-		sprintf(text, "L = x\n  %s\nm = w\n", value);
+		free(text);
+		assert_true(asprintf(&text, "L = x\n  %s\nm = w\n", value) > 0);
 		events = run(text, strlen(text));
 		assert_true(asprintf(&wanted, "1 key L\n1 value 'x/  %s'\n3 key m\n3 value 'w'\n",
 				     value) > 0);

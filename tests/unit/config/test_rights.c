@@ -82,11 +82,11 @@ static void test_groups(void **state)
 			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_SENDER |
 				 RIGHT_ACCEPT_AUTHORITATIVE_SENDER);
 	// All other groups grant to principals that have authenticated.
-	assert_int_equal(permission_groups_anonymous_rights(PERMISSION_GROUP_EXCHANGE_USERS |
-							    PERMISSION_GROUP_EXCHANGE_SERVERS |
-							    PERMISSION_GROUP_EXCHANGE_LEGACY_SERVERS |
-							    PERMISSION_GROUP_PARTNERS),
-			 0);
+	assert_int_equal(
+		permission_groups_anonymous_rights(
+			PERMISSION_GROUP_EXCHANGE_USERS | PERMISSION_GROUP_EXCHANGE_SERVERS |
+			PERMISSION_GROUP_EXCHANGE_LEGACY_SERVERS | PERMISSION_GROUP_PARTNERS),
+		0);
 	assert_int_equal(permission_groups_anonymous_rights(0), 0);
 }
 

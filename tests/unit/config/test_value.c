@@ -141,8 +141,15 @@ static void test_booleans(void **state)
 static void test_domains(void **state)
 {
 	static const char *const good[] = {
-		"contoso.com", "a.b", "localhost", "3com.example", "xn--mller-kva.example",
-		"a-b.example", "MX.Example.COM", "1.2.3.4a", A63 ".example",
+		"contoso.com",
+		"a.b",
+		"localhost",
+		"3com.example",
+		"xn--mller-kva.example",
+		"a-b.example",
+		"MX.Example.COM",
+		"1.2.3.4a",
+		A63 ".example",
 		A63 "." A63 "." A63 "." A61, // 253 bytes
 	};
 	static const struct {
@@ -182,7 +189,11 @@ static void test_domains(void **state)
 static void test_names(void **state)
 {
 	static const char *const good[] = {
-		"a", "Anonymous Relay", "M\xc3\xbcnchen", "\xe2\x82\xac", "\xf0\x9f\x93\xa7",
+		"a",
+		"Anonymous Relay",
+		"M\xc3\xbcnchen",
+		"\xe2\x82\xac",
+		"\xf0\x9f\x93\xa7",
 		"0123456789012345678901234567890123456789012345678901234567890123",
 	};
 	static const char *const bad[] = {
@@ -190,10 +201,10 @@ static void test_names(void **state)
 		"01234567890123456789012345678901234567890123456789012345678901234", // 65
 		"caf\xe9",
 		"\xc3",
-		"\xc0\xaf",	     // overlong
-		"\xe0\x80\xaf",	     // overlong
-		"\xed\xa0\x80",	     // surrogate
-		"\xf4\x90\x80\x80",  // above U+10FFFF
+		"\xc0\xaf",         // overlong
+		"\xe0\x80\xaf",     // overlong
+		"\xed\xa0\x80",     // surrogate
+		"\xf4\x90\x80\x80", // above U+10FFFF
 		"\xf8\x88\x80\x80\x80",
 		"\x80",
 		"a\xe2\x82",
@@ -207,9 +218,9 @@ static void test_names(void **state)
 
 static void test_printing_reads_back(void **state)
 {
-	static const uint64_t values[] = {0,	1,	500,	999,	   1000,       1024,
-					  60000, 65536, 90000,	3600000,   86400000,   100000000,
-					  1048576, 2147483647, 1ull << 40};
+	static const uint64_t values[] = {0,        1,         500,     999,        1000,
+					  1024,     60000,     65536,   90000,      3600000,
+					  86400000, 100000000, 1048576, 2147483647, 1ull << 40};
 	char text[VALUE_TEXT_MAX];
 
 	for (size_t i = 0; i < COUNT(values); i++) {
@@ -229,9 +240,12 @@ static void test_printing_reads_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),	 cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_times),	 cmocka_unit_test(test_booleans),
-		cmocka_unit_test(test_domains),	 cmocka_unit_test(test_names),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_booleans),
+		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_printing_reads_back),
 	};
 
