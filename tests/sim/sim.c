@@ -310,11 +310,31 @@ static const char *judge(struct world *world, char text[128])
 	return NULL;
 }
 
+static void print_run(const struct world *world)
+{
+	static const char *const reasons[REASON_COUNT] = {
+#define X(name, kind, help) [REASON_##name] = #name,
+		REASONS(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < world->ledger.count; i++) {
+		const struct mail *mail = &world->ledger.mails[i];
+
+		printf("mail %u: kind %d, %zu bytes, %s, answer %u, delivered %u\n", i, mail->kind,
+		       mail->length, mail->finished ? "finished" : "unfinished", mail->code,
+		       mail->delivered);
+	}
+	for (unsigned i = 0; i < REASON_COUNT; i++)
+		if (world->reasons[i].count)
+			printf("%s %llu\n", reasons[i], world->reasons[i].count);
+}
+
 struct totals {
 	unsigned long long frames, mails, acknowledged, virtual_s;
 };
 
-static const char *run_seed(uint64_t seed, char text[128], struct totals *totals)
+static const char *run_seed(uint64_t seed, bool trace, char text[128], struct totals *totals)
 {
 	static struct world world;
 	const char *verdict = NULL;
@@ -337,20 +357,8 @@ static const char *run_seed(uint64_t seed, char text[128], struct totals *totals
 		totals->mails++;
 		totals->acknowledged += world.ledger.mails[i].code == 250;
 	}
-	if (getenv("SIM_TRACE"))
-		for (unsigned i = 0; i < world.ledger.count; i++)
-			printf("mail %u kind %d length %zu code %u delivered %u\n", i,
-			       world.ledger.mails[i].kind, world.ledger.mails[i].length,
-			       world.ledger.mails[i].code, world.ledger.mails[i].delivered);
-	if (getenv("SIM_TRACE"))
-		for (unsigned i = 1; i < REASON_COUNT; i++)
-			if (world.reasons[i].count) {
-#define X(name, kind, help)                                                                        \
-	if (i == REASON_##name)                                                                    \
-		printf("  %s %llu\n", #name, world.reasons[i].count);
-				REASONS(X)
-#undef X
-			}
+	if (trace)
+		print_run(&world);
 	for (unsigned i = 0; i < world.client_count; i++)
 		host_fini(&world.clients[i]);
 	host_fini(&world.server);
@@ -364,6 +372,7 @@ static const char *run_seed(uint64_t seed, char text[128], struct totals *totals
 
 struct arguments {
 	unsigned long seeds, first;
+	bool trace;
 };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -374,6 +383,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		arguments->seeds = strtoul(argument, NULL, 10);
 	else if (key == 'f')
 		arguments->first = strtoul(argument, NULL, 10);
+	else if (key == 't')
+		arguments->trace = true;
 	else
 		return ARGP_ERR_UNKNOWN;
 	return 0;
@@ -384,11 +395,12 @@ int main(int argc, char **argv)
 	static const struct argp_option options[] = {
 		{"seeds", 'n', "N", 0, "how many runs (200)", 0},
 		{"first-seed", 'f', "S", 0, "seed of the first (1)", 0},
+		{"trace", 't', NULL, 0, "print each run's mails and counters", 0},
 		{0}};
 	static const struct argp argp = {
 		options, parse_option, NULL, "The gate in virtual time against simulated peers.",
 		NULL,    NULL,         NULL};
-	struct arguments arguments = {200, 1};
+	struct arguments arguments = {200, 1, false};
 	struct totals totals = {0};
 	unsigned long failed = 0;
 	char text[128];
@@ -396,7 +408,7 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	assert(sodium_init() >= 0);
 	for (unsigned long i = 0; i < arguments.seeds; i++) {
-		const char *verdict = run_seed(arguments.first + i, text, &totals);
+		const char *verdict = run_seed(arguments.first + i, arguments.trace, text, &totals);
 
 		if (!verdict)
 			continue;
