@@ -88,7 +88,7 @@ static const struct key keys[] = {
 	 .minimum = 4 * KB, .maximum = 16 * MB,
 	 .help = "Bytes that a connection may hold unread: the TCP window that is offered."},
 	{GATE(send_buffer), .name = "SendBuffer", .type = KEY_SIZE, .fallback = "128KB",
-	 .minimum = 4 * KB, .maximum = 16 * MB,
+	 .minimum = 16 * KB, .maximum = 16 * MB,
 	 .help = "Bytes that a connection may hold unsent or unacknowledged."},
 	{GATE(log_records), .name = "LogRecords", .type = KEY_NUMBER, .fallback = "4096",
 	 .minimum = 16, .maximum = 1048576,
