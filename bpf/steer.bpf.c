@@ -316,7 +316,7 @@ static __always_inline bool frame_wanted(struct frame *frame)
 	if (type == bpf_htons(ETHERTYPE_IPV4))
 		return ipv4_wanted(frame);
 	if (type == bpf_htons(ETHERTYPE_IPV6))
-		return ipv6_wanted(frame);
+		return config->ipv6 && ipv6_wanted(frame);
 	return type == bpf_htons(ETHERTYPE_ARP) && arp_wanted(frame);
 }
 

@@ -183,6 +183,8 @@ int steering_fill(const struct steering_maps *maps, const struct export_steering
 	struct steer_config config = {.ready = 1, .vlan = steering->vlan};
 	uint32_t first = 0;
 
+	for (unsigned i = 0; i < steering->address_count; i++)
+		config.ipv6 |= !is_ipv4(steering->addresses[i]);
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		int result = fill_one(lists[i].map, steering, lists[i].make, lists[i].compare);
 

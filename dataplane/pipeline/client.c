@@ -11,6 +11,26 @@
 #define CHUNKS_FOR_REPLIES 16
 #define STARVED_RETRY_US   10000
 
+static void doom(struct pipeline *pipeline, struct client *client)
+{
+	client->leg.doomed = true;
+	send_mark_dirty(pipeline, &client->leg);
+}
+
+// Queues the reply. Half of one would be another one: when buffers end in it, so does the session.
+static bool say(struct pipeline *pipeline, struct client *client)
+{
+	struct slice reply = reply_bytes(&pipeline->reply);
+
+	pipeline->reply.length = 0;
+	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length)
+		return true;
+	count_reason(pipeline, REASON_buffers_low);
+	send_leg_reset(pipeline, &client->leg);
+	doom(pipeline, client);
+	return false;
+}
+
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
 			     const struct link *link, uint16_t connector)
 {
@@ -45,7 +65,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	pipeline->counters.connectors[connector]->sessions_open++;
 
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
-	tcp_send(pipeline->tcp, client->leg.flow, reply_bytes(&pipeline->reply));
+	say(pipeline, client);
 	return client;
 }
 
@@ -65,12 +85,6 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	pool_put(&pipeline->clients, client);
 }
 
-static void doom(struct pipeline *pipeline, struct client *client)
-{
-	client->leg.doomed = true;
-	send_mark_dirty(pipeline, &client->leg);
-}
-
 // The last reply is queued: FIN behind it, then whatever still comes is read and thrown away.
 static void linger(struct pipeline *pipeline, struct client *client)
 {
@@ -84,9 +98,9 @@ static void linger(struct pipeline *pipeline, struct client *client)
 // Sends what the session said and does what it intends. The step's slices are still valid.
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
-	tcp_send(pipeline->tcp, client->leg.flow, reply_bytes(&pipeline->reply));
-	pipeline->reply.length = 0;
 	count_step(pipeline, client, step);
+	if (!say(pipeline, client))
+		return;
 	switch (step->intent) {
 	case SESSION_MORE:
 	case SESSION_NEXT:
@@ -181,7 +195,7 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
 	apply(pipeline, client, &step);
-	if (!client->linger_deadline_us)
+	if (!client->leg.doomed && !client->linger_deadline_us)
 		linger(pipeline, client);
 }
 
@@ -191,10 +205,10 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		return;
 	client->busy = true;
 	client->retry_us = 0;
-	while (turn(pipeline, client))
+	while (!client->leg.doomed && turn(pipeline, client))
 		;
-	if (client->peer_closed && !client->linger_deadline_us && !client->session.suspended &&
-	    tcp_received(client->leg.flow).length == 0)
+	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
+	    !client->session.suspended && tcp_received(client->leg.flow).length == 0)
 		end_of_input(pipeline, client);
 	client->busy = false;
 	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);

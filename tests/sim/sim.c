@@ -24,15 +24,16 @@
 #define LOG_RING 64
 
 static const char policy_text[] =
-	"[gate]\nName = mx.example.com\nMaxSessions = 64\nBufferMemory = 4MB\n"
-	"ReceiveBuffer = 64KB\nSendBuffer = 64KB\nHalfOpenEntries = 64\nTimeWaitEntries = 256\n"
+	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = %uKB\n"
+	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = 192.0.2.10/24, 2001:db8:1::10/64\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = 10.0.0.1/24, 2001:db8:2::1/64\n"
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = 192.0.2.10:25, [2001:db8:1::10]:25\n"
 	"RemoteIPRanges = 192.0.2.0/24, 2001:db8:1::/64\nPermissionGroups = AnonymousUsers\n"
 	"MaxMessageSize = 128KB\n"
-	"[backend cluster]\nServers = 10.0.0.11:25, [2001:db8:2::11]:25\nProbeInterval = 10s\n";
+	"[backend cluster]\nServers = 10.0.0.11:25, [2001:db8:2::11]:25\nProbeInterval = 10s\n"
+	"MaxConnections = %u\nMaxWaiting = %u\n";
 
 struct world {
 	struct outbox outbox; // first
@@ -89,12 +90,22 @@ static struct interface_address at(const char *text)
 	return address;
 }
 
+// Mostly the roomy value, sometimes the tight one.
+static unsigned pick(struct world *world, unsigned tight, unsigned roomy)
+{
+	return random_below(&world->random, 4) ? roomy : tight;
+}
+
 static void build_gate(struct world *world)
 {
+	char text[2048];
 	struct diagnostics diagnostics = {.report = report};
 	struct pipeline_settings settings = {.ports = world->ports};
 
-	world->policy = policy_load_text(policy_text, &diagnostics);
+	snprintf(text, sizeof(text), policy_text, pick(world, 3, 64), pick(world, 1024, 4096),
+		 pick(world, 8, 64), pick(world, 16, 64), pick(world, 16, 64), pick(world, 1, 20),
+		 pick(world, 1, 100));
+	world->policy = policy_load_text(text, &diagnostics);
 	assert(world->policy);
 	world->ruleset = ruleset_create(world->policy);
 	for (uint16_t i = 0; i < 2; i++) {

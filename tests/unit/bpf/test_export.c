@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -288,6 +289,7 @@ static void test_second_live_instance_is_refused(void **state)
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); // does not outlive a failed test
 		if (export_open(directory, &shape, &export, error) == 0 &&
 		    write(ready[1], "", 1) == 1)
 			pause();

@@ -264,7 +264,7 @@ static void map_address(const char *text, uint8_t address[16])
 	put_address(strchr(text, ':') ? address : address + 12, text);
 }
 
-static int fill(const struct loaded *loaded, uint16_t vlan)
+static int fill(const struct loaded *loaded, unsigned address_count, uint16_t vlan)
 {
 	uint8_t addresses[3][16], bindings[4][16], servers[2][16];
 	static const uint16_t binding_ports[] = {25, 25, 2525, 2626}, server_ports[] = {25, 2525};
@@ -282,7 +282,7 @@ static int fill(const struct loaded *loaded, uint16_t vlan)
 	return steering_fill(&loaded->maps,
 			     &(struct export_steering){
 				     .addresses = (const uint8_t(*)[16])addresses,
-				     .address_count = 3,
+				     .address_count = address_count,
 				     .binding_addresses = (const uint8_t(*)[16])bindings,
 				     .binding_ports = binding_ports,
 				     .binding_count = 4,
@@ -340,19 +340,37 @@ static int teardown(void **state)
 
 static void test_untagged_port(void **state)
 {
-	assert_int_equal(fill(*state, 0), 0);
+	assert_int_equal(fill(*state, 3, 0), 0);
 	CHECK(*state, untagged_cases);
 }
 
 static void test_port_on_a_vlan(void **state)
 {
-	assert_int_equal(fill(*state, 7), 0);
+	assert_int_equal(fill(*state, 3, 7), 0);
 	CHECK(*state, tagged_cases);
+}
+
+#define GENERAL_QUERY                                                                              \
+	{                                                                                          \
+		"general MLD query", false, IPV6, "fe80::1", "ff02::1", ICMPV6, .icmp_type = 130,  \
+										.extension = 0x100 \
+	}
+
+static void test_port_without_ipv6_leaves_mld_alone(void **state)
+{
+	static const struct frame_case cases[] = {
+		{"SYN to a binding", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}},
+		GENERAL_QUERY,
+	};
+
+	assert_int_equal(fill(*state, 2, 0), 0);
+	CHECK(*state, cases);
 }
 
 static void test_nothing_is_taken_before_the_maps_are_filled(void **state)
 {
 	static const struct frame_case empty[] = {
+		GENERAL_QUERY,
 		{"ARP for nobody", false, ARP, "0.0.0.0", .destination = "0.0.0.0"},
 		{"SYN to a binding", false, IPV4, PEER, OURS, TCP, .ports = {40000, 25}},
 	};
@@ -365,7 +383,7 @@ static void test_dead_gate_leaves_frames_alone(void **state)
 	const struct loaded *loaded = *state;
 	uint32_t queue = 0;
 
-	assert_int_equal(fill(loaded, 0), 0);
+	assert_int_equal(fill(loaded, 3, 0), 0);
 	assert_int_equal(verdict(loaded, &untagged_cases[0]), XDP_REDIRECT);
 	assert_int_equal(bpf_map_delete_elem(loaded->sockets, &queue), 0);
 	assert_int_equal(verdict(loaded, &untagged_cases[0]), XDP_PASS);
@@ -377,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_untagged_port),
 		TEST(test_port_on_a_vlan),
+		TEST(test_port_without_ipv6_leaves_mld_alone),
 		TEST(test_nothing_is_taken_before_the_maps_are_filled),
 		TEST(test_dead_gate_leaves_frames_alone),
 	};

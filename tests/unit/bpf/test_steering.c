@@ -121,6 +121,7 @@ static void test_reload_replaces_lists(void **state)
 	assert_int_equal(bpf_map_lookup_elem(maps->config, &zero, &config), 0);
 	assert_int_equal(config.ready, 1);
 	assert_int_equal(config.vlan, 5);
+	assert_int_equal(config.ipv6, 0);
 }
 
 static void test_too_long_a_list_is_named(void **state)

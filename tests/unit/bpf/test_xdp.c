@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -143,6 +144,7 @@ static struct gate start_gate(const char *directory)
 	gate.pid = fork();
 	assert_true(gate.pid >= 0);
 	if (gate.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); // does not outlive a failed test
 		close(commands[1]);
 		close(answers[0]);
 		child(directory, commands[0], answers[1]);
