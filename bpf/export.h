@@ -36,9 +36,10 @@ struct export_worker {
 
 // Creates directory (mode 0700) or adopts the maps pinned there when their layout and shape are
 // ours; rows of earlier workers are folded into worker 0, and gauges start from 0. If only the
-// shape changed, new maps take over what was counted, by name; the log starts empty. On failure
-// error gets one line that says what to do: not root, no bpffs there (-EINVAL), directory in use by
-// a live instance (-EBUSY). On success it is empty, or a line on what this kernel cannot offer.
+// shape changed, new maps take over what was counted, by name; the log starts empty if its rings or
+// the list of reasons changed. On failure error gets one line that says what to do: not root, no
+// bpffs there (-EINVAL), directory in use by a live instance (-EBUSY). On success it is empty, or a
+// line on what this kernel cannot offer.
 int export_open(const char *directory, const struct export_shape *shape, struct export **out,
 		char error[EXPORT_ERROR_MAX]);
 // Leaves the pins; adds the totals up a last time.
@@ -49,9 +50,9 @@ int export_remove(const char *directory, char error[EXPORT_ERROR_MAX]);
 
 struct export_worker export_worker(struct export *export, unsigned worker);
 // Gives a name its row, the same as before a restart; a new name takes a free row, and only when
-// none is free the row of a name that is no longer in use. -ENOSPC when all are in use.
+// none is free the row of a name that is no longer in use. Counters go on from what the row holds.
+// -ENOSPC when all are in use, -EINVAL when the name is empty or longer than 64 bytes.
 int export_connector_slot(struct export *export, const char *name, unsigned *slot);
-// -EINVAL when the name is empty or longer than 64 bytes. Counters go on from what the row holds.
 int export_port_slot(struct export *export, const char *name, unsigned *slot);
 // The name left the configuration, and no worker counts in its row any more (its last session is
 // gone). The row stays readable under its name until a new name finds no empty one.
