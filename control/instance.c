@@ -29,6 +29,7 @@ struct instance {
 	const struct policy *policy;
 	struct export *export;
 	struct port *ports;
+	uint64_t *missed; // by each device, as far as it is in the counters
 	unsigned ports_open;
 	unsigned ports_steered;
 	struct packet_port *packet_ports;
@@ -66,6 +67,8 @@ static int open_counters(struct instance *instance)
 
 	if (export_open(policy->gate.pin_directory, &shape, &instance->export, error))
 		return fail(instance, error);
+	if (error[0])
+		fprintf(stderr, "relaygate: %s\n", error);
 	return 0;
 }
 
@@ -124,7 +127,8 @@ static int open_ports(struct instance *instance)
 
 	instance->ports = calloc(policy->port_count, sizeof(*instance->ports));
 	instance->packet_ports = calloc(policy->port_count, sizeof(*instance->packet_ports));
-	if (!instance->ports || !instance->packet_ports)
+	instance->missed = calloc(policy->port_count, sizeof(*instance->missed));
+	if (!instance->ports || !instance->packet_ports || !instance->missed)
 		return fail(instance, "out of memory");
 	for (; instance->ports_open < policy->port_count; instance->ports_open++) {
 		struct port *port = &instance->ports[instance->ports_open];
@@ -242,6 +246,7 @@ static void release(struct instance *instance)
 	free(instance->counters.connectors);
 	free(instance->counters.ports);
 	free(instance->packet_ports);
+	free(instance->missed);
 	free(instance->ports);
 	free(instance);
 }
@@ -272,8 +277,13 @@ struct instance *instance_start(const struct policy *policy, char error[INSTANCE
 
 void instance_sum(struct instance *instance)
 {
-	for (unsigned i = 0; i < instance->policy->port_count; i++)
-		instance->counters.ports[i]->device_missed = port_missed(&instance->ports[i]);
+	// The device counts from its start, the row from the first start of the gate.
+	for (unsigned i = 0; i < instance->policy->port_count; i++) {
+		uint64_t missed = port_missed(&instance->ports[i]);
+
+		instance->counters.ports[i]->device_missed += missed - instance->missed[i];
+		instance->missed[i] = missed;
+	}
 	export_sum(instance->export);
 }
 
