@@ -37,14 +37,42 @@ static int fail(char error[PORT_ERROR_MAX], const struct policy *policy, unsigne
 	return result;
 }
 
-static struct rte_mempool *create_buffers(unsigned index, uint16_t mtu)
+// AF_XDP takes the pool's memory as one run of equal frames, count x size. By default a pool leaves
+// gaps, so that no object crosses a page (without huge pages that is one object a page), and the
+// frames behind the end of that run can neither be sent nor received into.
+static struct rte_mempool *create_gapless(const char *name, uint16_t room)
+{
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, BUFFERS, sizeof(struct rte_mbuf) + room, CACHE,
+					 sizeof(struct rte_pktmbuf_pool_private), SOCKET_ID_ANY,
+					 RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (!pool)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, NULL);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	if (pool->nb_mem_chunks != 1) {
+		rte_mempool_free(pool);
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+static struct rte_mempool *create_buffers(const struct policy *policy, unsigned index)
 {
 	char name[32];
-	unsigned room = RTE_PKTMBUF_HEADROOM + mtu + LINK_BYTES;
+	unsigned room = RTE_PKTMBUF_HEADROOM + policy->ports[index].mtu + LINK_BYTES;
 
 	if (room < RTE_MBUF_DEFAULT_BUF_SIZE)
 		room = RTE_MBUF_DEFAULT_BUF_SIZE;
 	snprintf(name, sizeof(name), "frames%u", index);
+	if (strncmp(policy->ports[index].device, "af_xdp:", 7) == 0)
+		return create_gapless(name, (uint16_t)room);
 	return rte_pktmbuf_pool_create(name, BUFFERS, CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
 }
 
@@ -86,7 +114,7 @@ int port_open(const struct policy *policy, unsigned index, struct port *port,
 	result = rte_eth_dev_get_port_by_name(name, &port->device);
 	if (result)
 		return fail(error, policy, index, "DPDK made no device of it", result);
-	port->buffers = create_buffers(index, settings->mtu);
+	port->buffers = create_buffers(policy, index);
 	if (!port->buffers)
 		return fail(error, policy, index, "no memory for packet buffers", -rte_errno);
 	result = configure(port, settings->mtu);

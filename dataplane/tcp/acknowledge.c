@@ -49,13 +49,9 @@ static void advance(struct tcp *tcp, struct flow *flow, const struct acknowledgm
 	flow->snd_una = ack->number;
 	if (seq_before(flow->snd_nxt, flow->snd_una))
 		flow->snd_nxt = flow->snd_una; // it had gone back, but this much had arrived
-	flow->progress_at = now_us;
 	flow->flags &= ~FLOW_RETRANSMIT;
 	congestion_acknowledged(flow, acked, in_flight);
-	if (flow->snd_una == flow->snd_max)
-		timer_stop(flow);
-	else
-		timer_start(flow, TIMER_RETRANSMIT, now_us);
+	timer_progress(flow, now_us);
 	if (bytes > 0)
 		*events |= TCP_EVENT_WRITABLE;
 	if (acked > bytes) // beyond the bytes there is only the FIN

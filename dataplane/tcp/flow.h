@@ -249,6 +249,10 @@ uint64_t timer_interval_us(const struct flow *flow); // retransmission time-out,
 // (Re)starts the timer; when none ran before, the peer's silence is measured from now.
 void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us);
 void timer_stop(struct flow *flow);
+// snd_una moved: the retransmission timer begins anew, or stops when all is acknowledged. Without
+// a round-trip sample the back-off stays (RFC 6298 section 5), but not all of it: a peer without
+// timestamps that acknowledges repeated segments only would be left at a minute each.
+void timer_progress(struct flow *flow, uint64_t now_us);
 
 // ---- tcp.c -----------------------------------------------------------------------------------
 // What both SYNs said, once both are known: options and the window that ours offered. After

@@ -99,7 +99,7 @@ static void establish(struct flow *flow, const struct arrival *arrival, uint64_t
 {
 	const struct view *view = arrival->view;
 
-	if ((flow->flags & FLOW_TIMING) && !(flow->flags & FLOW_SYN_LOST))
+	if (flow->flags & FLOW_TIMING)
 		congestion_rtt_sample(flow, (uint32_t)now_us - flow->timed_start_us);
 	flow->flags &= ~(FLOW_TIMING | FLOW_SEND_SYN);
 	flow->snd_una = flow->iss + 1;

@@ -9,6 +9,7 @@
 #define GIVE_UP_US     100000000ull // R2 of RFC 9293 3.8.3: at least 100 s
 #define GIVE_UP_SYN_US 60000000ull
 #define FIN_WAIT_2_US  60000000ull
+#define BACKOFF_KEPT   3 // eight times the time-out
 #define BACKOFF_MAX    10
 
 uint64_t timer_interval_us(const struct flow *flow)
@@ -36,6 +37,17 @@ void timer_stop(struct flow *flow)
 uint64_t tcp_deadline(const struct flow *flow)
 {
 	return flow->timer_at < flow->delayed_ack_at ? flow->timer_at : flow->delayed_ack_at;
+}
+
+void timer_progress(struct flow *flow, uint64_t now_us)
+{
+	flow->progress_at = now_us;
+	if (flow->backoff > BACKOFF_KEPT)
+		flow->backoff = BACKOFF_KEPT;
+	if (flow->snd_una == flow->snd_max)
+		timer_stop(flow);
+	else
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
 }
 
 static void give_up(struct flow *flow, unsigned *events)
@@ -79,7 +91,10 @@ void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *
 		return;
 
 	uint64_t limit_us = flow_synchronized(flow) ? GIVE_UP_US : GIVE_UP_SYN_US;
-	if (flow->timer == TIMER_FIN_WAIT_2 || now_us - flow->progress_at >= limit_us) {
+	if (flow->timer == TIMER_FIN_WAIT_2 && flow->unread.length > 0) {
+		// The peer may wait for a window: the silence is the application's.
+		timer_start(flow, TIMER_FIN_WAIT_2, now_us);
+	} else if (flow->timer == TIMER_FIN_WAIT_2 || now_us - flow->progress_at >= limit_us) {
 		give_up(flow, events);
 	} else if (flow->timer == TIMER_RETRANSMIT) {
 		retransmit(flow, now_us);

@@ -79,6 +79,20 @@ def wait_for(what, condition, seconds=20):
         time.sleep(0.02)
 
 
+def at_rest(what, reading):
+    """reading()'s value once it holds still for longer than the 100 ms between two totals."""
+    state = {'last': None, 'same': 0}
+
+    def still():
+        now = reading()
+        state['same'] = state['same'] + 1 if now == state['last'] else 0
+        state['last'] = now
+        return state['same'] >= 15
+
+    wait_for(f'{what} at rest', still)
+    return state['last']
+
+
 class Lab:
     """One lab under a name of its own, so that tests can run side by side."""
 
@@ -262,6 +276,9 @@ class Gate:
 
     def connectors(self):
         return {row['name']: row for row in self.rows('connectors')}
+
+    def connectors_at_rest(self):
+        return at_rest('the counters of the connectors', self.connectors)
 
     def ports(self):
         return {row['name']: row for row in self.rows('ports')}

@@ -112,16 +112,7 @@ def totals(gate):
 
 
 def settle(gate):
-    """Until the totals, written every 100 ms, hold still for longer than that."""
-    state = {'last': None, 'same': 0}
-
-    def still():
-        now = totals(gate)
-        state['same'] = state['same'] + 1 if now == state['last'] else 0
-        state['last'] = now
-        return state['same'] >= 15
-
-    labs.wait_for('the counters hold still', still)
+    return labs.at_rest('the totals', lambda: totals(gate))
 
 
 def traffic(checks, lab, mac):
@@ -152,8 +143,7 @@ def test(checks):
         mac = json.loads(output)[0]['address']
         traffic(checks, lab, mac)
         broken_frames(checks, lab, gate, bytes.fromhex(mac.replace(':', '')))
-        settle(gate)
-        frames_in, accepted, dropped = totals(gate)
+        frames_in, accepted, dropped = settle(gate)
         checks.equal('while it runs: frames in', frames_in, accepted + dropped)
         checks.that('and there were many', accepted > 1000 and dropped > 100000,
                     f'{accepted} {dropped}')

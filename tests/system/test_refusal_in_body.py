@@ -105,7 +105,7 @@ def test(checks):
                     lambda n: refused(lab, labs.FAMILIES[n % 2], 'host', whole()))
             lose_backends(checks, lab, backend)
             checks.equal('messages whose end the backend saw', len(backend.seen), 0)
-            counters = gate.connectors()
+            counters = gate.connectors_at_rest()
             checks.equal('sessions closed for a bad line ending',
                          counters['Anonymous Relay']['bad_line_endings'], RUNS)
             checks.equal('messages refused for their size',

@@ -28,6 +28,7 @@ static const struct {
 	{"bytes", {.seq = 0, .ack = 1, .length = 5}, false, TCP_TIME_WAIT_ANSWER},
 	{"bare ACK", {.seq = 1, .ack = 1}, false, TCP_TIME_WAIT_DROP},
 	{"RST", {.seq = 1, .flags = TCP_RST}, false, TCP_TIME_WAIT_DROP},
+	{"RST with bytes", {.seq = 1, .flags = TCP_RST, .length = 3}, false, TCP_TIME_WAIT_DROP},
 	{"SYN beyond", {.seq = 2, .flags = TCP_SYN}, false, TCP_TIME_WAIT_REOPEN},
 	{"SYN at RCV.NXT", {.seq = 1, .flags = TCP_SYN}, false, TCP_TIME_WAIT_ANSWER},
 	{"SYN before", {.seq = 0u - 5, .flags = TCP_SYN}, false, TCP_TIME_WAIT_ANSWER},

@@ -65,6 +65,8 @@ static void test_lost_syn_begins_with_one_segment(void **state)
 		lab_give(lab, (struct lab_in){.seq = -1u, .flags = TCP_SYN | TCP_ACK});
 		assert_int_equal(lab->sent[0].segment.payload_length, 536);
 		assert_in_range(lab->sent_count, lost ? 1 : 10, lost ? 1 : 30);
+		// RFC 6298 5.7, and the answer to a repeated SYN is no sample.
+		assert_int_equal(tcp_deadline(lab->flow) - lab->now, lost ? 3000000 : 200000);
 		lab_close(lab);
 	}
 }
@@ -89,6 +91,22 @@ static void test_karn(void **state)
 	lab_queue(lab, 200, 100);
 	lab_output(lab);
 	assert_int_equal(tcp_deadline(lab->flow) - lab->now, 210000);
+	lab_close(lab);
+}
+
+// Peers without timestamps that lose much: as long as something is acknowledged the timer stays
+// within eight times its value.
+static void test_backoff_is_bounded_by_progress(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){0});
+
+	lab_queue(lab, 0, 2000);
+	lab_output(lab);
+	for (int i = 0; i < 5; i++)
+		lab_fire(lab);
+	assert_int_equal(tcp_deadline(lab->flow) - lab->now, 32000000);
+	lab_give(lab, (struct lab_in){.ack = 1000});
+	assert_int_equal(tcp_deadline(lab->flow) - lab->now, 8000000);
 	lab_close(lab);
 }
 
@@ -160,6 +178,27 @@ static void test_fin_wait_2_ends_without_a_fin(void **state)
 	lab_close(lab);
 }
 
+// The peer cannot send while the application reads nothing: its silence is not its fault.
+static void test_fin_wait_2_stays_while_bytes_are_unread(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.receive_buffer = 1000});
+
+	tcp_close(lab->tcp, lab->flow);
+	lab_output(lab);
+	lab_give(lab, (struct lab_in){.ack = 1, .length = 1000});
+	lab_fire(lab); // delayed ACK
+	for (int i = 0; i < 5; i++) {
+		lab_fire(lab);
+		assert_int_equal(lab->events, 0);
+	}
+	assert_int_equal(lab_read(lab, 0, 1000), 1000);
+	tcp_settle(lab->tcp, lab->flow, lab->now);
+	lab_output(lab);
+	lab_fire(lab);
+	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	lab_close(lab);
+}
+
 static void test_lost_fin_is_repeated(void **state)
 {
 	struct lab *lab = lab_open((struct lab_config){.our_isn = 0u - 1});
@@ -183,10 +222,12 @@ int main(void)
 		cmocka_unit_test(test_syn_is_repeated_for_a_minute),
 		cmocka_unit_test(test_lost_syn_begins_with_one_segment),
 		cmocka_unit_test(test_karn),
+		cmocka_unit_test(test_backoff_is_bounded_by_progress),
 		cmocka_unit_test(test_timestamps_measure_repeated_segments),
 		cmocka_unit_test(test_timer_restarts_with_each_advance),
 		cmocka_unit_test(test_unanswered_probes_end_the_flow),
 		cmocka_unit_test(test_fin_wait_2_ends_without_a_fin),
+		cmocka_unit_test(test_fin_wait_2_stays_while_bytes_are_unread),
 		cmocka_unit_test(test_lost_fin_is_repeated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
