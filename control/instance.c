@@ -31,7 +31,7 @@ struct instance {
 	struct port *ports;
 	uint64_t *missed; // by each device, as far as it is in the counters
 	unsigned ports_open;
-	unsigned ports_steered;
+	unsigned ports_reclaimed; // their interface must be left as it was found
 	struct packet_port *packet_ports;
 	struct ruleset *ruleset;
 	struct pipeline_counters counters;
@@ -108,8 +108,9 @@ static int start_environment(struct instance *instance)
 
 	if (!object)
 		return fail(instance, "the XDP program cannot be put into memory (memfd_create)");
-	for (unsigned i = 0; i < policy->port_count; i++) {
-		const char *interface = steering_interface(&policy->ports[i]);
+	for (; instance->ports_reclaimed < policy->port_count; instance->ports_reclaimed++) {
+		const char *interface =
+			steering_interface(&policy->ports[instance->ports_reclaimed]);
 
 		if (interface &&
 		    export_xdp_reclaim(interface, policy->gate.pin_directory, reclaim_error))
@@ -153,7 +154,6 @@ static int attach_port(struct instance *instance, unsigned index, const struct n
 		return fail(instance, "out of memory");
 	result = steering_adopt(policy, index, addresses, net_addresses(net, index, addresses, max),
 				instance->export, error);
-	instance->ports_steered += result == 0;
 	if (!result)
 		result = port_join(policy, &instance->ports[index], addresses,
 				   net_groups(net, index, addresses, max), error);
@@ -234,9 +234,9 @@ static void release(struct instance *instance)
 	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
 		port_close(&instance->ports[--instance->ports_open]);
-	while (instance->ports_steered > 0) {
+	while (instance->ports_reclaimed > 0) {
 		const char *interface =
-			steering_interface(&policy->ports[--instance->ports_steered]);
+			steering_interface(&policy->ports[--instance->ports_reclaimed]);
 
 		if (interface)
 			export_xdp_release(instance->export, interface);

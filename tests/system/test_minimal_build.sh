@@ -35,6 +35,7 @@ cp /etc/resolv.conf /etc/hosts "$debian/etc/"
 mount -t proc proc "$debian/proc"
 mount -t sysfs -o ro sysfs "$debian/sys"
 mount -t tmpfs tmpfs "$debian/sys/kernel/btf"
+mount -t bpf bpf "$debian/sys/fs/bpf"
 mount --rbind /dev "$debian/dev"
 
 mkdir "$debian/src"
