@@ -187,6 +187,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	pipeline->now = now;
 	pipeline->device = outbox;
 	cookie_keys_advance(&pipeline->cookie_keys, now.now_us);
+	tcp_advance(pipeline->tcp, now.now_us);
 	next = net_timeout(pipeline->net, now, &pipeline->outbox);
 	net_events(pipeline);
 	run_timers(pipeline);

@@ -171,7 +171,8 @@ void send_flush(struct pipeline *pipeline)
 	struct leg *leg;
 
 	while ((leg = take_dirty(pipeline))) {
-		bool done = leg->doomed || flush_leg(pipeline, leg);
+		// A doomed leg too: its last ACK may be owed.
+		bool done = flush_leg(pipeline, leg);
 
 		// What happened meanwhile put it on the list again: its turn comes.
 		if (leg->dirty)
