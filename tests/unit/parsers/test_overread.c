@@ -110,7 +110,7 @@ static const struct {
 	{"message body", body, INPUT("hello\r\nworld")},
 	{"command line", line, INPUT("NOOP argument")},
 	{"path", path, INPUT("<alice@contoso.com>")},
-	{"parameters", parameters, INPUT("BODY=7BIT SIZE=100")},
+	{"parameters", parameters, INPUT(" BODY=7BIT SIZE=100")},
 	{"first line", foreign, INPUT("GET / HTTP/1.1")},
 	{"hello name", hello, INPUT("mail.contoso.com")},
 	{"reply", reply, INPUT("250-mail.contoso.com")},
