@@ -111,10 +111,10 @@ static const struct {
 	{"command line", line, INPUT("NOOP argument")},
 	{"path", path, INPUT("<alice@contoso.com>")},
 	{"parameters", parameters, INPUT(" BODY=7BIT SIZE=100")},
-	{"first line", foreign, INPUT("GET / HTTP/1.1")},
+	{"first line", foreign, INPUT("BREW / HTTP/1.1")},
 	{"hello name", hello, INPUT("mail.contoso.com")},
 	{"reply", reply, INPUT("250-mail.contoso.com")},
-	{"ehlo", ehlo, INPUT("250-mail\r\n250 8BITMIME\r\n")},
+	{"ehlo", ehlo, INPUT("250-mail\r\n250 SIZE 1234")},
 	{"ini file", ini, INPUT("[gate]\nName = mx.example.com\n")},
 };
 
