@@ -57,6 +57,7 @@ struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key)
 		time_wait_destroy(time_wait);
 		return NULL;
 	}
+	explicit_bzero(time_wait->records, ((size_t)entries + 1) * 64); // see pool_init
 	memset(time_wait->buckets, 0xff, (size_t)buckets * sizeof(time_wait->buckets[0]));
 	return time_wait;
 }
