@@ -140,7 +140,8 @@ typedef unsigned long long counters_u64;
 	X(backend_busy, fault, "no backend connection within the wait limits")                     \
 	X(backend_lost, fault, "backend connection lost inside a transaction")                     \
 	X(backend_timeout, fault, "backend silent for its time limit")                             \
-	X(backend_malformed_reply, fault, "backend reply that is not SMTP")                        \
+	X(backend_malformed_reply, fault,                                                          \
+	  "backend reply that is not SMTP or does not fit its command")                            \
 	X(backend_lacks_extension, fault, "server without 8BITMIME for an 8-bit message")          \
 	X(backend_connect_failed, fault, "connection to a server refused or timed out")            \
 	X(backend_down, fault, "event: a server's probe failed; it gets no more mail")             \

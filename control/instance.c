@@ -281,6 +281,9 @@ void instance_sum(struct instance *instance)
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
 		uint64_t missed = port_missed(&instance->ports[i]);
 
+		// A device that cannot say shows less than before: a counter never goes back.
+		if (missed <= instance->missed[i])
+			continue;
 		instance->counters.ports[i]->device_missed += missed - instance->missed[i];
 		instance->missed[i] = missed;
 	}

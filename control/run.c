@@ -36,13 +36,18 @@ static int next_signal(const sigset_t *set)
 	return number > 0 ? number : 0;
 }
 
+static bool is_stop(int number)
+{
+	return number == SIGTERM || number == SIGINT;
+}
+
 static void serve(struct instance *instance, const sigset_t *set)
 {
 	for (;;) {
 		int number = next_signal(set);
 
 		instance_sum(instance);
-		if (number == SIGTERM || number == SIGINT)
+		if (is_stop(number))
 			return;
 		if (number == SIGHUP)
 			fprintf(stderr, "relaygate: SIGHUP ignored: this version reads its "
@@ -50,8 +55,8 @@ static void serve(struct instance *instance, const sigset_t *set)
 	}
 }
 
-// New connections are refused, running transactions finish; a second signal, or DrainTimeout, ends
-// what is left.
+// New connections are refused, running transactions finish; a second one of these signals, or
+// DrainTimeout, ends what is left.
 static void drain(struct instance *instance, const sigset_t *set, uint32_t timeout_ms)
 {
 	struct timespec now, end;
@@ -60,7 +65,7 @@ static void drain(struct instance *instance, const sigset_t *set, uint32_t timeo
 	end.tv_sec += timeout_ms / 1000;
 	instance_drain(instance, false);
 	while (!instance_drained(instance)) {
-		bool again = next_signal(set) != 0;
+		bool again = is_stop(next_signal(set));
 
 		instance_sum(instance);
 		clock_gettime(CLOCK_MONOTONIC, &now);

@@ -21,8 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARGUMENTS_MAX  64
-#define ARGUMENT_BYTES 512
+#define ARGUMENTS_MAX 64
+// The CPUs as ranges: at worst every second one, "1022,".
+#define CPU_LIST_BYTES (CPU_SETSIZE / 2 * 5)
 // Packet buffers of one port and DPDK's own tables, in MiB.
 #define MEMORY_BASE_MIB   32
 #define MEMORY_A_PORT_MIB 48
@@ -100,34 +101,55 @@ static bool uses_pci(const struct policy *policy)
 	return false;
 }
 
+void environment_cpu_list(const cpu_set_t *set, char *text, size_t size)
+{
+	size_t length = 0;
+	unsigned last;
+
+	text[0] = '\0';
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE && length < size; cpu = last + 1) {
+		last = cpu;
+		if (!CPU_ISSET(cpu, set))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set))
+			last++;
+		length += (size_t)snprintf(text + length, size - length, "%s%u", length ? "," : "",
+					   cpu);
+		if (last > cpu && length < size)
+			length += (size_t)snprintf(text + length, size - length, "-%u", last);
+	}
+}
+
 // Every lcore may run on every CPU that we may use; with Spin = yes a worker has one to itself.
 static int add_lcores(struct arguments *arguments, const struct policy *policy, unsigned workers)
 {
-	char cpus[ARGUMENT_BYTES] = "", lcores[ARGUMENT_BYTES];
+	char cpus[CPU_LIST_BYTES], *lcores = NULL;
 	unsigned numbers[CPU_SETSIZE];
 	unsigned count = 0;
-	size_t length;
+	size_t size = 0;
+	FILE *stream;
 	cpu_set_t set;
+	int error;
 
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return -errno;
-	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &set))
-			continue;
-		length = strlen(cpus);
-		snprintf(cpus + length, sizeof(cpus) - length, "%s%u", length ? "," : "", cpu);
-		numbers[count++] = cpu;
-	}
-	length = (size_t)snprintf(lcores, sizeof(lcores), "0@(%s)", cpus);
-	for (unsigned worker = 1; worker <= workers && length < sizeof(lcores); worker++) {
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			numbers[count++] = cpu;
+	environment_cpu_list(&set, cpus, sizeof(cpus));
+	stream = open_memstream(&lcores, &size);
+	if (!stream)
+		return -ENOMEM;
+	fprintf(stream, "0@(%s)", cpus);
+	for (unsigned worker = 1; worker <= workers; worker++) {
 		if (policy->gate.spin && count > worker)
-			length += (size_t)snprintf(lcores + length, sizeof(lcores) - length,
-						   ",%u@%u", worker, numbers[count - worker]);
+			fprintf(stream, ",%u@%u", worker, numbers[count - worker]);
 		else
-			length += (size_t)snprintf(lcores + length, sizeof(lcores) - length,
-						   ",%u@(%s)", worker, cpus);
+			fprintf(stream, ",%u@(%s)", worker, cpus);
 	}
-	return add(arguments, "--lcores=%s", lcores);
+	error = fclose(stream) ? -ENOMEM : add(arguments, "--lcores=%s", lcores);
+	free(lcores);
+	return error;
 }
 
 static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,

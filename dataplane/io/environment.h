@@ -5,6 +5,9 @@
 #ifndef RELAYGATE_IO_ENVIRONMENT_H
 #define RELAYGATE_IO_ENVIRONMENT_H
 
+#include <sched.h>
+#include <stddef.h>
+
 struct policy;
 
 #define ENVIRONMENT_ERROR_MAX 320
@@ -20,6 +23,8 @@ void environment_stop(void);
 
 // The interface name inside an af_xdp: or af_packet: device, NULL for others.
 const char *environment_interface(const char *device);
+// The CPUs as DPDK reads them: "0-3,8,10-11". Cut where the text ends.
+void environment_cpu_list(const cpu_set_t *set, char *text, size_t size);
 // DPDK's name of the device of policy->ports[port].
 void environment_device_name(const struct policy *policy, unsigned port, char name[64]);
 

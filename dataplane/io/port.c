@@ -118,10 +118,11 @@ int port_open(const struct policy *policy, unsigned index, struct port *port,
 	if (!port->buffers)
 		return fail(error, policy, index, "no memory for packet buffers", -rte_errno);
 	result = configure(port, settings->mtu);
-	if (result == -ERANGE)
-		return fail(error, policy, index, "the device does not take this Mtu", result);
 	if (result) {
-		fail(error, policy, index, "the device's queues cannot be set up", result);
+		fail(error, policy, index,
+		     result == -ERANGE ? "the device does not take this Mtu"
+				       : "the device's queues cannot be set up",
+		     result);
 		goto free_buffers;
 	}
 	result = rte_eth_dev_start(port->device);

@@ -7,25 +7,33 @@
 
 #include "dataplane/pipeline/worker.h"
 
-// Payload buffers kept back so that replies can always be queued, and how long to wait for some.
-#define CHUNKS_FOR_REPLIES 16
-#define STARVED_RETRY_US   10000
+// Payload buffers kept back for replies and commands: the fewest, and their share of all. How long
+// to wait for some.
+#define CHUNKS_FOR_REPLIES_MIN 16
+#define CHUNKS_FOR_REPLIES_OF  16
+#define STARVED_RETRY_US       10000
 
+// Nothing may reach it any more until it is destroyed: no connection to a server, no turn of its
+// waiter.
 static void doom(struct pipeline *pipeline, struct client *client)
 {
+	exchange_abort(pipeline, client);
 	client->leg.doomed = true;
 	send_mark_dirty(pipeline, &client->leg);
 }
 
-// Queues the reply. Half of one would be another one: when buffers end in it, so does the session.
+// Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
+// session.
 static bool say(struct pipeline *pipeline, struct client *client)
 {
 	struct slice reply = reply_bytes(&pipeline->reply);
+	bool room = tcp_send_room(client->leg.flow) >= reply.length;
 
 	pipeline->reply.length = 0;
 	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length)
 		return true;
-	count_reason(pipeline, REASON_buffers_low);
+	if (room)
+		count_reason(pipeline, REASON_buffers_low);
 	send_leg_reset(pipeline, &client->leg);
 	doom(pipeline, client);
 	return false;
@@ -137,11 +145,20 @@ static void starve(struct pipeline *pipeline, struct client *client)
 	client->retry_us = pipeline->now.now_us + STARVED_RETRY_US;
 }
 
+// Sessions that are suspended now will need one each for the server's answer: an answer that finds
+// none would be lost, and its message sent twice. So a share of all, not a handful.
+static uint32_t chunks_for_replies(const struct pipeline *pipeline)
+{
+	uint32_t share = pipeline->chunks.count / CHUNKS_FOR_REPLIES_OF;
+
+	return share > CHUNKS_FOR_REPLIES_MIN ? share : CHUNKS_FOR_REPLIES_MIN;
+}
+
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
 static bool may_reply(struct pipeline *pipeline, struct client *client)
 {
-	if (pipeline->chunks.free_count < CHUNKS_FOR_REPLIES) {
+	if (pipeline->chunks.free_count < chunks_for_replies(pipeline)) {
 		starve(pipeline, client);
 		return false;
 	}
@@ -156,7 +173,8 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	if (!client->in_body)
 		return SIZE_MAX;
 	room = exchange_body_room(pipeline, client);
-	buffers = (size_t)(pipeline->chunks.free_count - CHUNKS_FOR_REPLIES) * CHUNK_BYTES;
+	buffers =
+		(size_t)(pipeline->chunks.free_count - chunks_for_replies(pipeline)) * CHUNK_BYTES;
 	if (buffers == 0)
 		starve(pipeline, client);
 	return room < buffers ? room : buffers;
@@ -186,6 +204,21 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 	return step.intent != SESSION_MORE || step.consumed > 0;
 }
 
+// The gate is stopping: the session closes as soon as nothing of it is unfinished.
+static bool leave(struct pipeline *pipeline, struct client *client)
+{
+	struct session_step step = {0};
+
+	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
+	    !may_reply(pipeline, client))
+		return false;
+	pipeline->reply.length = 0;
+	if (!session_drain(&client->session, false, &pipeline->reply, &step))
+		return false;
+	apply(pipeline, client, &step);
+	return true;
+}
+
 // The client's FIN counts once everything before it was dealt with.
 static void end_of_input(struct pipeline *pipeline, struct client *client)
 {
@@ -205,7 +238,7 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		return;
 	client->busy = true;
 	client->retry_us = 0;
-	while (!client->leg.doomed && turn(pipeline, client))
+	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
 	    !client->session.suspended && tcp_received(client->leg.flow).length == 0)
@@ -232,7 +265,8 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 	client_pump(pipeline, client);
 	if (events & TCP_EVENT_TIMED_OUT)
 		count_reason(pipeline, REASON_retransmit_exhausted);
-	if (!(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
+	if (client->leg.doomed ||
+	    !(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
 		return;
 	if (!client->linger_deadline_us) {
 		struct session_step step = {0};
@@ -287,18 +321,17 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 {
 	struct session_step step = {0};
 
-	if (client->linger_deadline_us || client->leg.doomed) {
-		if (force) {
-			send_leg_reset(pipeline, &client->leg);
-			doom(pipeline, client);
-		}
+	if (client->leg.doomed)
+		return;
+	if (force && client->linger_deadline_us) {
+		send_leg_reset(pipeline, &client->leg);
+		doom(pipeline, client);
 		return;
 	}
 	pipeline->reply.length = 0;
-	if (!session_drain(&client->session, force, &pipeline->reply, &step))
-		return;
-	if (force)
+	if (force && session_drain(&client->session, true, &pipeline->reply, &step)) {
 		count_reason(pipeline, REASON_drain_expired);
-	apply(pipeline, client, &step);
+		apply(pipeline, client, &step);
+	}
 	client_pump(pipeline, client);
 }

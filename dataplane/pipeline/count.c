@@ -82,19 +82,10 @@ void log_drop(struct pipeline *pipeline, const struct view *view, enum reason re
 			    });
 }
 
-// What a refusal of the session means for its connector's row.
+// What a reason of the session means for its connector's row.
 static void count_refusal(struct connector_counters *row, const struct session_step *step)
 {
 	switch (step->reason) {
-	case REASON_smtp_not_authenticated:
-	case REASON_smtp_sender_not_permitted:
-	case REASON_smtp_own_sender_not_permitted:
-		row->senders_refused++;
-		break;
-	case REASON_smtp_unable_to_relay:
-	case REASON_smtp_too_many_recipients:
-		row->recipients_refused++;
-		break;
 	case REASON_smtp_too_many_errors:
 		row->closed_protocol_errors++;
 		break;
@@ -125,6 +116,20 @@ static void count_success(struct connector_counters *row, const struct session_s
 	}
 }
 
+enum kind { KIND_drop, KIND_refusal, KIND_fault };
+
+// Did something of ours run out, or the backend fail?
+static bool is_fault(enum reason reason)
+{
+	static const enum kind kinds[REASON_COUNT] = {
+#define X(name, kind, help) [REASON_##name] = KIND_##kind,
+		REASONS(X)
+#undef X
+	};
+
+	return kinds[reason] == KIND_fault;
+}
+
 static void count_failure(struct connector_counters *row, const struct session_step *step)
 {
 	if (strcmp(step->verb, "BODY") == 0) {
@@ -132,13 +137,13 @@ static void count_failure(struct connector_counters *row, const struct session_s
 			row->messages_refused++;
 		else
 			row->messages_deferred++;
-	} else if (strcmp(step->verb, "RCPT") == 0 &&
-		   (step->reason == REASON_backend_refused_recipient ||
-		    step->reason == REASON_backend_unavailable ||
-		    step->reason == REASON_backend_busy || step->reason == REASON_backend_lost ||
-		    step->reason == REASON_backend_timeout ||
-		    step->reason == REASON_backend_malformed_reply)) {
-		row->recipients_refused_backend++;
+	} else if (strcmp(step->verb, "MAIL") == 0) {
+		row->senders_refused++;
+	} else if (strcmp(step->verb, "RCPT") == 0) {
+		if (is_fault(step->reason) || step->reason == REASON_backend_refused_recipient)
+			row->recipients_refused_backend++;
+		else
+			row->recipients_refused++;
 	}
 }
 

@@ -7,6 +7,9 @@
 
 #include "dataplane/pipeline/worker.h"
 
+// The end of data, which must always find room behind the body.
+#define END_OF_DATA_BYTES (sizeof(".\r\n") - 1)
+
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void answer_failure(struct pipeline *pipeline, struct client *client, enum reason reason)
@@ -144,7 +147,9 @@ void exchange_data(struct pipeline *pipeline, struct client *client)
 
 size_t exchange_body_room(const struct pipeline *pipeline, const struct client *client)
 {
-	return tcp_send_room(client->server->leg.flow);
+	size_t room = tcp_send_room(client->server->leg.flow);
+
+	return room > END_OF_DATA_BYTES ? room - END_OF_DATA_BYTES : 0;
 }
 
 void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2])
@@ -206,16 +211,18 @@ void exchange_reset(struct pipeline *pipeline, struct client *client)
 		give_to_pool(pipeline, leg);
 }
 
-// The 354: what the gate adds goes first (RFC 5321 4.4: one Received line at the top).
-static void begin_body(struct pipeline *pipeline, struct client *client)
+// The 354: what the gate adds goes first (RFC 5321 4.4: one Received line at the top). False when
+// buffers end in it: half a line would swallow the message's first one.
+static bool begin_body(struct pipeline *pipeline, struct client *client)
 {
 	char header[SESSION_RECEIVED_MAX];
 	size_t length =
 		session_received_header(&client->session, pipeline->now, header, sizeof(header));
 
 	client->in_body = true;
-	tcp_send(pipeline->tcp, client->server->leg.flow, slice_of(header, length));
 	send_mark_dirty(pipeline, &client->server->leg);
+	return tcp_send(pipeline->tcp, client->server->leg.flow, slice_of(header, length)) ==
+	       length;
 }
 
 static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
@@ -232,7 +239,11 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 		take_back(client);
 		server_leg_abort(pipeline, leg);
 	} else if (leg->upstream.state == UPSTREAM_BODY) {
-		begin_body(pipeline, client);
+		if (!begin_body(pipeline, client)) {
+			count_reason(pipeline, REASON_buffers_low);
+			exchange_abort(pipeline, client);
+			answer = (struct session_answer){.failure = REASON_buffers_low};
+		}
 	} else if (client->in_body) {
 		// The final reply: this transaction needs the leg no more.
 		take_back(client);

@@ -48,14 +48,20 @@ static struct leg *take_dirty(struct pipeline *pipeline)
 	return leg;
 }
 
+// For what can wait: nothing is lost when there is no buffer now.
+static uint8_t *reserve_waiting(struct pipeline *pipeline, uint16_t port)
+{
+	pipeline->reserved_port = port;
+	return pipeline->device->reserve(pipeline->device, port);
+}
+
 // The outbox that everything in the pipeline sends through: the turn's own, with what passes
-// counted.
+// counted, and what would have passed.
 static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 {
 	struct pipeline *pipeline = (struct pipeline *)outbox;
-	uint8_t *buffer = pipeline->device->reserve(pipeline->device, port);
+	uint8_t *buffer = reserve_waiting(pipeline, port);
 
-	pipeline->reserved_port = port;
 	if (!buffer)
 		pipeline->counters.ports[port]->frames_out_lost++;
 	return buffer;
@@ -135,7 +141,7 @@ static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
 		server_leg_events(pipeline, (struct server_leg *)leg, TCP_EVENT_TIMED_OUT);
 		return true;
 	}
-	while ((buffer = reserve(&pipeline->outbox, link.port))) {
+	while ((buffer = reserve_waiting(pipeline, link.port))) {
 		if (!tcp_output(pipeline->tcp, leg->flow, pipeline->now.now_us, &segment)) {
 			commit(&pipeline->outbox, 0);
 			return true;
@@ -167,7 +173,7 @@ static void destroy(struct pipeline *pipeline, struct leg *leg)
 
 void send_flush(struct pipeline *pipeline)
 {
-	struct leg *blocked = NULL;
+	struct leg *blocked = NULL, **last = &blocked; // in their order: nobody starves
 	struct leg *leg;
 
 	while ((leg = take_dirty(pipeline))) {
@@ -184,8 +190,9 @@ void send_flush(struct pipeline *pipeline)
 		arm(pipeline, leg);
 		if (done)
 			continue;
-		leg->next_dirty = blocked;
-		blocked = leg;
+		leg->next_dirty = NULL;
+		*last = leg;
+		last = &leg->next_dirty;
 	}
 	while ((leg = blocked)) {
 		blocked = leg->next_dirty;

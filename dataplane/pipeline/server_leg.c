@@ -147,20 +147,6 @@ void server_leg_abort(struct pipeline *pipeline, struct server_leg *leg)
 	send_mark_dirty(pipeline, &leg->leg);
 }
 
-void server_leg_say(struct pipeline *pipeline, struct server_leg *leg)
-{
-	struct slice commands = slice_of(pipeline->commands.text, pipeline->commands.length);
-
-	pipeline->commands.length = 0;
-	if (tcp_send(pipeline->tcp, leg->leg.flow, commands) < commands.length) {
-		// Half a command would be another command: this connection cannot go on.
-		count_reason(pipeline, REASON_buffers_low);
-		server_leg_events(pipeline, leg, TCP_EVENT_RESET);
-		return;
-	}
-	send_mark_dirty(pipeline, &leg->leg);
-}
-
 static void close_flow(struct pipeline *pipeline, struct server_leg *leg)
 {
 	leave_server(pipeline, leg);
@@ -213,6 +199,44 @@ static void judge_health(struct pipeline *pipeline, struct server_leg *leg,
 	server_leg_tell_health(pipeline, &server, change);
 }
 
+// False when buffers ended in them.
+static bool queue_commands(struct pipeline *pipeline, struct server_leg *leg)
+{
+	struct slice commands = slice_of(pipeline->commands.text, pipeline->commands.length);
+
+	pipeline->commands.length = 0;
+	send_mark_dirty(pipeline, &leg->leg);
+	return tcp_send(pipeline->tcp, leg->leg.flow, commands) == commands.length;
+}
+
+// Half a command would be another command: a connection that could not say one cannot go on. It is
+// no fault of the server's, whose health stays as it was.
+static void give_up(struct pipeline *pipeline, struct server_leg *leg)
+{
+	struct upstream *upstream = &leg->upstream;
+	enum upstream_state before = upstream->state;
+	struct upstream_result result;
+
+	count_reason(pipeline, REASON_buffers_low);
+	if (leg->leg.doomed)
+		return;
+	upstream_lost(upstream, &result);
+	if (result.event == UPSTREAM_FINISHED) // what a probe had to learn was heard before QUIT
+		judge_health(pipeline, leg, before, &result);
+	else if (upstream->probe)
+		servers_probe_postponed(pipeline->servers, upstream->backend, upstream->server,
+					pipeline->now.now_us);
+	result.reason = REASON_buffers_low;
+	exchange_result(pipeline, leg, &result);
+	server_leg_abort(pipeline, leg);
+}
+
+void server_leg_say(struct pipeline *pipeline, struct server_leg *leg)
+{
+	if (!queue_commands(pipeline, leg))
+		give_up(pipeline, leg);
+}
+
 static void handle(struct pipeline *pipeline, struct server_leg *leg, enum upstream_state before,
 		   const struct upstream_result *result)
 {
@@ -242,15 +266,18 @@ size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct
 {
 	enum upstream_state before = leg->upstream.state;
 	struct upstream_result result = {0};
+	bool said = true;
 
 	upstream_input(&leg->upstream, pipeline->policy, pipeline->policy->gate.name, in,
 		       pipeline->now.now_us, &pipeline->commands, &result);
 	// Before anything else is asked of this leg: what was heard is used up.
 	tcp_consume(pipeline->tcp, leg->leg.flow, result.consumed);
 	if (pipeline->commands.length)
-		server_leg_say(pipeline, leg);
-	if (!leg->leg.doomed)
-		handle(pipeline, leg, before, &result);
+		said = queue_commands(pipeline, leg);
+	// What was heard stands, also when nothing more can be said: it may be the final answer.
+	handle(pipeline, leg, before, &result);
+	if (!said)
+		give_up(pipeline, leg);
 	return result.consumed;
 }
 

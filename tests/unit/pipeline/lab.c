@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The laboratory of the pipeline's tests.
+#include "tests/unit/pipeline/lab.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char policy_text[] =
+	"[gate]\nName = mx.test\nMaxSessions = 32\nBufferMemory = 4MB\nSendBuffer = 16KB\n%s"
+	"[port outside]\nDevice = vdev:net_null0\nAddress = 192.0.2.10/24\n"
+	"[port inside]\nDevice = vdev:net_null1\nAddress = 10.0.0.1/24\n"
+	"[accepted-domain accepted.test]\n"
+	"[connector clients]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 192.0.2.0/24\n"
+	"PermissionGroups = AnonymousUsers\nBanner = 220 hello\nConnectionTimeout = 20m\n"
+	"[backend cluster]\nServers = 10.0.0.11:25\nProbeInterval = 1h\n%s";
+
+const struct plan lab_good_plan = {
+	.greeting = "220 server\r\n",
+	.hello = "250-server\r\n250 PIPELINING\r\n",
+	.mail = "250 sender\r\n",
+	.recipient = "250 recipient\r\n",
+	.data = "354 go on\r\n",
+	.final = "250 queued as 1\r\n",
+};
+
+// ---- The peers -------------------------------------------------------------------------------
+
+static struct peer *new_peer(struct peer peers[], unsigned *count, struct connection *connection)
+{
+	struct peer *peer = &peers[(*count)++];
+
+	assert_true(*count <= LAB_PEERS);
+	*peer = (struct peer){.connection = connection};
+	connection->state = peer;
+	return peer;
+}
+
+static void ended(struct connection *connection, unsigned events)
+{
+	struct peer *peer = connection->state;
+
+	peer->connection = NULL;
+	peer->reset = events & TCP_EVENT_RESET;
+}
+
+static uint64_t never(const struct connection *connection)
+{
+	return UINT64_MAX;
+}
+
+static void client_opened(struct connection *connection)
+{
+}
+
+static void client_moved(struct connection *connection, uint64_t now_us)
+{
+	struct peer *peer = connection->state;
+	struct slice in;
+
+	while ((in = tcp_received(connection->flow)).length) {
+		size_t length = slice_first(in, sizeof(peer->heard) - 1 - peer->length).length;
+
+		memcpy(peer->heard + peer->length, in.data, length);
+		peer->length += length;
+		peer->heard[peer->length] = '\0';
+		tcp_consume(connection->host->tcp, connection->flow, in.length);
+	}
+	if (connection->peer_closed)
+		tcp_close(connection->host->tcp, connection->flow);
+}
+
+static const struct application client_application = {client_opened, client_moved, ended, never};
+
+static struct lab *lab_of(const struct connection *connection)
+{
+	return (struct lab *)((char *)connection->host - offsetof(struct lab, server));
+}
+
+static void answer(struct connection *connection, const char *text)
+{
+	struct peer *peer = connection->state;
+	size_t length = strcspn(text, "!");
+
+	tcp_send(connection->host->tcp, connection->flow, slice_of(text, length));
+	if (strcmp(text + length, "!FIN") == 0)
+		tcp_close(connection->host->tcp, connection->flow);
+	peer->reset_due = strcmp(text + length, "!RST") == 0;
+}
+
+static void server_opened(struct connection *connection)
+{
+	struct lab *lab = lab_of(connection);
+
+	new_peer(lab->servers, &lab->server_count, connection);
+	answer(connection, lab->plan.greeting);
+}
+
+static const char *reply_to(struct lab *lab, struct peer *peer, const char *line)
+{
+	if (strncmp(line, "EHLO", 4) == 0)
+		return lab->plan.hello;
+	if (strncmp(line, "RCPT", 4) == 0)
+		return lab->plan.recipient;
+	if (strncmp(line, "QUIT", 4) == 0)
+		return "221 bye\r\n!FIN";
+	if (strncmp(line, "DATA", 4) == 0) {
+		lab->message_length = 0;
+		peer->in_data = strncmp(lab->plan.data, "354", 3) == 0;
+		return lab->plan.data;
+	}
+	if (strncmp(line, "MAIL FROM:", 10) != 0)
+		return "250 ok\r\n"; // RSET
+	strncat(lab->senders, line + 10, strcspn(line + 10, " \r"));
+	if (lab->mails_reset == 0)
+		return lab->plan.mail;
+	lab->mails_reset--;
+	return "!RST";
+}
+
+static void server_byte(struct lab *lab, struct peer *peer, char byte)
+{
+	struct connection *connection = peer->connection;
+
+	if (peer->in_data) {
+		assert_true(lab->message_length < sizeof(lab->message) - 1);
+		lab->message[lab->message_length++] = byte;
+		lab->message[lab->message_length] = '\0';
+		if (lab->message_length < 5 ||
+		    strcmp(lab->message + lab->message_length - 5, "\r\n.\r\n") != 0)
+			return;
+		lab->message_length -= 3;
+		lab->message[lab->message_length] = '\0';
+		peer->in_data = false;
+		lab->delivered += strncmp(lab->plan.final, "250", 3) == 0;
+		answer(connection, lab->plan.final);
+		return;
+	}
+	assert_true(peer->length < sizeof(peer->heard) - 1);
+	peer->heard[peer->length++] = byte;
+	peer->heard[peer->length] = '\0';
+	if (byte != '\n')
+		return;
+	answer(connection, reply_to(lab, peer, peer->heard + peer->line));
+	peer->line = peer->length;
+}
+
+static void server_moved(struct connection *connection, uint64_t now_us)
+{
+	struct peer *peer = connection->state;
+	struct slice in;
+
+	while ((in = tcp_received(connection->flow)).length) {
+		for (size_t i = 0; i < in.length && !peer->reset_due; i++)
+			server_byte(lab_of(connection), peer, (char)in.data[i]);
+		tcp_consume(connection->host->tcp, connection->flow, in.length);
+	}
+	if (peer->reset_due && tcp_all_acknowledged(connection->flow)) {
+		host_abort(connection);
+		return;
+	}
+	if (connection->peer_closed)
+		tcp_close(connection->host->tcp, connection->flow);
+}
+
+static const struct application server_application = {server_opened, server_moved, ended, never};
+
+// ---- The gate --------------------------------------------------------------------------------
+
+static uint8_t *reserve(struct outbox *outbox, uint16_t port)
+{
+	struct lab *lab = (struct lab *)outbox;
+
+	lab->frame_port = port;
+	return lab->device_full ? NULL : lab->frame;
+}
+
+static void commit(struct outbox *outbox, uint16_t length)
+{
+	struct lab *lab = (struct lab *)outbox;
+
+	if (length)
+		wire_send(&lab->wire, lab->frame_port == 0 ? STATION_CLIENT : STATION_SERVER,
+			  slice_of(lab->frame, length), lab->now.now_us);
+}
+
+static void report(void *context, enum diagnostic_severity severity, const char *text)
+{
+	if (severity == DIAGNOSTIC_ERROR)
+		print_error("%s\n", text);
+}
+
+static void build_gate(struct lab *lab, const char *gate, const char *backend)
+{
+	char text[2048];
+	struct diagnostics diagnostics = {.report = report};
+	struct pipeline_settings settings = {.ports = lab->ports};
+
+	snprintf(text, sizeof(text), policy_text, gate, backend);
+	lab->policy = policy_load_text(text, &diagnostics);
+	assert_non_null(lab->policy);
+	lab->ruleset = ruleset_create(lab->policy);
+	for (uint16_t i = 0; i < 2; i++) {
+		lab->ports[i] =
+			(struct packet_port){.mac = {2, 0, 0, 0, 0, (uint8_t)i}, .index = i};
+		lab->port_row[i] = &lab->port_rows[i];
+	}
+	lab->connectors[0] = &lab->connector;
+	settings.policy = lab->policy;
+	settings.ruleset = lab->ruleset;
+	settings.counters = (struct pipeline_counters){.connectors = lab->connectors,
+						       .ports = lab->port_row,
+						       .reasons = lab->reasons,
+						       .log = lab->log,
+						       .log_records = LAB_LOG};
+	lab->pipeline = pipeline_create(&settings, lab->now);
+	assert_non_null(lab->pipeline);
+	pipeline_start(lab->pipeline, lab->now, &lab->outbox);
+}
+
+struct lab *lab_open(const char *gate, const char *backend)
+{
+	struct lab *lab = calloc(1, sizeof(*lab));
+	const char *why;
+
+	assert_true(sodium_init() >= 0);
+	lab->outbox = (struct outbox){reserve, commit};
+	lab->now = (struct tick){10000000, 1790000000000000ull};
+	lab->plan = lab_good_plan;
+	lab->next_port = 40000;
+	random_init(&lab->random, (const uint8_t[16]){1});
+	wire_init(&lab->wire, &lab->random);
+	for (unsigned i = 0; i < STATIONS; i++)
+		lab->wire.weather[i].delay_us = 100;
+	build_gate(lab, gate, backend);
+	assert_int_equal(interface_address_parse("192.0.2.20/24", &lab->client_address, &why), 0);
+	assert_int_equal(interface_address_parse("10.0.0.11/24", &lab->server_address, &why), 0);
+	host_init(&lab->client, &lab->wire, STATION_GATE_OUTSIDE, &lab->client_address, 1,
+		  &lab->random);
+	host_init(&lab->server, &lab->wire, STATION_GATE_INSIDE, &lab->server_address, 1,
+		  &lab->random);
+	lab->server.listen_port = 25;
+	lab->server.listen_application = &server_application;
+	lab_run(lab, 100);
+	assert_int_equal(lab->server_count, 1);
+	lab->server_count = 0;
+	return lab;
+}
+
+static uint64_t turn(struct lab *lab)
+{
+	struct flying flying;
+	uint64_t next, other;
+
+	while (wire_receive(&lab->wire, lab->now.now_us, &flying)) {
+		struct slice frame = slice_of(flying.bytes, flying.length);
+
+		if (flying.to == STATION_CLIENT)
+			host_receive(&lab->client, frame, lab->now);
+		else if (flying.to == STATION_SERVER)
+			host_receive(&lab->server, frame, lab->now);
+		else
+			pipeline_input(lab->pipeline, flying.to == STATION_GATE_INSIDE, &frame, 1,
+				       lab->now, &lab->outbox);
+		free(flying.bytes);
+	}
+	next = pipeline_turn(lab->pipeline, lab->now, &lab->outbox);
+	other = host_turn(&lab->server, lab->now);
+	next = other < next ? other : next;
+	other = host_turn(&lab->client, lab->now);
+	next = other < next ? other : next;
+	other = wire_next_us(&lab->wire);
+	return other < next ? other : next;
+}
+
+static void pass(struct lab *lab, uint64_t us)
+{
+	lab->now.now_us += us;
+	lab->now.wall_us += us;
+}
+
+void lab_run(struct lab *lab, unsigned ms)
+{
+	uint64_t end = lab->now.now_us + ms * 1000ull;
+
+	while (lab->now.now_us < end) {
+		uint64_t next = turn(lab);
+		uint64_t to = next < end ? next : end;
+
+		// Peers whose next hop is unresolved ask again within this.
+		if (to < lab->now.now_us + 100)
+			to = lab->now.now_us + 100;
+		pass(lab, to - lab->now.now_us);
+	}
+	turn(lab);
+}
+
+void lab_jump(struct lab *lab, unsigned ms)
+{
+	pass(lab, ms * 1000ull);
+	pipeline_turn(lab->pipeline, lab->now, &lab->outbox);
+}
+
+static unsigned long long drops(const struct lab *lab)
+{
+	unsigned long long sum = 0;
+
+#define drop                1
+#define refusal             0
+#define fault               0
+#define X(name, kind, help) sum += kind ? lab->reasons[REASON_##name].count : 0;
+	REASONS(X)
+#undef X
+#undef drop
+#undef refusal
+#undef fault
+	return sum;
+}
+
+void lab_close(struct lab *lab)
+{
+	struct pipeline_levels levels;
+
+	lab_replenish(lab);
+	lab->client.deaf = lab->server.deaf = lab->device_full = false;
+	for (unsigned i = 0; i < 2; i++) {
+		pipeline_drain(lab->pipeline, true, lab->now, &lab->outbox);
+		lab_run(lab, 40000);
+	}
+	assert_true(pipeline_drained(lab->pipeline));
+	levels = pipeline_levels(lab->pipeline);
+	assert_int_equal(levels.clients + levels.servers + levels.flows + levels.chunks_used, 0);
+	assert_int_equal(lab->connector.sessions_open, 0);
+	assert_int_equal(lab->port_rows[0].frames_in + lab->port_rows[1].frames_in,
+			 lab->port_rows[0].frames_accepted + lab->port_rows[1].frames_accepted +
+				 drops(lab));
+	host_fini(&lab->client);
+	host_fini(&lab->server);
+	pipeline_destroy(lab->pipeline);
+	ruleset_destroy(lab->ruleset);
+	policy_destroy(lab->policy);
+	wire_fini(&lab->wire);
+	free(lab);
+}
+
+// ---- What a test does ------------------------------------------------------------------------
+
+struct peer *lab_connect(struct lab *lab)
+{
+	struct tuple tuple = {.local = lab->client_address.address,
+			      .remote = lab->policy->ports[0].addresses[0].address,
+			      .local_port = lab->next_port++,
+			      .remote_port = 25};
+	struct connection *connection;
+	struct peer *peer;
+
+	lab->client.now = lab->now;
+	connection = host_connect(&lab->client, &tuple, &client_application, NULL);
+	assert_non_null(connection);
+	peer = new_peer(lab->clients, &lab->client_count, connection);
+	lab_run(lab, LAB_MOMENT_MS);
+	return peer;
+}
+
+void lab_say(struct lab *lab, struct peer *peer, const char *text)
+{
+	assert_non_null(peer->connection);
+	assert_int_equal(
+		tcp_send(peer->connection->host->tcp, peer->connection->flow, slice_of_text(text)),
+		strlen(text));
+	lab_run(lab, LAB_MOMENT_MS);
+}
+
+const char *lab_heard(struct peer *peer)
+{
+	static char text[sizeof(peer->heard)];
+
+	memcpy(text, peer->heard, peer->length);
+	text[peer->length] = '\0';
+	peer->length = 0;
+	return text;
+}
+
+struct peer *lab_asking(struct lab *lab, const char *sender)
+{
+	struct peer *peer = lab_connect(lab);
+	char text[128];
+
+	snprintf(text, sizeof(text), "EHLO c.test\r\nMAIL FROM:<%s@c.test>\r\n", sender);
+	lab_say(lab, peer, text);
+	assert_non_null(strstr(lab_heard(peer), "250 2.1.0 Sender OK"));
+	lab_say(lab, peer, "RCPT TO:<x@accepted.test>\r\n");
+	return peer;
+}
+
+struct peer *lab_server(struct lab *lab)
+{
+	assert_true(lab->server_count > 0);
+	return &lab->servers[lab->server_count - 1];
+}
+
+void lab_exhaust(struct lab *lab, uint32_t left)
+{
+	while (lab->pipeline->chunks.free_count > left)
+		lab->taken[lab->taken_count++] = pool_get(&lab->pipeline->chunks);
+}
+
+void lab_replenish(struct lab *lab)
+{
+	while (lab->taken_count > 0)
+		pool_put(&lab->pipeline->chunks, lab->taken[--lab->taken_count]);
+}

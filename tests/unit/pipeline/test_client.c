@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The client's side: its end in every form, time limits, and the stop of the gate.
+#include "tests/unit/pipeline/lab.h"
+
+static const char accepted[] = "250 recipient\r\n";
+static const char go_on[] = "354 Start mail input; end with <CRLF>.<CRLF>\r\n";
+static const char stopping[] = "421 4.3.2 Service not available, closing transmission channel\r\n";
+
+static struct peer *awaiting_final_reply(struct lab *lab)
+{
+	struct peer *client;
+
+	lab->plan.final = "";
+	client = lab_asking(lab, "a");
+	assert_heard(client, accepted);
+	lab_say(lab, client, "DATA\r\n");
+	assert_heard(client, go_on);
+	lab_say(lab, client, "text\r\n.\r\n");
+	assert_heard(client, "");
+	return client;
+}
+
+static void drain(struct lab *lab, bool force)
+{
+	pipeline_drain(lab->pipeline, force, lab->now, &lab->outbox);
+	lab_run(lab, LAB_MOMENT_MS);
+}
+
+static void test_end_while_the_final_reply_is_awaited(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = awaiting_final_reply(lab);
+
+	// No limit of the connector's cuts a message that the server may have taken.
+	lab_run(lab, 500000);
+	tcp_close(lab->client.tcp, client->connection->flow);
+	lab_run(lab, LAB_MOMENT_MS);
+	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
+	assert_heard(client, "250 queued as 7\r\n");
+	assert_null(client->connection);
+	assert_false(client->reset);
+	assert_int_equal(lab->connector.messages, 1);
+	assert_int_equal(lab->connector.messages_aborted, 0);
+	assert_int_equal(lab->connector.sessions_reset, 1);
+	lab_close(lab);
+}
+
+static void test_reset_while_the_final_reply_is_awaited(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = awaiting_final_reply(lab);
+
+	host_abort(client->connection);
+	lab_run(lab, LAB_MOMENT_MS);
+	assert_true(lab_server(lab)->reset);
+	assert_int_equal(lab->connector.sessions_reset, 1);
+	assert_int_equal(pipeline_levels(lab->pipeline).clients, 0);
+	lab_close(lab);
+}
+
+static void test_whole_dialogue_at_once_and_then_fin(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+
+	lab_heard(client);
+	tcp_send(
+		lab->client.tcp, client->connection->flow,
+		slice_of_text("HELO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<x@accepted.test>\r\nDATA\r\n"
+			      "text\r\n.\r\n"));
+	tcp_close(lab->client.tcp, client->connection->flow);
+	lab_run(lab, LAB_MOMENT_MS);
+	assert_non_null(strstr(lab_heard(client), "250 queued as 1\r\n"));
+	assert_int_equal(lab->delivered, 1);
+	lab_close(lab);
+}
+
+static void test_silence_is_answered(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+
+	lab_heard(client);
+	lab_run(lab, 310000);
+	assert_heard(client, "451 4.7.0 Timeout waiting for client input\r\n");
+	assert_int_equal(lab->connector.sessions_timed_out, 1);
+	assert_int_equal(pipeline_levels(lab->pipeline).clients, 0);
+	lab_close(lab);
+}
+
+// A limit ends the session, nothing is left to say so with, and in the same turn its wait for a
+// server ends.
+static void test_limit_without_a_buffer_while_waiting(void **state)
+{
+	struct lab *lab = lab_open("", "MaxConnections = 1\nWaitTimeout = 10m\n");
+	struct peer *first = lab_asking(lab, "a");
+
+	assert_heard(first, accepted);
+	lab_asking(lab, "b");
+	lab_exhaust(lab, 0);
+	lab_jump(lab, 1300 * 1000);
+	lab_replenish(lab);
+	lab_run(lab, LAB_MOMENT_MS);
+	assert_int_equal(pipeline_levels(lab->pipeline).clients, 0);
+	lab_close(lab);
+}
+
+// ---- The gate stops --------------------------------------------------------------------------
+
+static void test_stop_closes_an_idle_session(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+
+	lab_heard(client);
+	drain(lab, false);
+	assert_heard(client, stopping);
+	assert_null(client->connection);
+	assert_true(pipeline_drained(lab->pipeline));
+	lab_connect(lab);
+	assert_int_equal(lab->reasons[REASON_draining].count, 1);
+	assert_int_equal(lab->connector.sessions, 1);
+	lab_close(lab);
+}
+
+static void test_stop_waits_for_the_transaction_and_no_longer(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = awaiting_final_reply(lab);
+
+	drain(lab, false);
+	assert_heard(client, "");
+	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
+	assert_string_equal(lab_heard(client),
+			    "250 queued as 7\r\n"
+			    "421 4.3.2 Service not available, closing transmission channel\r\n");
+	assert_null(client->connection);
+	assert_true(pipeline_drained(lab->pipeline));
+	assert_int_equal(lab->connector.messages, 1);
+	lab_close(lab);
+}
+
+static void test_stop_lets_a_body_end(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	assert_heard(client, accepted);
+	drain(lab, false);
+	lab_say(lab, client, "DATA\r\n");
+	assert_heard(client, go_on);
+	lab_say(lab, client, "text\r\n.\r\nMAIL FROM:<b@c.test>\r\n");
+	assert_string_equal(lab_heard(client),
+			    "250 queued as 1\r\n"
+			    "421 4.3.2 Service not available, closing transmission channel\r\n");
+	assert_int_equal(lab->delivered, 1);
+	assert_int_equal(lab->connector.transactions, 1);
+	lab_close(lab);
+}
+
+static void test_forced_stop_abandons(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	assert_heard(client, accepted);
+	lab_say(lab, client, "DATA\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "half a message\r\n");
+	drain(lab, false);
+	assert_heard(client, "");
+	drain(lab, true);
+	assert_heard(client, stopping);
+	assert_true(lab_server(lab)->reset);
+	assert_int_equal(lab->delivered, 0);
+	assert_int_equal(lab->reasons[REASON_drain_expired].count, 1);
+	assert_true(pipeline_drained(lab->pipeline));
+	lab_close(lab);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_end_while_the_final_reply_is_awaited),
+		cmocka_unit_test(test_reset_while_the_final_reply_is_awaited),
+		cmocka_unit_test(test_whole_dialogue_at_once_and_then_fin),
+		cmocka_unit_test(test_silence_is_answered),
+		cmocka_unit_test(test_limit_without_a_buffer_while_waiting),
+		cmocka_unit_test(test_stop_closes_an_idle_session),
+		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
+		cmocka_unit_test(test_stop_lets_a_body_end),
+		cmocka_unit_test(test_forced_stop_abandons),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A device that takes nothing for a while loses nothing of a flow; only what has no flow is lost,
+// and counted.
+#include "tests/unit/pipeline/lab.h"
+
+static void test_full_device_loses_nothing_of_a_flow(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	lab_heard(client);
+	lab->device_full = true;
+	lab_say(lab, client, "DATA\r\ntext\r\n.\r\nQUIT\r\n");
+	assert_heard(client, "");
+	lab->device_full = false;
+	lab_run(lab, LAB_MOMENT_MS);
+	assert_string_equal(lab_heard(client),
+			    "354 Start mail input; end with <CRLF>.<CRLF>\r\n"
+			    "250 queued as 1\r\n"
+			    "221 2.0.0 Service closing transmission channel\r\n");
+	assert_int_equal(lab->delivered, 1);
+	// Its segments waited and were not lost; a question for a neighbour may be.
+	assert_in_range(lab->port_rows[0].frames_out_lost, 0, 1);
+	assert_in_range(lab->port_rows[1].frames_out_lost, 0, 1);
+	lab_close(lab);
+}
+
+static void test_answer_to_a_syn_is_lost_and_counted(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+	unsigned long long frames_out;
+
+	lab_say(lab, client, "QUIT\r\n");
+	frames_out = lab->port_rows[0].frames_out;
+	lab->device_full = true;
+	lab_connect(lab);
+	assert_int_equal(lab->reasons[REASON_syn_unsent].count, 1);
+	assert_int_equal(lab->connector.syns, 1);
+	assert_int_equal(lab->port_rows[0].frames_out_lost, 1);
+	assert_int_equal(lab->port_rows[0].frames_out, frames_out);
+	lab->device_full = false;
+	lab_run(lab, 5000);
+	assert_int_equal(lab->connector.sessions, 2);
+	lab_close(lab);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full_device_loses_nothing_of_a_flow),
+		cmocka_unit_test(test_answer_to_a_syn_is_lost_and_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
