@@ -71,6 +71,8 @@ enum flow_flag {
 	FLOW_TIMING = 1 << 11,        // a segment is being timed (no timestamps)
 	FLOW_SYN_LOST = 1 << 12,      // our SYN had to be sent again by the timer
 	FLOW_SCALED = 1 << 13,        // both sides offered a window scale
+	FLOW_SACK = 1 << 14,          // agreed in the handshake (RFC 2018)
+	FLOW_SACK_RECOVERY = 1 << 15, // fast recovery goes by the scoreboard (RFC 6675)
 };
 
 struct out_of_order; // out_of_order.c
@@ -133,6 +135,7 @@ struct flow {
 	uint32_t ts_recent;
 	uint32_t ts_recent_s; // when ts_recent was taken, seconds
 	uint32_t ts_offset;
+	struct sack_block repeated; // came twice and not told yet (RFC 2883); empty = none
 
 	uint64_t timer_at;
 	uint64_t delayed_ack_at;
@@ -215,6 +218,9 @@ enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t s
 				struct slice bytes);
 // Sequence number of the first byte held; false when none is.
 bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
+// The blocks for a SACK option, at most max (up to SACK_BLOCKS_MAX): the one that the last segment
+// belongs to first, then in the order of their segments (RFC 2018 section 4). Returns how many.
+uint32_t out_of_order_blocks(const struct flow *flow, struct sack_block *blocks, uint32_t max);
 // Moves runs that begin at rcv_nxt to unread and rcv_nxt with them.
 void out_of_order_absorb(struct flow *flow, struct pool *pool);
 void out_of_order_clear(struct flow *flow, struct pool *pool);
@@ -225,6 +231,8 @@ enum reason receive_segment(struct tcp *tcp, struct flow *flow, uint32_t sequenc
 			    struct slice payload, bool fin, unsigned *events);
 // The window to put on the wire; moves the right edge unless the ACK must look like the last one.
 uint16_t receive_window(const struct tcp *tcp, struct flow *flow, bool keep_edge);
+// What the next segment tells of bytes beyond a gap and of bytes that came twice (RFC 2018, 2883).
+void receive_sack(const struct flow *flow, struct sack_blocks *blocks);
 // Appends as much of bytes as leaves `reserve` chunks free for those who need them more.
 size_t receive_append(struct chunk_queue *queue, struct pool *pool, struct slice bytes,
 		      uint32_t reserve);

@@ -14,9 +14,22 @@ static void fill_options(const struct flow *flow, uint64_t now_us, struct segmen
 		.timestamp_value = flow_ts_now(flow, now_us),
 		.timestamp_echo = flow->ts_recent,
 	};
+	struct sack_blocks blocks;
 
 	if (flow->flags & FLOW_TIMESTAMPS)
 		segment->options_length = options_write(&options, segment->options);
+	receive_sack(flow, &blocks);
+	segment->options_length =
+		options_write_sack(&blocks, segment->options, segment->options_length);
+}
+
+// Payload bytes of a full segment now: SACK blocks take their place from it (RFC 6691).
+static uint32_t full_segment(const struct flow *flow)
+{
+	struct sack_blocks blocks;
+
+	receive_sack(flow, &blocks);
+	return flow->mss - options_sack_bytes(blocks.count);
 }
 
 // Any segment but a SYN or RST. Each carries the newest ACK and window, so none is owed afterwards.
@@ -31,6 +44,7 @@ static void fill(const struct tcp *tcp, struct flow *flow, uint64_t now_us, bool
 		.flags = TCP_ACK,
 	};
 	fill_options(flow, now_us, segment);
+	flow->repeated = (struct sack_block){0}; // told once (RFC 2883 section 4)
 	flow->last_ack_sent = flow->rcv_nxt;
 	flow->ack_pending = 0;
 	flow->delayed_ack_at = FLOW_NEVER;
@@ -83,6 +97,7 @@ static bool output_syn(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 		.mss = flow->our_mss,
 		.window_scale = !answers || (flow->flags & FLOW_SCALED) ? tcp->window_scale
 									: TCP_NO_WINDOW_SCALE,
+		.sack_permitted = !answers || (flow->flags & FLOW_SACK),
 		.timestamps = !answers || (flow->flags & FLOW_TIMESTAMPS),
 		.timestamp_value = flow_ts_now(flow, now_us),
 		.timestamp_echo = answers ? flow->ts_recent : 0,
@@ -124,9 +139,10 @@ static uint32_t sendable(const struct flow *flow, const struct unsent *unsent)
 {
 	uint32_t limit = min_u32(congestion_window(flow), flow->snd_wnd);
 	uint32_t usable = limit > unsent->offset ? limit - unsent->offset : 0;
-	uint32_t length = min_u32(min_u32(unsent->bytes, usable), flow->mss);
+	uint32_t full = full_segment(flow);
+	uint32_t length = min_u32(min_u32(unsent->bytes, usable), full);
 
-	if (length == flow->mss || length == unsent->bytes || length >= flow->snd_wnd_max / 2)
+	if (length == full || length == unsent->bytes || length >= flow->snd_wnd_max / 2)
 		return length;
 	return 0; // a fragment: wait for more room; the persist timer ends a wait with no ACK due
 }
@@ -181,7 +197,7 @@ static bool output_again(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 			 struct segment *segment)
 {
 	uint32_t sent = flow->snd_max - flow->snd_una;
-	uint32_t length = min_u32(min_u32(sent, flow->send.length), flow->mss);
+	uint32_t length = min_u32(min_u32(sent, flow->send.length), full_segment(flow));
 
 	flow->flags &= ~(FLOW_RETRANSMIT | FLOW_TIMING);
 	if (sent == 0)
@@ -203,7 +219,7 @@ static bool output_probe(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 	flow->flags &= ~FLOW_PROBE;
 	if (unsent.bytes == 0 || unsent.offset != 0)
 		return false;
-	uint32_t length = min_u32(min_u32(unsent.bytes, flow->snd_wnd), flow->mss);
+	uint32_t length = min_u32(min_u32(unsent.bytes, flow->snd_wnd), full_segment(flow));
 	fill(tcp, flow, now_us, false, segment);
 	fill_bytes(flow, 0, max_u32(length, 1), now_us, segment);
 	if (length > 0)

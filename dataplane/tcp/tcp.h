@@ -91,8 +91,8 @@ bool tcp_tuple_free(const struct tcp *tcp, const struct tuple *tuple); // neithe
 // The window scale that we offer, from receive_buffer.
 uint8_t tcp_window_scale(const struct tcp *tcp);
 // Options of our SYN-ACK for this handshake, into segment->options (MSS, and as agreed: window
-// scale, timestamps with our_timestamp / the client's TSval), and its window into segment->window
-// (never scaled in a SYN; tcp_accept counts on it). SACK is not offered by this version.
+// scale, SACK-permitted, timestamps with our_timestamp / the client's TSval), and its window into
+// segment->window (never scaled in a SYN; tcp_accept counts on it).
 void tcp_syn_ack_options(const struct tcp *tcp, const struct tcp_options *agreed, uint16_t our_mss,
 			 uint32_t our_timestamp, struct segment *segment);
 
