@@ -76,6 +76,7 @@ enum flow_flag {
 };
 
 struct out_of_order; // out_of_order.c
+struct scoreboard;   // scoreboard.c
 
 struct flow {
 	struct tuple tuple;
@@ -109,6 +110,11 @@ struct flow {
 	uint32_t snd_wnd_max; // largest window that the peer ever offered
 	uint32_t snd_wl1;     // sequence number of the segment that snd_wnd is from
 	uint32_t reset_sequence;
+
+	// Loss recovery by selective acknowledgments; the names are RFC 6675's.
+	struct scoreboard *scoreboard; // NULL = the peer reported nothing beyond snd_una
+	uint32_t high_rxt;             // end of what this recovery repeated so far
+	uint32_t rescue_rxt;           // snd_una beyond it allows the one rescue retransmission
 
 	// Congestion control and round-trip time.
 	uint32_t cwnd;
@@ -207,9 +213,38 @@ void congestion_duplicate(struct flow *flow);
 void congestion_timeout(struct flow *flow);
 // Nothing was in flight for longer than the retransmission time-out (RFC 5681 4.1).
 void congestion_restart(struct flow *flow);
-// Bytes that may be in flight now; two segments more after the first duplicates (RFC 3042).
-uint32_t congestion_window(const struct flow *flow);
 void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us);
+
+// ACK of a flow with a scoreboard: is_new when it reported something new without moving snd_una.
+void congestion_reported(struct flow *flow, bool is_new);
+// Bytes that may enter the network now, by the window and what is in flight.
+uint32_t congestion_room(const struct flow *flow);
+
+// ---- scoreboard.c ----------------------------------------------------------------------------
+enum scoreboard_news {
+	SCOREBOARD_NOTHING,   // no block said anything new
+	SCOREBOARD_NEW,       // some did
+	SCOREBOARD_NO_MEMORY, // some might have: no chunk to remember it in
+};
+// Takes the blocks of a segment whose ACK number was taken already. Blocks that cannot be true are
+// skipped: nothing is concluded from them.
+enum scoreboard_news scoreboard_report(struct flow *flow, struct pool *pool,
+				       const struct sack_blocks *blocks);
+// After snd_una moved. False when the peer went back on what it had reported: then everything that
+// it reported is forgotten.
+bool scoreboard_advance(struct flow *flow, struct pool *pool);
+void scoreboard_clear(struct flow *flow, struct pool *pool);
+// Bytes in [snd_una, sequence) that the peer reported.
+uint32_t scoreboard_held_below(const struct flow *flow, uint32_t sequence);
+bool scoreboard_first_is_lost(const struct flow *flow); // IsLost(snd_una)
+uint32_t scoreboard_pipe(const struct flow *flow); // SetPipe: bytes in the network, in recovery
+// The run of missing bytes at or after `from`, up to snd_max; empty at snd_max.
+struct sack_block scoreboard_hole(const struct flow *flow, uint32_t from);
+// What this recovery has not repeated: the first hole that counts as lost, or that has any reported
+// bytes above it (NextSeg rules 1 and 3). Empty when there is none.
+struct sack_block scoreboard_next_hole(const struct flow *flow, bool lost);
+// The highest missing bytes (NextSeg rule 4). Empty when nothing is missing.
+struct sack_block scoreboard_last_hole(const struct flow *flow);
 
 // ---- out_of_order.c --------------------------------------------------------------------------
 // Keeps bytes beyond a gap. Bytes that are held already stay as they were first received.
@@ -246,6 +281,7 @@ struct acknowledgment {
 	bool occupies;   // the segment has payload or FIN: never a duplicate ACK
 	bool has_echo;
 	uint32_t echo; // TSecr
+	struct sack_blocks sack;
 };
 // False when the number is outside of what a peer could send (RFC 5961 section 5).
 bool acknowledge_plausible(const struct flow *flow, uint32_t number);

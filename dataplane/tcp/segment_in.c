@@ -285,6 +285,8 @@ static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct ar
 		.has_echo = arrival->options.timestamps,
 		.echo = arrival->options.timestamp_echo,
 	};
+	if (flow->flags & FLOW_SACK)
+		options_parse_sack(view->options, &ack.sack);
 	acknowledge(tcp, flow, &ack, now_us, events);
 	if (flow->timer == TIMER_FIN_WAIT_2)
 		timer_start(flow, TIMER_FIN_WAIT_2, now_us); // the peer is alive

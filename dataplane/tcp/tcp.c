@@ -260,6 +260,7 @@ void tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 	chunk_queue_clear(&flow->send, pool);
 	chunk_queue_clear(&flow->unread, pool);
 	out_of_order_clear(flow, pool);
+	scoreboard_clear(flow, pool);
 	flow_table_remove(tcp, flow);
 	pool_put(&tcp->flows, flow);
 }
