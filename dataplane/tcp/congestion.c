@@ -167,6 +167,17 @@ void congestion_timeout(struct flow *flow)
 	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
 }
 
+void congestion_resize(struct flow *flow)
+{
+	// A recovery is over: its repetitions were too large as well, or are cheap to repeat.
+	if (flow->flags & FLOW_RECOVERY)
+		flow->cwnd = min_u32(flow->cwnd, flow->ssthresh);
+	flow->recover = flow->snd_max; // duplicates of what did arrive are no losses
+	flow->duplicates = 0;
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	flow->snd_nxt = flow->snd_una;
+}
+
 void congestion_restart(struct flow *flow)
 {
 	flow->cwnd = min_u32(flow->cwnd, initial_window(flow));

@@ -215,6 +215,8 @@ void congestion_timeout(struct flow *flow);
 void congestion_restart(struct flow *flow);
 void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us);
 
+// Segments became smaller: what is in flight did not arrive, for no fault of the window's.
+void congestion_resize(struct flow *flow);
 // ACK of a flow with a scoreboard: is_new when it reported something new without moving snd_una.
 void congestion_reported(struct flow *flow, bool is_new);
 // Bytes that may enter the network now, by the window and what is in flight.

@@ -123,6 +123,15 @@ bool tcp_abort(struct tcp *tcp, struct flow *flow, struct segment *reset);
 // The next segment that may go out now; false when none. The flow counts it as sent.
 bool tcp_output(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segment *segment);
 
+// A router reports that it cannot pass on the flow's segment that began at quoted_sequence, only
+// packets of mtu bytes, IP header included (RFC 1191, RFC 8201). REASON_NONE: segments are smaller
+// from now on, and what is in flight goes out once more, cut anew (then tcp_output); the congestion
+// window stays. REASON_icmp_too_big_unacceptable: the bytes are not in flight (RFC 5927), the
+// flow's segments are no larger than that anyway, or mtu is below what IPv6 guarantees. In IPv4 the
+// least that is believed is 552.
+enum reason tcp_path_mtu(struct tcp *tcp, struct flow *flow, uint32_t quoted_sequence,
+			 uint32_t mtu);
+
 // When tcp_timeout wants to be called next; UINT64_MAX when never.
 uint64_t tcp_deadline(const struct flow *flow);
 // Runs due timers (retransmission RFC 6298, persist, delayed ACK, FIN-WAIT-2); then tcp_output.
