@@ -97,6 +97,7 @@ static int map_log(int fd, unsigned workers, const char *directory, struct log_r
 {
 	struct log_reader *log;
 	struct bpf_map_info info;
+	size_t size;
 	int result = map_info(fd, &info);
 
 	if (result)
@@ -104,9 +105,12 @@ static int map_log(int fd, unsigned workers, const char *directory, struct log_r
 	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != sizeof(struct log_record) ||
 	    workers == 0 || info.max_entries % workers != 0)
 		return -EPROTO;
-	log = calloc(1, sizeof(*log) + workers * sizeof(log->rings[0]));
+	// A ring holds a record, which is aligned to a cache line.
+	size = sizeof(*log) + workers * sizeof(log->rings[0]);
+	log = aligned_alloc(_Alignof(struct log_reader), size);
 	if (!log)
 		return -ENOMEM;
+	memset(log, 0, size);
 	log->bytes = (size_t)info.max_entries * info.value_size;
 	log->records = mmap(NULL, log->bytes, PROT_READ, MAP_SHARED, fd, 0);
 	log->directory = strdup(directory);

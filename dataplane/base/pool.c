@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POISONS 1
@@ -48,6 +49,10 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t count)
 		*pool = (struct pool){0};
 		return -ENOMEM;
 	}
+	// Every page is there from the start: a flood must not find the machine short of memory
+	// that was promised. explicit_bzero, since a compiler may turn memset into untouched zero
+	// pages.
+	explicit_bzero(pool->memory, bytes);
 	for (uint32_t i = 0; i < count; i++)
 		pool->free[i] = count - 1 - i;
 	ASAN_POISON_MEMORY_REGION(pool->memory, bytes);

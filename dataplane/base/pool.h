@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A fixed number of equal objects, taken and given back in O(1), all allocated by pool_init:
+// A fixed number of equal objects, taken and given back in O(1), all allocated and touched by
+// pool_init:
 // nothing on the hot path reaches the heap. Objects are cache-line aligned and addressed by pointer
 // or by index. Free objects are poisoned under AddressSanitizer. One worker's own; not for sharing.
 #ifndef RELAYGATE_BASE_POOL_H

@@ -10,6 +10,7 @@
 #include "dataplane/base/wheel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LEVELS        10
 #define LEVEL_SHIFT   3
@@ -134,6 +135,7 @@ struct wheel *wheel_create(uint64_t now_us)
 	struct wheel *wheel = calloc(1, sizeof(*wheel));
 	if (!wheel)
 		return NULL;
+	explicit_bzero(wheel, sizeof(*wheel)); // see pool_init
 	wheel->now_us = now_us;
 	wheel->tick = now_us / WHEEL_TICK_US;
 	wheel->next_tick = TICK_OF_NEVER;

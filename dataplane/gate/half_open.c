@@ -7,6 +7,7 @@
 #include "dataplane/gate/half_open.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "dataplane/base/pool.h"
@@ -57,6 +58,7 @@ struct half_open *half_open_create(uint32_t entries, const struct hash_key *key)
 	half_open->buckets = calloc(buckets, sizeof(*half_open->buckets)); // empty lists are zero
 	if (!half_open->buckets)
 		goto free_pool;
+	explicit_bzero(half_open->buckets, buckets * sizeof(*half_open->buckets)); // see pool_init
 	return half_open;
 
 free_pool:

@@ -38,6 +38,8 @@ int neighbour_table_init(struct neighbour_table *table, unsigned pinned_max, str
 	table->buckets = calloc(NEIGHBOUR_BUCKETS, sizeof(*table->buckets));
 	if (!table->buckets)
 		return -ENOMEM;
+	explicit_bzero(table->buckets,
+		       NEIGHBOUR_BUCKETS * sizeof(*table->buckets)); // see pool_init
 	if (pool_init(&table->pool, sizeof(struct neighbour), NEIGHBOUR_MAX + pinned_max) < 0) {
 		free(table->buckets);
 		table->buckets = NULL;

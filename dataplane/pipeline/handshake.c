@@ -40,6 +40,15 @@ static bool wants_entry(const struct tcp_options *options)
 	       (options->window_scale != TCP_NO_WINDOW_SCALE || options->sack_permitted);
 }
 
+static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_entry *entry,
+			      uint16_t connector)
+{
+	if (!send_syn_ack(pipeline, entry))
+		return REASON_syn_unsent;
+	pipeline->counters.connectors[connector]->syns++;
+	return REASON_NONE;
+}
+
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
 	struct half_open_entry entry = {
@@ -54,7 +63,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 		return REASON_draining;
 	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
 	if (known && known->handshake.client_isn == view->sequence)
-		return send_syn_ack(pipeline, known) ? REASON_NONE : REASON_syn_unsent;
+		return answer_syn(pipeline, known, connector);
 	if (!options_parse(view->options, true, &options))
 		return REASON_syn_malformed;
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
@@ -66,10 +75,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 			cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options,
 				    false, pipeline->now.now_us, &entry.handshake);
 	}
-	if (!send_syn_ack(pipeline, &entry))
-		return REASON_syn_unsent;
-	pipeline->counters.connectors[connector]->syns++;
-	return REASON_NONE;
+	return answer_syn(pipeline, &entry, connector);
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
@@ -133,6 +139,16 @@ static enum reason reset_input(struct pipeline *pipeline, const struct view *vie
 	return REASON_NONE;
 }
 
+// The SYN that reopened left no trace in the record: its ACK is known by the cookie, if it is newer
+// than all of the old connection.
+static bool completes_reopening(struct pipeline *pipeline, const struct view *view,
+				uint16_t connector)
+{
+	return (view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+	       tcp_time_wait_newer(pipeline->tcp, view) &&
+	       ack_input(pipeline, view, connector) == REASON_NONE;
+}
+
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
 	struct segment answer;
@@ -140,10 +156,13 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 
 	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:
+		if (completes_reopening(pipeline, view, connector))
+			return REASON_NONE;
 		send_segment(pipeline, &view->link, &answer);
 		return REASON_time_wait;
 	case TCP_TIME_WAIT_DROP:
-		return REASON_time_wait;
+		return completes_reopening(pipeline, view, connector) ? REASON_NONE
+								      : REASON_time_wait;
 	case TCP_TIME_WAIT_NONE:
 	case TCP_TIME_WAIT_REOPEN:
 		break;

@@ -33,10 +33,6 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 	struct leg *leg = tcp_user(flow);
 	unsigned events = 0;
 
-	if (leg->doomed) {
-		*reason = REASON_tcp_state;
-		return;
-	}
 	*reason = tcp_input(pipeline->tcp, flow, view, pipeline->now.now_us, &events);
 	if (*reason == REASON_NONE) {
 		leg->link = view->link;
@@ -60,6 +56,12 @@ static enum reason segment_input(struct pipeline *pipeline, const struct view *v
 	if (reason != REASON_NONE)
 		return reason;
 	flow = tcp_find(pipeline->tcp, &tuple);
+	if (flow && ((struct leg *)tcp_user(flow))->doomed) {
+		// An earlier frame of the burst ended it: this one is the next connection's, or
+		// nobody's.
+		send_flush(pipeline);
+		flow = tcp_find(pipeline->tcp, &tuple);
+	}
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)

@@ -68,6 +68,11 @@ enum tcp_time_wait {
 enum tcp_time_wait tcp_time_wait_input(struct tcp *tcp, const struct view *view, uint64_t now_us,
 				       struct segment *answer);
 
+// Is the segment newer than everything of the connection that the tuple's TIME-WAIT record stands
+// for, in its timestamp or its sequence number? Then an ACK may complete the handshake of a SYN
+// that was allowed to reopen. False without a record.
+bool tcp_time_wait_newer(const struct tcp *tcp, const struct view *view);
+
 // ---- Opening ---------------------------------------------------------------------------------
 struct tcp_accept {
 	struct tuple tuple;

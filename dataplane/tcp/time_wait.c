@@ -57,6 +57,7 @@ struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key)
 		time_wait_destroy(time_wait);
 		return NULL;
 	}
+	explicit_bzero(time_wait->records, ((size_t)entries + 1) * 64); // see pool_init
 	memset(time_wait->buckets, 0xff, (size_t)buckets * sizeof(time_wait->buckets[0]));
 	return time_wait;
 }
@@ -173,10 +174,11 @@ void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple)
 		kill_record(time_wait, record);
 }
 
-// May this SYN begin a new connection? Its sequence numbers or its timestamps must be beyond those
-// of the old one, so that no segment of the old one can be taken for the new one's (RFC 6191).
-static bool may_reopen(const struct record *record, const struct view *view,
-		       const struct tcp_options *options)
+// May this segment belong to a new connection? Its sequence numbers or its timestamps must be
+// beyond those of the old one, so that no segment of the old one can be taken for the new one's
+// (RFC 6191).
+static bool is_newer(const struct record *record, const struct view *view,
+		     const struct tcp_options *options)
 {
 	if (record->timestamps && options->timestamps &&
 	    options->timestamp_value != record->ts_recent)
@@ -220,7 +222,7 @@ enum tcp_time_wait tcp_time_wait_input(struct tcp *tcp, const struct view *view,
 		return TCP_TIME_WAIT_DROP;
 	if (!options_parse(view->options, view->flags & TCP_SYN, &options))
 		return TCP_TIME_WAIT_DROP;
-	if ((view->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && may_reopen(record, view, &options))
+	if ((view->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && is_newer(record, view, &options))
 		return TCP_TIME_WAIT_REOPEN;
 	// A bare ACK needs no answer, and answering could start a war of ACKs. Whatever occupies
 	// sequence numbers (the FIN again, because our ACK was lost) is told where we are.
@@ -228,6 +230,16 @@ enum tcp_time_wait tcp_time_wait_input(struct tcp *tcp, const struct view *view,
 		return TCP_TIME_WAIT_DROP;
 	fill_answer(tcp, record, now_us, answer);
 	return TCP_TIME_WAIT_ANSWER;
+}
+
+bool tcp_time_wait_newer(const struct tcp *tcp, const struct view *view)
+{
+	struct tuple tuple = tcp_tuple_of(view);
+	const struct record *record = find(tcp->time_wait, &tuple);
+	struct tcp_options options;
+
+	return record != NULL && options_parse(view->options, false, &options) &&
+	       is_newer(record, view, &options);
 }
 
 uint32_t tcp_time_wait_used(const struct tcp *tcp)

@@ -226,6 +226,9 @@ void host_receive(struct host *host, struct slice frame, struct tick now)
 		net_input(host->net, &view, now, &host->outbox);
 		return;
 	}
+	// A flipped bit in the MAC address brings a neighbour's frame.
+	if (!net_is_ours(host->net, &view.destination))
+		return;
 	struct tuple tuple = tcp_tuple_of(&view);
 	struct flow *flow = tcp_find(host->tcp, &tuple);
 	if (flow) {

@@ -4,8 +4,8 @@
 # long: yes
 #
 # A machine that has only Debian 12: the smallest debootstrap, then scripts/deps build, the build
-# and the unit tests inside it. It has no BTF of the kernel either. Proves that scripts/deps names
-# everything. Mounts live in a namespace of their own and vanish with it.
+# and the unit tests inside it; the build goes without the kernel's BTF. Proves that scripts/deps
+# names everything. Mounts live in a namespace of their own and vanish with it.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -32,6 +32,7 @@ apt-get indextargets --format 'deb $(SITE) $(RELEASE) $(COMPONENT)' 'Created-By:
 apt-config dump | grep -E '^Acquire::(http|https|Retries|Check)' \
 	>"$debian/etc/apt/apt.conf.d/90machine" || true
 cp /etc/resolv.conf /etc/hosts "$debian/etc/"
+mount --bind "$debian" "$debian" # "/" is a mount point, as on a machine
 mount -t proc proc "$debian/proc"
 mount -t sysfs -o ro sysfs "$debian/sys"
 mount -t tmpfs tmpfs "$debian/sys/kernel/btf"
@@ -46,5 +47,6 @@ inside() { chroot "$debian" /usr/bin/env -i HOME=/root LANG=C.UTF-8 \
 inside /src/scripts/deps build
 inside meson setup /src/build /src
 inside ninja -C /src/build
+umount "$debian/sys/kernel/btf" # the tests run on this kernel, with all that it has
 inside meson test -C /src/build --no-rebuild --suite unit --print-errorlogs
 inside /src/build/control/relaygate --version

@@ -10,12 +10,13 @@
 # None of these messages reaches the backend.
 import concurrent.futures
 import sys
+import threading
 
 import lab as labs
 import smtp
 
 RUNS = 100
-AT_ONCE = 5
+AT_ONCE = 20
 BODY_BYTES = 25 << 20
 LIMIT = '20MB'
 SENDER, RECIPIENT = 'a@sender.test', 'b@accepted.test'
@@ -36,11 +37,11 @@ def whole():
     yield b'.\r\n'
 
 
-def with_loss_of_backend(backend):
-    """The backend process dies when a quarter of the body is on its way."""
+def with_loss_of_backend(all_sending):
+    """The backend's process dies when a quarter of every session's body is on its way."""
     for number in range(BLOCKS):
         if number == BLOCKS // 4:
-            backend.die()
+            all_sending.wait(300)
         yield BLOCK
     yield b'.\r\n'
 
@@ -60,7 +61,7 @@ def refused(lab, family, host, blocks):
             client.send_until_reply(blocks)
             reply = client.reply()
             after = '' if reply.startswith('521') else client.quit()
-        except OSError as error:
+        except (OSError, threading.BrokenBarrierError) as error:
             return f'{type(error).__name__}: {error}', ''
         return reply, after
 
@@ -75,15 +76,18 @@ def hundred(checks, label, want, run):
 
 
 def lose_backends(checks, lab, backend):
-    """One session at a time here: the backend dies and comes back for each."""
-    wrong = []
-    for number in range(RUNS):
-        family = labs.FAMILIES[number % 2]
-        smtp.await_backend(lab, family=family)
-        reply, after = refused(lab, family, 'app', with_loss_of_backend(backend))
-        if not reply.startswith('451') or not after.startswith('221'):
-            wrong.append((reply, after))
+    """The backend dies under AT_ONCE sessions, and comes back for the next ones."""
+    results = []
+    for _ in range(RUNS // AT_ONCE):
+        smtp.await_backend(lab)
+        all_sending = threading.Barrier(AT_ONCE, backend.die)
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            results += pool.map(lambda n: refused(lab, labs.FAMILIES[n % 2], 'app',
+                                                  with_loss_of_backend(all_sending)),
+                                range(AT_ONCE))
         backend.start()
+    wrong = [result for result in results
+             if not result[0].startswith('451') or not result[1].startswith('221')]
     checks.that(f'backend lost: {RUNS} of {RUNS} read 451, and 221 to QUIT', not wrong,
                 f'{len(wrong)} did not: {wrong[:3]}')
 

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 120
+#
+# A client that connects again from the same port right after it left (a NAT or a busy smarthost does):
+# after QUIT, where the gate keeps TIME-WAIT, and after a reset. Each time it is greeted at once, over
+# IPv4 and IPv6, with TCP timestamps and without.
+import errno
+import socket
+import struct
+import time
+
+import lab as labs
+
+TIMES = 8
+GAPS = (0, 0, 0.0005, 0.002, 0.01, 0.1, 0.5, 1.5)
+AT_ONCE = 0.9  # below the first repetition of a lost SYN
+
+
+def own_port_is_busy(error):
+    """The client's own kernel still waits for the last ACK of the connection before."""
+    return error.errno == errno.EADDRNOTAVAIL
+
+
+def session(lab, family, port, leave):
+    """Connects from the port, leaves. Seconds until the greeting, or what went wrong."""
+    while True:
+        try:
+            return greeted(lab, family, port, leave)
+        except OSError as error:
+            if not own_port_is_busy(error):
+                return f'{type(error).__name__}: {error}'
+
+
+def greeted(lab, family, port, leave):
+    started = time.monotonic()
+    with lab.inside('app'):
+        client = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6)
+    client.settimeout(5)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        client.bind(('0.0.0.0' if family == 4 else '::', port))
+        client.connect((labs.GATE[family], 25))
+        greeting = client.recv(100)
+        took = time.monotonic() - started
+        leave(client)
+        return took if greeting.startswith(b'220') else f'greeted with {greeting!r}'
+    finally:
+        client.close()
+
+
+def quit_politely(client):
+    client.sendall(b'QUIT\r\n')
+    while client.recv(100):
+        pass
+
+
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+
+
+def reuse(checks, lab, family, leave, port, label):
+    bad = []
+    for number, gap in enumerate(GAPS):
+        for _ in range(2):
+            result = session(lab, family, port + number, leave)
+            if isinstance(result, str) or result > AT_ONCE:
+                bad.append((gap, result))
+            time.sleep(gap)
+    checks.that(f'IPv{family}, {label}: greeted at once, {TIMES} ports twice', not bad, bad)
+
+
+def test(checks):
+    with labs.Lab() as lab, labs.Gate(lab) as gate:
+        for timestamps in (1, 0):
+            lab.run('app', 'sysctl', '-qw', f'net.ipv4.tcp_timestamps={timestamps}')
+            word = 'timestamps' if timestamps else 'no timestamps'
+            for family in labs.FAMILIES:
+                base = 20000 + 1000 * timestamps + 100 * family
+                reuse(checks, lab, family, quit_politely, base, f'after QUIT, {word}')
+                reuse(checks, lab, family, reset, base + 50, f'after a reset, {word}')
+        labs.wait_for('no session is left', lambda: all(
+            row['sessions_open'] == 0 for row in gate.connectors().values()))
+
+
+if __name__ == '__main__':
+    labs.run(test)
