@@ -85,6 +85,7 @@ typedef unsigned long long counters_u64;
 	X(icmp_checksum, drop, "ICMP or ICMPv6 checksum wrong")                                    \
 	X(icmp_ignored, drop, "ICMP type that needs no action here")                               \
 	X(icmp_rate, drop, "ICMP echo above the rate that is answered")                            \
+	X(icmp_too_big_unacceptable, drop, "ICMP packet too big about nothing that is in flight")  \
 	X(address_claimed, drop,                                                                   \
 	  "ARP or neighbour discovery of a station that claims one of our addresses")              \
 	X(nd_malformed, drop, "neighbour discovery or MLD that RFC 4861 and 3810 tell to discard") \

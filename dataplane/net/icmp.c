@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // ICMP and ICMPv6: echo replies at a bounded rate, the frame of every ICMPv6 message that we send,
-// and the hand-over of neighbour discovery and MLD. Errors about our TCP segments are not acted on:
-// a forged one could not harm a connection then; lost ones are found by retransmission.
+// and the hand-over of neighbour discovery and MLD. Errors about our TCP segments have no effect
+// here: lost segments are found by retransmission. The one that TCP asks for, because no
+// retransmission helps against it, is read by quote.c.
 // Router advertisements and redirects are ignored: routes come from the policy alone.
 #include "config/policy.h"
 #include "dataplane/net/build.h"

@@ -6,6 +6,7 @@
 // or a reason. Does not know how frames come and go (io/), nor what a session says (client.c,
 // exchange.c).
 
+#include "dataplane/net/quote.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdio.h>
@@ -95,12 +96,29 @@ static void judge(struct pipeline *pipeline, const struct view *view, const stru
 	dispose(pipeline, view->link.port, reason);
 }
 
+// A segment of ours was too large for a link on its way.
+static enum reason path_mtu_input(struct pipeline *pipeline, const struct quote *quote)
+{
+	struct flow *flow = tcp_find(pipeline->tcp, &quote->tuple);
+	struct leg *leg = flow ? tcp_user(flow) : NULL;
+	enum reason reason = REASON_icmp_too_big_unacceptable;
+
+	if (leg && !leg->doomed)
+		reason = tcp_path_mtu(pipeline->tcp, flow, quote->sequence, quote->mtu);
+	if (reason == REASON_NONE)
+		send_mark_dirty(pipeline, leg);
+	return reason;
+}
+
 static enum reason link_input(struct pipeline *pipeline, const struct view *view)
 {
+	struct quote quote;
 	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
 
 	if (reason == REASON_NONE)
 		reason = net_input(pipeline->net, view, pipeline->now, &pipeline->outbox);
+	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote))
+		reason = path_mtu_input(pipeline, &quote);
 	return reason;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the peer says about our bytes: acknowledgment number and window of a segment that was found
-// acceptable (RFC 9293 3.10.7.4, fifth). Frees what is acknowledged, samples the round trip, tells
-// congestion control, keeps the retransmission timer (RFC 6298 section 5). Receiving is elsewhere.
+// What the peer says about our bytes: acknowledgment number, SACK blocks and window of a segment
+// that was found acceptable (RFC 9293 3.10.7.4, fifth). Frees what is acknowledged, samples the
+// round trip, tells congestion control, keeps the retransmission timer (RFC 6298 section 5).
+// Receiving is elsewhere.
 #include "dataplane/tcp/flow.h"
 
 #define ECHO_MAX_MS 120000u // an older echo is nonsense: we gave up before
@@ -51,6 +52,9 @@ static void advance(struct tcp *tcp, struct flow *flow, const struct acknowledgm
 		flow->snd_nxt = flow->snd_una; // it had gone back, but this much had arrived
 	flow->flags &= ~FLOW_RETRANSMIT;
 	congestion_acknowledged(flow, acked, in_flight);
+	// The peer discarded what it had reported: it needs the bytes at snd_una again.
+	if (!scoreboard_advance(flow, tcp->settings.chunks))
+		flow->flags |= FLOW_RETRANSMIT;
 	timer_progress(flow, now_us);
 	if (bytes > 0)
 		*events |= TCP_EVENT_WRITABLE;
@@ -82,9 +86,17 @@ void acknowledge(struct tcp *tcp, struct flow *flow, const struct acknowledgment
 {
 	bool new_window = window_is_newer(flow, ack);
 
-	if (seq_after(ack->number, flow->snd_una))
+	bool duplicate = is_duplicate(flow, ack);
+	bool advances = seq_after(ack->number, flow->snd_una);
+
+	if (advances)
 		advance(tcp, flow, ack, now_us, events);
-	else if (is_duplicate(flow, ack))
+	enum scoreboard_news news = scoreboard_report(flow, tcp->settings.chunks, &ack->sack);
+	if (flow->scoreboard != NULL)
+		congestion_reported(flow, !advances && news == SCOREBOARD_NEW);
+	// A peer with SACK that has nothing new to report received something twice, no more. But
+	// where its reports cannot be remembered, duplicates are all that there is.
+	else if (duplicate && (!(flow->flags & FLOW_SACK) || news == SCOREBOARD_NO_MEMORY))
 		congestion_duplicate(flow);
 	// A closed window may stay closed as long as probes are answered (RFC 9293 3.8.6.1).
 	if (flow->timer == TIMER_PERSIST)

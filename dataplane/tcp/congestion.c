@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // How much may be in flight and how long to wait for its acknowledgment: slow start and congestion
-// avoidance (RFC 5681, byte counting after RFC 3465), fast retransmit and NewReno recovery
-// (RFC 6582), limited transmit (RFC 3042), initial window (RFC 6928), time-out (RFC 6298).
+// avoidance (RFC 5681, byte counting after RFC 3465), fast retransmit with recovery by SACK (RFC
+// 6675) or, with a peer that has none, NewReno (RFC 6582), limited transmit (RFC 3042), initial
+// window (RFC 6928), time-out (RFC 6298).
 // Decides numbers only; what is sent when is segment_out's and timers' part.
 #include "dataplane/tcp/flow.h"
 
@@ -53,7 +54,7 @@ static void leave_recovery(struct flow *flow)
 {
 	uint32_t in_flight = flow->snd_max - flow->snd_una;
 
-	flow->flags &= ~FLOW_RECOVERY;
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY);
 	flow->duplicates = 0;
 	// RFC 6582 3.2 step 3, first option: no burst when little is in flight.
 	flow->cwnd = min_u32(flow->ssthresh, max_u32(in_flight, flow->mss) + flow->mss);
@@ -74,13 +75,16 @@ static void partial_acknowledgment(struct flow *flow, uint32_t acked)
 void congestion_acknowledged(struct flow *flow, uint32_t acked, uint32_t in_flight)
 {
 	if (flow->flags & FLOW_RECOVERY) {
-		if (seq_before(flow->snd_una, flow->recover))
-			partial_acknowledgment(flow, acked);
-		else
+		if (!seq_before(flow->snd_una, flow->recover))
 			leave_recovery(flow);
+		else if (!(flow->flags & FLOW_SACK_RECOVERY))
+			partial_acknowledgment(flow, acked);
 		return;
 	}
 	flow->duplicates = 0;
+	// It follows snd_una, or after 2 GB without a loss it would seem to lie ahead.
+	if (seq_after(flow->snd_una, flow->recover))
+		flow->recover = flow->snd_una - 1;
 	// A window that is not used says nothing about the path: let it not grow.
 	if (in_flight < flow->cwnd / 2)
 		return;
@@ -114,6 +118,8 @@ void congestion_duplicate(struct flow *flow)
 {
 	if (flow->duplicates < UINT8_MAX)
 		flow->duplicates++;
+	if (flow->flags & FLOW_SACK_RECOVERY)
+		return;
 	if (flow->flags & FLOW_RECOVERY) {
 		// Each duplicate is a segment that left the network. No more of them than there
 		// can be in flight: a peer may not open the window by inventing duplicates.
@@ -130,6 +136,25 @@ void congestion_duplicate(struct flow *flow)
 	flow->flags |= FLOW_RECOVERY | FLOW_RETRANSMIT;
 }
 
+void congestion_reported(struct flow *flow, bool is_new)
+{
+	if (is_new && flow->duplicates < UINT8_MAX)
+		flow->duplicates++;
+	// Reports cannot come from our own needless repetitions, but after a time-out everything is
+	// being repeated anyway (RFC 6675 5.1).
+	if ((flow->flags & FLOW_RECOVERY) || seq_before(flow->snd_una, flow->recover))
+		return;
+	if (flow->duplicates < DUPLICATES_FOR_LOSS && !scoreboard_first_is_lost(flow))
+		return;
+	flow->ssthresh = half_of_flight(flow);
+	flow->cwnd = flow->ssthresh;
+	flow->cwnd_acked = 0;
+	flow->recover = flow->snd_max;
+	flow->high_rxt = flow->snd_una;
+	flow->rescue_rxt = flow->snd_una;
+	flow->flags |= FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT;
+}
+
 void congestion_timeout(struct flow *flow)
 {
 	// The second time-out of the same segment says nothing new about the path.
@@ -139,7 +164,18 @@ void congestion_timeout(struct flow *flow)
 	flow->cwnd_acked = 0;
 	flow->recover = flow->snd_max;
 	flow->duplicates = 0;
-	flow->flags &= ~(FLOW_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+}
+
+void congestion_resize(struct flow *flow)
+{
+	// A recovery is over: its repetitions were too large as well, or are cheap to repeat.
+	if (flow->flags & FLOW_RECOVERY)
+		flow->cwnd = min_u32(flow->cwnd, flow->ssthresh);
+	flow->recover = flow->snd_max; // duplicates of what did arrive are no losses
+	flow->duplicates = 0;
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	flow->snd_nxt = flow->snd_una;
 }
 
 void congestion_restart(struct flow *flow)
@@ -148,9 +184,16 @@ void congestion_restart(struct flow *flow)
 	flow->cwnd_acked = 0;
 }
 
-uint32_t congestion_window(const struct flow *flow)
+uint32_t congestion_room(const struct flow *flow)
 {
-	if (flow->flags & FLOW_RECOVERY)
-		return flow->cwnd;
-	return flow->cwnd + min_u32(flow->duplicates, 2) * flow->mss;
+	uint32_t window = flow->cwnd;
+	uint32_t in_flight = flow->snd_nxt - flow->snd_una;
+
+	if (flow->flags & FLOW_SACK_RECOVERY)
+		in_flight = scoreboard_pipe(flow);
+	else if (flow->scoreboard != NULL) // each report makes room: limited transmit
+		in_flight -= scoreboard_held_below(flow, flow->snd_nxt);
+	else if (!(flow->flags & FLOW_RECOVERY)) // two segments more after the first duplicates
+		window += min_u32(flow->duplicates, 2) * flow->mss;
+	return window > in_flight ? window - in_flight : 0;
 }

@@ -71,9 +71,12 @@ enum flow_flag {
 	FLOW_TIMING = 1 << 11,        // a segment is being timed (no timestamps)
 	FLOW_SYN_LOST = 1 << 12,      // our SYN had to be sent again by the timer
 	FLOW_SCALED = 1 << 13,        // both sides offered a window scale
+	FLOW_SACK = 1 << 14,          // agreed in the handshake (RFC 2018)
+	FLOW_SACK_RECOVERY = 1 << 15, // fast recovery goes by the scoreboard (RFC 6675)
 };
 
 struct out_of_order; // out_of_order.c
+struct scoreboard;   // scoreboard.c
 
 struct flow {
 	struct tuple tuple;
@@ -108,6 +111,11 @@ struct flow {
 	uint32_t snd_wl1;     // sequence number of the segment that snd_wnd is from
 	uint32_t reset_sequence;
 
+	// Loss recovery by selective acknowledgments; the names are RFC 6675's.
+	struct scoreboard *scoreboard; // NULL = the peer reported nothing beyond snd_una
+	uint32_t high_rxt;             // end of what this recovery repeated so far
+	uint32_t rescue_rxt;           // snd_una beyond it allows the one rescue retransmission
+
 	// Congestion control and round-trip time.
 	uint32_t cwnd;
 	uint32_t ssthresh;
@@ -133,6 +141,7 @@ struct flow {
 	uint32_t ts_recent;
 	uint32_t ts_recent_s; // when ts_recent was taken, seconds
 	uint32_t ts_offset;
+	struct sack_block repeated; // came twice and not told yet (RFC 2883); empty = none
 
 	uint64_t timer_at;
 	uint64_t delayed_ack_at;
@@ -204,9 +213,40 @@ void congestion_duplicate(struct flow *flow);
 void congestion_timeout(struct flow *flow);
 // Nothing was in flight for longer than the retransmission time-out (RFC 5681 4.1).
 void congestion_restart(struct flow *flow);
-// Bytes that may be in flight now; two segments more after the first duplicates (RFC 3042).
-uint32_t congestion_window(const struct flow *flow);
 void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us);
+
+// Segments became smaller: what is in flight did not arrive, for no fault of the window's.
+void congestion_resize(struct flow *flow);
+// ACK of a flow with a scoreboard: is_new when it reported something new without moving snd_una.
+void congestion_reported(struct flow *flow, bool is_new);
+// Bytes that may enter the network now, by the window and what is in flight.
+uint32_t congestion_room(const struct flow *flow);
+
+// ---- scoreboard.c ----------------------------------------------------------------------------
+enum scoreboard_news {
+	SCOREBOARD_NOTHING,   // no block said anything new
+	SCOREBOARD_NEW,       // some did
+	SCOREBOARD_NO_MEMORY, // some might have: no chunk to remember it in
+};
+// Takes the blocks of a segment whose ACK number was taken already. Blocks that cannot be true are
+// skipped: nothing is concluded from them.
+enum scoreboard_news scoreboard_report(struct flow *flow, struct pool *pool,
+				       const struct sack_blocks *blocks);
+// After snd_una moved. False when the peer went back on what it had reported: then everything that
+// it reported is forgotten.
+bool scoreboard_advance(struct flow *flow, struct pool *pool);
+void scoreboard_clear(struct flow *flow, struct pool *pool);
+// Bytes in [snd_una, sequence) that the peer reported.
+uint32_t scoreboard_held_below(const struct flow *flow, uint32_t sequence);
+bool scoreboard_first_is_lost(const struct flow *flow); // IsLost(snd_una)
+uint32_t scoreboard_pipe(const struct flow *flow); // SetPipe: bytes in the network, in recovery
+// The run of missing bytes at or after `from`, up to snd_max; empty at snd_max.
+struct sack_block scoreboard_hole(const struct flow *flow, uint32_t from);
+// What this recovery has not repeated: the first hole that counts as lost, or that has any reported
+// bytes above it (NextSeg rules 1 and 3). Empty when there is none.
+struct sack_block scoreboard_next_hole(const struct flow *flow, bool lost);
+// The highest missing bytes (NextSeg rule 4). Empty when nothing is missing.
+struct sack_block scoreboard_last_hole(const struct flow *flow);
 
 // ---- out_of_order.c --------------------------------------------------------------------------
 // Keeps bytes beyond a gap. Bytes that are held already stay as they were first received.
@@ -215,6 +255,9 @@ enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t s
 				struct slice bytes);
 // Sequence number of the first byte held; false when none is.
 bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
+// The blocks for a SACK option, at most max (up to SACK_BLOCKS_MAX): the one that the last segment
+// belongs to first, then in the order of their segments (RFC 2018 section 4). Returns how many.
+uint32_t out_of_order_blocks(const struct flow *flow, struct sack_block *blocks, uint32_t max);
 // Moves runs that begin at rcv_nxt to unread and rcv_nxt with them.
 void out_of_order_absorb(struct flow *flow, struct pool *pool);
 void out_of_order_clear(struct flow *flow, struct pool *pool);
@@ -225,6 +268,8 @@ enum reason receive_segment(struct tcp *tcp, struct flow *flow, uint32_t sequenc
 			    struct slice payload, bool fin, unsigned *events);
 // The window to put on the wire; moves the right edge unless the ACK must look like the last one.
 uint16_t receive_window(const struct tcp *tcp, struct flow *flow, bool keep_edge);
+// What the next segment tells of bytes beyond a gap and of bytes that came twice (RFC 2018, 2883).
+void receive_sack(const struct flow *flow, struct sack_blocks *blocks);
 // Appends as much of bytes as leaves `reserve` chunks free for those who need them more.
 size_t receive_append(struct chunk_queue *queue, struct pool *pool, struct slice bytes,
 		      uint32_t reserve);
@@ -238,6 +283,7 @@ struct acknowledgment {
 	bool occupies;   // the segment has payload or FIN: never a duplicate ACK
 	bool has_echo;
 	uint32_t echo; // TSecr
+	struct sack_blocks sack;
 };
 // False when the number is outside of what a peer could send (RFC 5961 section 5).
 bool acknowledge_plausible(const struct flow *flow, uint32_t number);

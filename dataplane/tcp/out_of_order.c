@@ -12,6 +12,7 @@
 
 struct run {
 	uint32_t start;
+	uint32_t touched;         // list->turn when a segment last concerned it
 	struct chunk_queue bytes; // never empty
 };
 
@@ -19,6 +20,7 @@ struct run {
 
 struct out_of_order {
 	uint32_t count;
+	uint32_t turn; // segments put in so far
 	struct run runs[RUNS_MAX];
 };
 _Static_assert(sizeof(struct out_of_order) <= CHUNK_BYTES, "the list fits into one chunk");
@@ -50,6 +52,7 @@ static bool begin_list(struct flow *flow, struct pool *pool)
 		return false;
 	flow->out_of_order = pool_get(pool);
 	flow->out_of_order->count = 0;
+	flow->out_of_order->turn = 0;
 	return true;
 }
 
@@ -77,6 +80,7 @@ static enum reason keep_piece(struct out_of_order *list, uint32_t *index, struct
 
 	if (at > 0 && run_end(&list->runs[at - 1]) == sequence) {
 		struct chunk_queue *bytes = &list->runs[at - 1].bytes;
+		list->runs[at - 1].touched = list->turn;
 		return receive_append(bytes, pool, piece, reserve_of(pool)) == piece.length
 			       ? REASON_NONE
 			       : REASON_tcp_no_buffer;
@@ -84,7 +88,7 @@ static enum reason keep_piece(struct out_of_order *list, uint32_t *index, struct
 	if (list->count == RUNS_MAX)
 		return REASON_tcp_out_of_order_full;
 
-	struct run run = {.start = sequence};
+	struct run run = {.start = sequence, .touched = list->turn};
 	chunk_queue_init(&run.bytes);
 	size_t kept = receive_append(&run.bytes, pool, piece, reserve_of(pool));
 	if (kept == 0)
@@ -121,12 +125,14 @@ enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t s
 	uint32_t index = first_after(list, sequence);
 	enum reason reason = REASON_NONE;
 
+	list->turn++;
 	while (bytes.length > 0 && reason == REASON_NONE) {
 		size_t step = bytes.length;
 		if (index < list->count) {
-			const struct run *next = &list->runs[index];
+			struct run *next = &list->runs[index];
 			if (!seq_before(sequence, next->start)) { // held already: skip it
 				uint32_t held = run_end(next) - sequence;
+				next->touched = list->turn;
 				bytes = slice_from(bytes, held);
 				sequence += held;
 				index++;
@@ -140,6 +146,51 @@ enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t s
 	}
 	end_list_if_empty(flow, pool);
 	return reason;
+}
+
+// Runs that touch are one block to the peer. Fills the block that begins with run `at` and how many
+// segments ago it was last concerned; returns the first run after it.
+static uint32_t block_at(const struct out_of_order *list, uint32_t at, struct sack_block *block,
+			 uint32_t *age)
+{
+	*block = (struct sack_block){list->runs[at].start, list->runs[at].start};
+	*age = UINT32_MAX;
+	do {
+		block->end = run_end(&list->runs[at]);
+		*age = min_u32(*age, list->turn - list->runs[at].touched);
+		at++;
+	} while (at < list->count && list->runs[at].start == block->end);
+	return at;
+}
+
+uint32_t out_of_order_blocks(const struct flow *flow, struct sack_block *blocks, uint32_t max)
+{
+	const struct out_of_order *list = flow->out_of_order;
+	uint32_t ages[SACK_BLOCKS_MAX];
+	uint32_t count = 0;
+
+	assert(max <= SACK_BLOCKS_MAX);
+	if (list == NULL || max == 0)
+		return 0;
+	for (uint32_t at = 0; at < list->count;) {
+		struct sack_block block;
+		uint32_t age;
+
+		at = block_at(list, at, &block, &age);
+		// Held, but in order: chunks ran out while it was absorbed. No gap before it.
+		if (block.start == flow->rcv_nxt)
+			continue;
+		if (count == max && age >= ages[max - 1])
+			continue;
+		uint32_t place = count < max ? count++ : max - 1;
+		for (; place > 0 && age < ages[place - 1]; place--) {
+			ages[place] = ages[place - 1];
+			blocks[place] = blocks[place - 1];
+		}
+		ages[place] = age;
+		blocks[place] = block;
+	}
+	return count;
 }
 
 // Moves bytes of the first run to the end of unread. False when chunks ran out: the rest waits.

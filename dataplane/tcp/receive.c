@@ -162,6 +162,19 @@ uint16_t receive_window(const struct tcp *tcp, struct flow *flow, bool keep_edge
 				 UINT16_MAX);
 }
 
+void receive_sack(const struct flow *flow, struct sack_blocks *blocks)
+{
+	uint32_t max = flow->flags & FLOW_TIMESTAMPS ? SACK_BLOCKS_MAX - 1 : SACK_BLOCKS_MAX;
+
+	blocks->count = 0;
+	if (!(flow->flags & FLOW_SACK))
+		return;
+	if (flow->repeated.start != flow->repeated.end)
+		blocks->block[blocks->count++] = flow->repeated;
+	blocks->count +=
+		out_of_order_blocks(flow, &blocks->block[blocks->count], max - blocks->count);
+}
+
 void tcp_settle(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 {
 	if (!flow_synchronized(flow))

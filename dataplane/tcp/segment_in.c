@@ -176,6 +176,18 @@ static bool timestamps_acceptable(const struct flow *flow, const struct arrival 
 	       age_s > TS_RECENT_VALID_S;
 }
 
+// Bytes below rcv_nxt came before: the next segment says so, and the peer learns that it repeated
+// them for nothing (RFC 2883). Bytes that came twice beyond a gap are not told apart.
+static void note_repeated(struct flow *flow, const struct arrival *arrival)
+{
+	uint32_t end = arrival->sequence + (uint32_t)arrival->payload.length;
+
+	if (seq_after(end, flow->rcv_nxt))
+		end = flow->rcv_nxt;
+	if ((flow->flags & FLOW_SACK) && seq_before(arrival->sequence, end))
+		flow->repeated = (struct sack_block){arrival->sequence, end};
+}
+
 // RFC 9293 3.4's test; cuts the segment to the window. False when nothing of it is acceptable.
 static bool fit_window(struct flow *flow, struct arrival *arrival)
 {
@@ -185,6 +197,7 @@ static bool fit_window(struct flow *flow, struct arrival *arrival)
 	if (length == 0)
 		return !seq_before(arrival->sequence, flow->rcv_nxt) &&
 		       !seq_after(arrival->sequence, flow->rcv_adv);
+	note_repeated(flow, arrival);
 	if (!seq_after(arrival->sequence + length, flow->rcv_nxt))
 		return false; // received before
 	if (seq_before(arrival->sequence, flow->rcv_nxt)) {
@@ -272,6 +285,8 @@ static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct ar
 		.has_echo = arrival->options.timestamps,
 		.echo = arrival->options.timestamp_echo,
 	};
+	if (flow->flags & FLOW_SACK)
+		options_parse_sack(view->options, &ack.sack);
 	acknowledge(tcp, flow, &ack, now_us, events);
 	if (flow->timer == TIMER_FIN_WAIT_2)
 		timer_start(flow, TIMER_FIN_WAIT_2, now_us); // the peer is alive

@@ -14,9 +14,22 @@ static void fill_options(const struct flow *flow, uint64_t now_us, struct segmen
 		.timestamp_value = flow_ts_now(flow, now_us),
 		.timestamp_echo = flow->ts_recent,
 	};
+	struct sack_blocks blocks;
 
 	if (flow->flags & FLOW_TIMESTAMPS)
 		segment->options_length = options_write(&options, segment->options);
+	receive_sack(flow, &blocks);
+	segment->options_length =
+		options_write_sack(&blocks, segment->options, segment->options_length);
+}
+
+// Payload bytes of a full segment now: SACK blocks take their place from it (RFC 6691).
+static uint32_t full_segment(const struct flow *flow)
+{
+	struct sack_blocks blocks;
+
+	receive_sack(flow, &blocks);
+	return flow->mss - options_sack_bytes(blocks.count);
 }
 
 // Any segment but a SYN or RST. Each carries the newest ACK and window, so none is owed afterwards.
@@ -31,6 +44,7 @@ static void fill(const struct tcp *tcp, struct flow *flow, uint64_t now_us, bool
 		.flags = TCP_ACK,
 	};
 	fill_options(flow, now_us, segment);
+	flow->repeated = (struct sack_block){0}; // told once (RFC 2883 section 4)
 	flow->last_ack_sent = flow->rcv_nxt;
 	flow->ack_pending = 0;
 	flow->delayed_ack_at = FLOW_NEVER;
@@ -83,6 +97,7 @@ static bool output_syn(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 		.mss = flow->our_mss,
 		.window_scale = !answers || (flow->flags & FLOW_SCALED) ? tcp->window_scale
 									: TCP_NO_WINDOW_SCALE,
+		.sack_permitted = !answers || (flow->flags & FLOW_SACK),
 		.timestamps = !answers || (flow->flags & FLOW_TIMESTAMPS),
 		.timestamp_value = flow_ts_now(flow, now_us),
 		.timestamp_echo = answers ? flow->ts_recent : 0,
@@ -102,7 +117,7 @@ static bool output_syn(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 	return true;
 }
 
-// Queued bytes and FIN beyond snd_nxt.
+// Queued bytes and FIN beyond snd_nxt, up to what the peer reported to hold.
 struct unsent {
 	uint32_t offset; // of the first one in the queue
 	uint32_t bytes;
@@ -116,17 +131,30 @@ static struct unsent unsent_of(const struct flow *flow)
 
 	if (!flow_sends(flow) || offset > flow->send.length)
 		return (struct unsent){offset, 0, false};
+	if (seq_before(flow->snd_nxt, flow->snd_max)) { // repeating after a time-out
+		uint32_t end = scoreboard_hole(flow, flow->snd_nxt).end;
+		if (end != flow->snd_max && end - flow->snd_una <= flow->send.length)
+			return (struct unsent){offset, end - flow->snd_nxt, false};
+	}
 	return (struct unsent){offset, flow->send.length - offset, fin};
+}
+
+// After a time-out everything is sent again but what the peer reports since (RFC 6675 5.1).
+static void skip_reported(struct flow *flow)
+{
+	if (flow->scoreboard != NULL && seq_before(flow->snd_nxt, flow->snd_max))
+		flow->snd_nxt = scoreboard_hole(flow, flow->snd_nxt).start;
 }
 
 // Bytes of one segment that the windows and the silly window rules let go; 0 = none yet.
 static uint32_t sendable(const struct flow *flow, const struct unsent *unsent)
 {
-	uint32_t limit = min_u32(congestion_window(flow), flow->snd_wnd);
-	uint32_t usable = limit > unsent->offset ? limit - unsent->offset : 0;
-	uint32_t length = min_u32(min_u32(unsent->bytes, usable), flow->mss);
+	uint32_t window = flow->snd_wnd > unsent->offset ? flow->snd_wnd - unsent->offset : 0;
+	uint32_t usable = min_u32(congestion_room(flow), window);
+	uint32_t full = full_segment(flow);
+	uint32_t length = min_u32(min_u32(unsent->bytes, usable), full);
 
-	if (length == flow->mss || length == unsent->bytes || length >= flow->snd_wnd_max / 2)
+	if (length == full || length == unsent->bytes || length >= flow->snd_wnd_max / 2)
 		return length;
 	return 0; // a fragment: wait for more room; the persist timer ends a wait with no ACK due
 }
@@ -156,6 +184,7 @@ static void count_sent(struct flow *flow, uint32_t length, uint64_t now_us)
 
 static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segment *segment)
 {
+	skip_reported(flow);
 	struct unsent unsent = unsent_of(flow);
 
 	if (unsent.bytes == 0 && !unsent.fin)
@@ -176,20 +205,72 @@ static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 	return true;
 }
 
-// The segment at snd_una once more; snd_nxt stays.
+// What was sent before, once more: the first segment of a run that is not empty; snd_nxt stays.
+// Returns where it ends.
+static uint32_t repeat(struct tcp *tcp, struct flow *flow, const struct sack_block *run,
+		       uint64_t now_us, struct segment *segment)
+{
+	uint32_t offset = run->start - flow->snd_una;
+	uint32_t queued = flow->send.length - min_u32(offset, flow->send.length);
+	uint32_t length = min_u32(min_u32(run->end - run->start, queued), full_segment(flow));
+	// Beyond the bytes there is only the FIN.
+	bool fin = run->end - run->start > queued && length == queued;
+
+	flow->flags &= ~FLOW_TIMING;
+	fill(tcp, flow, now_us, false, segment);
+	fill_bytes(flow, offset, length, now_us, segment);
+	if (fin)
+		segment->flags |= TCP_FIN;
+	return run->start + length + fin;
+}
+
+// The segment at snd_una.
 static bool output_again(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 			 struct segment *segment)
 {
-	uint32_t sent = flow->snd_max - flow->snd_una;
-	uint32_t length = min_u32(min_u32(sent, flow->send.length), flow->mss);
+	struct sack_block hole = scoreboard_hole(flow, flow->snd_una);
 
 	flow->flags &= ~(FLOW_RETRANSMIT | FLOW_TIMING);
-	if (sent == 0)
+	if (hole.start == hole.end)
 		return false;
-	fill(tcp, flow, now_us, false, segment);
-	fill_bytes(flow, 0, length, now_us, segment);
-	if (sent > flow->send.length && length == flow->send.length)
-		segment->flags |= TCP_FIN;
+	uint32_t end = repeat(tcp, flow, &hole, now_us, segment);
+	if ((flow->flags & FLOW_SACK_RECOVERY) && seq_after(end, flow->high_rxt)) {
+		if (flow->rescue_rxt == flow->high_rxt) // the first of this recovery
+			flow->rescue_rxt = end;
+		flow->high_rxt = end;
+	}
+	return true;
+}
+
+// A hole that this recovery has not repeated yet (NextSeg of RFC 6675, rules 1 and 3).
+static bool output_hole(struct tcp *tcp, struct flow *flow, bool lost, uint64_t now_us,
+			struct segment *segment)
+{
+	if (!(flow->flags & FLOW_SACK_RECOVERY) || congestion_room(flow) < flow->mss)
+		return false;
+	struct sack_block hole = scoreboard_next_hole(flow, lost);
+	if (hole.start == hole.end)
+		return false;
+	flow->high_rxt = repeat(tcp, flow, &hole, now_us, segment);
+	return true;
+}
+
+// Once in a recovery, when nothing else can be sent: the last segment in flight. If it was lost no
+// report would ever tell (NextSeg, rule 4).
+static bool output_rescue(struct tcp *tcp, struct flow *flow, uint64_t now_us,
+			  struct segment *segment)
+{
+	if (!(flow->flags & FLOW_SACK_RECOVERY) || congestion_room(flow) < flow->mss ||
+	    !seq_after(flow->snd_una, flow->rescue_rxt))
+		return false;
+	struct sack_block hole = scoreboard_last_hole(flow);
+	uint32_t full = full_segment(flow);
+	if (hole.start == hole.end)
+		return false;
+	if (hole.end - hole.start > full)
+		hole.start = hole.end - full;
+	flow->rescue_rxt = flow->recover;
+	repeat(tcp, flow, &hole, now_us, segment);
 	return true;
 }
 
@@ -203,7 +284,7 @@ static bool output_probe(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 	flow->flags &= ~FLOW_PROBE;
 	if (unsent.bytes == 0 || unsent.offset != 0)
 		return false;
-	uint32_t length = min_u32(min_u32(unsent.bytes, flow->snd_wnd), flow->mss);
+	uint32_t length = min_u32(min_u32(unsent.bytes, flow->snd_wnd), full_segment(flow));
 	fill(tcp, flow, now_us, false, segment);
 	fill_bytes(flow, 0, max_u32(length, 1), now_us, segment);
 	if (length > 0)
@@ -243,7 +324,10 @@ bool tcp_output(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segm
 	}
 	if ((flow->flags & FLOW_RETRANSMIT) && output_again(tcp, flow, now_us, segment))
 		return true;
-	if (output_new(tcp, flow, now_us, segment))
+	if (output_hole(tcp, flow, true, now_us, segment) ||
+	    output_new(tcp, flow, now_us, segment) ||
+	    output_hole(tcp, flow, false, now_us, segment) ||
+	    output_rescue(tcp, flow, now_us, segment))
 		return true;
 	if ((flow->flags & FLOW_PROBE) && output_probe(tcp, flow, now_us, segment))
 		return true;

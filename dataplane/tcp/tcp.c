@@ -112,6 +112,8 @@ void flow_apply_options(const struct tcp *tcp, struct flow *flow, const struct t
 		mss -= FLOW_TS_BYTES; // MSS does not count options (RFC 6691)
 	}
 	flow->mss = (uint16_t)mss;
+	if (options->sack_permitted)
+		flow->flags |= FLOW_SACK;
 	if (options->window_scale != TCP_NO_WINDOW_SCALE) {
 		flow->flags |= FLOW_SCALED;
 		flow->send_scale = options->window_scale;
@@ -183,6 +185,7 @@ void tcp_syn_ack_options(const struct tcp *tcp, const struct tcp_options *agreed
 		.mss = our_mss,
 		.window_scale = agreed->window_scale == TCP_NO_WINDOW_SCALE ? TCP_NO_WINDOW_SCALE
 									    : tcp->window_scale,
+		.sack_permitted = agreed->sack_permitted,
 		.timestamps = agreed->timestamps,
 		.timestamp_value = our_timestamp,
 		.timestamp_echo = agreed->timestamp_value,
@@ -257,6 +260,7 @@ void tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 	chunk_queue_clear(&flow->send, pool);
 	chunk_queue_clear(&flow->unread, pool);
 	out_of_order_clear(flow, pool);
+	scoreboard_clear(flow, pool);
 	flow_table_remove(tcp, flow);
 	pool_put(&tcp->flows, flow);
 }

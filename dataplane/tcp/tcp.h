@@ -96,8 +96,8 @@ bool tcp_tuple_free(const struct tcp *tcp, const struct tuple *tuple); // neithe
 // The window scale that we offer, from receive_buffer.
 uint8_t tcp_window_scale(const struct tcp *tcp);
 // Options of our SYN-ACK for this handshake, into segment->options (MSS, and as agreed: window
-// scale, timestamps with our_timestamp / the client's TSval), and its window into segment->window
-// (never scaled in a SYN; tcp_accept counts on it). SACK is not offered by this version.
+// scale, SACK-permitted, timestamps with our_timestamp / the client's TSval), and its window into
+// segment->window (never scaled in a SYN; tcp_accept counts on it).
 void tcp_syn_ack_options(const struct tcp *tcp, const struct tcp_options *agreed, uint16_t our_mss,
 			 uint32_t our_timestamp, struct segment *segment);
 
@@ -127,6 +127,15 @@ bool tcp_abort(struct tcp *tcp, struct flow *flow, struct segment *reset);
 
 // The next segment that may go out now; false when none. The flow counts it as sent.
 bool tcp_output(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segment *segment);
+
+// A router reports that it cannot pass on the flow's segment that began at quoted_sequence, only
+// packets of mtu bytes, IP header included (RFC 1191, RFC 8201). REASON_NONE: segments are smaller
+// from now on, and what is in flight goes out once more, cut anew (then tcp_output); the congestion
+// window stays. REASON_icmp_too_big_unacceptable: the bytes are not in flight (RFC 5927), the
+// flow's segments are no larger than that anyway, or mtu is below what IPv6 guarantees. In IPv4 the
+// least that is believed is 552.
+enum reason tcp_path_mtu(struct tcp *tcp, struct flow *flow, uint32_t quoted_sequence,
+			 uint32_t mtu);
 
 // When tcp_timeout wants to be called next; UINT64_MAX when never.
 uint64_t tcp_deadline(const struct flow *flow);

@@ -65,9 +65,12 @@ static void back_off(struct flow *flow, enum flow_timer timer, uint64_t now_us)
 	timer_start(flow, timer, now_us);
 }
 
-static void retransmit(struct flow *flow, uint64_t now_us)
+static void retransmit(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 {
 	if (flow_synchronized(flow)) {
+		// The peer may have discarded what it reported (RFC 2018 section 8); what it still
+		// holds it will report again.
+		scoreboard_clear(flow, tcp->settings.chunks);
 		// Everything unacknowledged counts as lost: begin again at snd_una; ACKs for what
 		// did arrive move snd_nxt on.
 		congestion_timeout(flow);
@@ -81,7 +84,6 @@ static void retransmit(struct flow *flow, uint64_t now_us)
 
 void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events)
 {
-	(void)tcp;
 	*events = 0;
 	if (now_us >= flow->delayed_ack_at) {
 		flow->delayed_ack_at = FLOW_NEVER;
@@ -97,7 +99,7 @@ void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *
 	} else if (flow->timer == TIMER_FIN_WAIT_2 || now_us - flow->progress_at >= limit_us) {
 		give_up(flow, events);
 	} else if (flow->timer == TIMER_RETRANSMIT) {
-		retransmit(flow, now_us);
+		retransmit(tcp, flow, now_us);
 	} else {
 		flow->flags |= FLOW_PROBE;
 		back_off(flow, TIMER_PERSIST, now_us);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// libFuzzer: frames through packet_parse, packet_verify and net_input, with time passing and next
-// hops being asked for between them. The input is a list of records; a record either is a whole
-// frame or changes some bytes of a good one, so that deep code is reached without a corpus.
-// Every frame is parsed in a heap block of exactly its length.
+// libFuzzer: frames through packet_parse, packet_verify, net_input and quote_too_big, with time
+// passing and next hops being asked for between them. The input is a list of records; a record
+// either is a whole frame or changes some bytes of a good one, so that deep code is reached without
+// a corpus. Every frame is parsed in a heap block of exactly its length.
 #include <stdlib.h>
 
 #include "config/policy.h"
 #include "dataplane/base/cursor.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/net.h"
+#include "dataplane/net/quote.h"
 #include "tests/unit/net/vectors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,6 +41,8 @@ static const struct slice good_frames[] = {
 	FRAME(mld2_query),
 	FRAME(mld1_query),
 	FRAME(mld2_query_group),
+	FRAME(too_big4),
+	FRAME(too_big6),
 };
 #define GOOD_FRAMES (sizeof(good_frames) / sizeof(good_frames[0]))
 
@@ -106,6 +109,9 @@ static void receive(struct gate *gate, struct slice bytes)
 		}
 		if (packet_verify(&gate->port, &view) == REASON_NONE)
 			net_input(gate->net, &view, gate->now, &gate->outbox);
+		struct quote quote;
+		if (quote_too_big(&view, &quote))
+			require(view.kind == VIEW_ICMP4 || view.kind == VIEW_ICMP6);
 	}
 	free(frame);
 }

@@ -12,6 +12,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "tests/sim/mail.h"
+#include "tests/sim/narrow.h"
 
 #include <argp.h>
 #include <assert.h>
@@ -55,6 +56,7 @@ struct world {
 	struct tick now;
 	uint8_t frame[OUTBOX_FRAME_MAX];
 	uint16_t frame_port;
+	uint16_t path_mtu[2]; // from the gate, behind each port's own link
 	unsigned client_count;
 	bool calm; // nothing is lost, late, refused or scarce: everything must go well, and soon
 };
@@ -70,10 +72,19 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 static void commit(struct outbox *outbox, uint16_t length)
 {
 	struct world *world = (struct world *)outbox;
+	bool outside = world->frame_port == 0;
+	struct slice frame = slice_of(world->frame, length);
+	uint8_t answer[OUTBOX_FRAME_MAX];
+	size_t answer_length;
 
-	if (length)
-		wire_send(&world->wire, world->frame_port == 0 ? STATION_CLIENT : STATION_SERVER,
-			  slice_of(world->frame, length), world->now.now_us);
+	if (!length)
+		return;
+	if (!narrow_refuses(frame, world->path_mtu[world->frame_port], answer, &answer_length))
+		wire_send(&world->wire, outside ? STATION_CLIENT : STATION_SERVER, frame,
+			  world->now.now_us);
+	else if (answer_length)
+		wire_send(&world->wire, outside ? STATION_GATE_OUTSIDE : STATION_GATE_INSIDE,
+			  slice_of(answer, answer_length), world->now.now_us);
 }
 
 static void report(void *context, enum diagnostic_severity severity, const char *text)
@@ -148,6 +159,16 @@ static void draw_weather(struct world *world)
 	}
 }
 
+// One run in four has a narrow link somewhere. IPv6 guarantees 1,280 bytes.
+static void draw_paths(struct world *world, uint64_t seed)
+{
+	static const uint16_t mtus[] = {1280, 1400, 1492};
+
+	world->path_mtu[0] = world->path_mtu[1] = 1500;
+	if (seed % 4 == 0)
+		world->path_mtu[seed / 4 % 2] = mtus[seed / 8 % 3];
+}
+
 static void start_client(struct world *world, unsigned index)
 {
 	static struct interface_address addresses[CLIENTS][2];
@@ -203,6 +224,7 @@ static void build_world(struct world *world, uint64_t seed)
 	world->now = (struct tick){1000000, 1790000000000000ull};
 	wire_init(&world->wire, &world->random);
 	draw_weather(world);
+	draw_paths(world, seed);
 	world->ledger.random = &world->random;
 	script = (struct server_script){
 		.ledger = &world->ledger,

@@ -100,7 +100,7 @@ static void what_has_no_effect(void **state)
 	expect_silence(f);
 }
 
-// Fragmentation needed with a next MTU of 0, 68 or 1400 leaves an established flow alone.
+// Fragmentation needed, which quotes no segment: nothing for net to do, whatever its next MTU.
 static void path_mtu_messages_are_counted_only(void **state)
 {
 	struct fixture *f = *state;

@@ -427,4 +427,31 @@ static const uint8_t mld1_report[] = {
 	0x01, 0x00, 0x83, 0x00, 0x83, 0x01, 0x00, 0x00, 0x00, 0x00, 0xff, 0x02, 0x00, 0x00, 0x00,
 	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0xff, 0x00, 0x00, 0x10};
 
+// The two below are composed by hand after RFC 792 and 4443, with checksums left out.
+
+// Ethernet, IPv4 from a router at 203.0.113.1 to 192.0.2.10, ICMP 3/4 with 1400, quoting the first
+// eight bytes behind our header to 192.0.2.55: port 25 to 40000, sequence 0xa1b2c3d5.
+static const uint8_t too_big4[] = {
+	0x02, 0,  0,    0,    0,    0x01, 0x02, 0,    0,  0, 0, 0xfe, 0x08, 0x00, // 0
+	0x45, 0,  0,    56,   0,    0,    0,    0,    64, 1, 0, 0,    203,  0,
+	113,  1,  192,  0,    2,    10,               // 14
+	3,    4,  0,    0,    0,    0,    0x05, 0x78, // 34
+	0x45, 0,  0x05, 0xdc, 0,    0,    0x40, 0,    60, 6, 0, 0,    192,  0,
+	2,    10, 192,  0,    2,    55,               // 42
+	0,    25, 0x9c, 0x40, 0xa1, 0xb2, 0xc3, 0xd5, // 62
+};
+
+// The same in IPv6: 2001:db8:1::1 to 2001:db8::10, ICMPv6 type 2 with 1300, our packet to ::55.
+static const uint8_t too_big6[] = {
+	0x02, 0,    0,    0,    0,    0x01, 0x02, 0,    0, 0, 0, 0xfe, 0x86, 0xdd,          // 0
+	0x60, 0,    0,    0,    0,    56,   58,   64,                                       // 14
+	0x20, 0x01, 0x0d, 0xb8, 0,    1,    0,    0,    0, 0, 0, 0,    0,    0,    0, 1,    // 22
+	0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0,    0, 0, 0, 0,    0,    0,    0, 0x10, // 38
+	2,    0,    0,    0,    0,    0,    0x05, 0x14,                                     // 54
+	0x60, 0,    0,    0,    0x05, 0xb4, 6,    64,                                       // 62
+	0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0,    0, 0, 0, 0,    0,    0,    0, 0x10, // 70
+	0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0,    0, 0, 0, 0,    0,    0,    0, 0x55, // 86
+	0,    25,   0x9c, 0x40, 0xa1, 0xb2, 0xc3, 0xd5,                                     // 102
+};
+
 #endif

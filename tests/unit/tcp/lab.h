@@ -33,13 +33,15 @@ struct lab_config {
 	uint16_t mss;                         // that the peer offers, 0 = LAB_MSS
 	bool timestamps;
 	bool scale;        // the peer offers scale 0
+	bool sack;         // both sides speak SACK
 	bool no_handshake; // create the endpoint only
 };
 
 struct lab_sent {
 	struct segment segment;
 	struct tcp_options options;
-	uint32_t seq, ack; // relative
+	uint32_t seq, ack;       // relative
+	struct sack_blocks sack; // relative
 	uint8_t bytes[10000];
 };
 
@@ -69,6 +71,7 @@ struct lab_in {
 	uint16_t window; // 0 = 65,535; LAB_ZERO_WINDOW = 0
 	uint32_t time;   // TSval when not 0
 	bool no_timestamp;
+	struct sack_block sack[SACK_BLOCKS_MAX]; // until the first 0, 0
 };
 #define LAB_ZERO_WINDOW 1 // nobody offers one byte
 
@@ -118,6 +121,7 @@ static inline struct lab *lab_open(struct lab_config config)
 		.peer_isn = config.peer_isn,
 		.options = {.mss = config.mss ? config.mss : LAB_MSS,
 			    .window_scale = config.scale ? 0 : TCP_NO_WINDOW_SCALE,
+			    .sack_permitted = config.sack,
 			    .timestamps = config.timestamps,
 			    .timestamp_value = lab->peer_time},
 		.our_mss = LAB_MSS,
@@ -153,6 +157,11 @@ static inline unsigned lab_output(struct lab *lab)
 		sent->segment = segment;
 		assert_true(options_parse(slice_of(segment.options, segment.options_length),
 					  segment.flags & TCP_SYN, &sent->options));
+		options_parse_sack(slice_of(segment.options, segment.options_length), &sent->sack);
+		for (uint32_t i = 0; i < sent->sack.count; i++) {
+			sent->sack.block[i].start -= lab->peer_base;
+			sent->sack.block[i].end -= lab->peer_base;
+		}
 		sent->seq = segment.sequence - lab->our_base;
 		sent->ack = segment.acknowledgment - lab->peer_base;
 		assert_true(segment.payload_length <= sizeof(sent->bytes));
@@ -174,7 +183,15 @@ static inline struct view lab_view(struct lab *lab, const struct lab_in *in)
 	};
 	uint8_t buffer[40];
 	uint8_t written = options_write(&options, buffer);
+	struct sack_blocks sack = {0};
 
+	while (sack.count < SACK_BLOCKS_MAX &&
+	       (in->sack[sack.count].start != 0 || in->sack[sack.count].end != 0)) {
+		sack.block[sack.count].start = in->sack[sack.count].start + lab->our_base;
+		sack.block[sack.count].end = in->sack[sack.count].end + lab->our_base;
+		sack.count++;
+	}
+	written = options_write_sack(&sack, buffer, written);
 	free(lab->frame);
 	lab->frame = malloc(written + in->length ? written + in->length : 1);
 	assert_non_null(lab->frame);

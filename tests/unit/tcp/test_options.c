@@ -126,12 +126,70 @@ static void test_write_reads_back(void **state)
 	}
 }
 
+static void test_sack_blocks(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t length;
+		uint8_t bytes[40];
+		uint32_t count;
+		struct sack_block want[2];
+	} cases[] = {
+		{"one", 12, {1, 1, 5, 10, 0, 0, 0, 1, 0xff, 0, 0, 2}, 1, {{1, 0xff000002}}},
+		{"behind others", 14, {1, 8, 3, 0, 5, 10, 0, 0, 0, 9, 0, 0, 0, 11}, 1, {{9, 11}}},
+		{"first of two",
+		 20,
+		 {5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 5, 10, 0, 0, 0, 3, 0, 0, 0, 4},
+		 1,
+		 {{1, 2}}},
+		{"half a block", 8, {5, 6, 0, 0, 0, 1, 1, 1}, 0, {{0}}},
+		{"one and a half", 16, {5, 14, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 1, 1}, 0, {{0}}},
+		{"no block", 4, {5, 2, 1, 1}, 0, {{0}}},
+		{"past the end", 6, {5, 10, 0, 0, 0, 1}, 0, {{0}}},
+		{"behind a fault", 12, {9, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2}, 0, {{0}}},
+		{"behind the end", 11, {0, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2}, 0, {{0}}},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t *exact = malloc(cases[i].length);
+		struct sack_blocks got;
+
+		memcpy(exact, cases[i].bytes, cases[i].length);
+		options_parse_sack(slice_of(exact, cases[i].length), &got);
+		if (got.count != cases[i].count ||
+		    memcmp(got.block, cases[i].want, got.count * sizeof(got.block[0])) != 0)
+			fail_msg("%s: other blocks than expected", cases[i].name);
+		free(exact);
+	}
+}
+
+static void test_sack_blocks_read_back(void **state)
+{
+	struct tcp_options options = {NO_SCALE, .timestamps = true, .timestamp_value = 9};
+
+	for (uint32_t count = 0; count <= SACK_BLOCKS_MAX; count++) {
+		struct sack_blocks blocks = {count, {{1, 2}, {3, 4}, {0xfffffff0, 5}, {6, 7}}};
+		struct sack_blocks got;
+		uint8_t buffer[40];
+
+		options.timestamps = count < SACK_BLOCKS_MAX;
+		uint8_t used = options_write(&options, buffer);
+		uint8_t length = options_write_sack(&blocks, buffer, used);
+		assert_int_equal(length - used, options_sack_bytes(count));
+		options_parse_sack(slice_of(buffer, length), &got);
+		assert_int_equal(got.count, count);
+		assert_memory_equal(got.block, blocks.block, count * sizeof(got.block[0]));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_every_cut_is_safe),
 		cmocka_unit_test(test_write_reads_back),
+		cmocka_unit_test(test_sack_blocks),
+		cmocka_unit_test(test_sack_blocks_read_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

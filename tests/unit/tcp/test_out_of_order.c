@@ -135,9 +135,123 @@ static void test_the_last_quarter_of_the_pool_is_not_for_gaps(void **state)
 	lab_close(lab);
 }
 
+// ---- What the peer is told (RFC 2018) ----------------------------------------------------------
+
+static void sack_is(const struct lab *lab, uint32_t count, const struct sack_block *want)
+{
+	const struct sack_blocks *got = &lab->sent[lab->sent_count - 1].sack;
+
+	assert_int_equal(got->count, count);
+	for (uint32_t i = 0; i < count; i++) {
+		assert_int_equal(got->block[i].start, want[i].start);
+		assert_int_equal(got->block[i].end, want[i].end);
+	}
+}
+
+static void test_blocks_name_what_is_held_newest_first(void **state)
+{
+	static const struct {
+		uint32_t start, end; // the segment
+		uint32_t ack;
+		struct sack_block want[4];
+	} steps[] = {
+		{1000, 2000, 0, {{1000, 2000}}},
+		{3000, 4000, 0, {{3000, 4000}, {1000, 2000}}},
+		{5000, 6000, 0, {{5000, 6000}, {3000, 4000}, {1000, 2000}}},
+		{7000, 8000, 0, {{7000, 8000}, {5000, 6000}, {3000, 4000}, {1000, 2000}}},
+		// five blocks, room for four: the oldest is left out
+		{9000, 9500, 0, {{9000, 9500}, {7000, 8000}, {5000, 6000}, {3000, 4000}}},
+		// an old one grows, or comes again: it is the newest
+		{2000, 2500, 0, {{1000, 2500}, {9000, 9500}, {7000, 8000}, {5000, 6000}}},
+		{5100, 5200, 0, {{5000, 6000}, {1000, 2500}, {9000, 9500}, {7000, 8000}}},
+		// two become one
+		{6000, 7000, 0, {{5000, 8000}, {1000, 2500}, {9000, 9500}, {3000, 4000}}},
+		// the first gap is filled: the rest stays, in its order
+		{0, 1000, 2500, {{5000, 8000}, {9000, 9500}, {3000, 4000}}},
+		{2500, 5000, 8000, {{9000, 9500}}},
+		// the last: nothing to tell; then bytes that came before are told once (RFC 2883)
+		{8000, 9000, 9500, {{0}}},
+		{7000, 8000, 9500, {{7000, 8000}}},
+		{9600, 9700, 9500, {{9600, 9700}}},
+		{9400, 9500, 9500, {{9400, 9500}, {9600, 9700}}},
+		{9650, 9800, 9500, {{9600, 9800}}},
+	};
+
+	for (int wrap = 0; wrap < 2; wrap++) {
+		struct lab *lab = lab_open((struct lab_config){
+			.sack = true, .peer_isn = wrap ? 0u - 5500 : 77, .window = 1});
+
+		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+			uint32_t count = 0;
+
+			lab_input(lab, (struct lab_in){.seq = steps[i].start,
+						       .length = steps[i].end - steps[i].start});
+			lab_read(lab, 0, 0);
+			lab_settle(lab);
+			while (count < 4 && steps[i].want[count].end != 0)
+				count++;
+			assert_true(lab->sent_count > 0);
+			assert_int_equal(lab->sent[lab->sent_count - 1].ack, steps[i].ack);
+			sack_is(lab, count, steps[i].want);
+		}
+		lab_close(lab);
+	}
+}
+
+static void test_blocks_leave_room_for_timestamps_and_shorten_payload(void **state)
+{
+	for (int timestamps = 0; timestamps < 2; timestamps++) {
+		struct lab *lab =
+			lab_open((struct lab_config){.sack = true, .timestamps = timestamps});
+		uint32_t blocks = timestamps ? 3 : 4;
+
+		for (uint32_t i = 1; i < 8; i++)
+			lab_give(lab, (struct lab_in){.seq = 2000 * i, .length = 100});
+		assert_int_equal(lab->sent[0].sack.count, blocks);
+		lab_queue(lab, 0, 3000);
+		assert_int_equal(lab_output(lab), 4);
+		for (uint32_t i = 0; i < 3; i++) {
+			assert_int_equal(lab->sent[i].sack.count, blocks);
+			assert_int_equal(lab->sent[i].segment.payload_length +
+						 lab->sent[i].segment.options_length,
+					 LAB_MSS);
+		}
+		lab_close(lab);
+	}
+}
+
+static void test_no_blocks_unless_agreed(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){0});
+
+	lab_give(lab, (struct lab_in){.seq = 2000, .length = 100});
+	assert_int_equal(lab->sent[0].segment.options_length, 0);
+	lab_close(lab);
+}
+
 // ---- Against a slow twin ---------------------------------------------------------------------
 
 #define STREAM 5000
+
+// Each block beyond the ACK is exactly one run of known bytes between two unknown ones.
+static void check_blocks(const struct lab_sent *sent, const bool *known, uint32_t seed)
+{
+	for (uint32_t n = 0; n < sent->sack.count; n++) {
+		struct sack_block block = sent->sack.block[n];
+
+		if (block.start < sent->ack) { // bytes that came twice
+			assert_true(n == 0 && block.end <= sent->ack);
+			continue;
+		}
+		bool good = block.start > sent->ack && block.end <= STREAM &&
+			    block.start < block.end && !known[block.start - 1] &&
+			    (block.end == STREAM || !known[block.end]);
+		for (uint32_t i = block.start; good && i < block.end; i++)
+			good = known[i];
+		if (!good)
+			fail_msg("seed %u: block %u-%u", seed, block.start, block.end);
+	}
+}
 
 static void random_order(uint32_t seed)
 {
@@ -146,11 +260,12 @@ static void random_order(uint32_t seed)
 	uint8_t twin[STREAM];
 	bool known[STREAM] = {false};
 	uint32_t read = 0;
+	bool whole = true;
 
 	memcpy(key + 8, &seed, 4);
 	random_init(&random, key);
-	struct lab *lab = lab_open(
-		(struct lab_config){.peer_isn = 0u - random_below(&random, 6000), .chunks = 400});
+	struct lab *lab = lab_open((struct lab_config){
+		.peer_isn = 0u - random_below(&random, 6000), .chunks = 400, .sack = true});
 	for (int steps = 0; read < STREAM; steps++) {
 		uint32_t start = random_below(&random, STREAM);
 		if (random_below(&random, 4) == 0) // some progress
@@ -166,6 +281,8 @@ static void random_order(uint32_t seed)
 				twin[i] = known[i] ? twin[i] : fill;
 				known[i] = true;
 			}
+		} else {
+			whole = false; // a part of it may have been kept
 		}
 		uint32_t budget = random_below(&random, 2) * random_below(&random, 2000);
 		while (budget > 0) {
@@ -180,6 +297,8 @@ static void random_order(uint32_t seed)
 			budget -= (uint32_t)run.length;
 		}
 		lab_settle(lab);
+		for (unsigned i = 0; whole && i < lab->sent_count; i++)
+			check_blocks(&lab->sent[i], known, seed);
 		assert_true(steps < 100000);
 	}
 	lab_close(lab);
@@ -199,6 +318,9 @@ int main(void)
 		cmocka_unit_test(test_each_segment_beyond_a_gap_is_a_duplicate_ack),
 		cmocka_unit_test(test_runs_are_bounded),
 		cmocka_unit_test(test_the_last_quarter_of_the_pool_is_not_for_gaps),
+		cmocka_unit_test(test_blocks_name_what_is_held_newest_first),
+		cmocka_unit_test(test_blocks_leave_room_for_timestamps_and_shorten_payload),
+		cmocka_unit_test(test_no_blocks_unless_agreed),
 		cmocka_unit_test(test_random_orders),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

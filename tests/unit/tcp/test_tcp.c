@@ -37,7 +37,7 @@ static void test_initial_sequence_numbers(void **state)
 
 static void test_syn_offers_and_takes_what_is_agreed(void **state)
 {
-	for (int agreed = 0; agreed < 4; agreed++) {
+	for (int agreed = 0; agreed < 8; agreed++) {
 		struct lab *lab = lab_open((struct lab_config){
 			.no_handshake = true, .receive_buffer = 200000, .timestamps = agreed & 1});
 
@@ -47,7 +47,7 @@ static void test_syn_offers_and_takes_what_is_agreed(void **state)
 		assert_int_equal(syn->options.mss, 1460);
 		assert_int_equal(syn->options.window_scale, 2);
 		assert_true(syn->options.timestamps);
-		assert_false(syn->options.sack_permitted);
+		assert_true(syn->options.sack_permitted);
 		assert_int_equal(syn->segment.window, 65535);
 		lab->our_base = syn->segment.sequence + 1;
 
@@ -55,6 +55,7 @@ static void test_syn_offers_and_takes_what_is_agreed(void **state)
 		struct view view = lab_view(lab, &in);
 		struct tcp_options options = {.mss = 700,
 					      .window_scale = agreed & 2 ? 3 : TCP_NO_WINDOW_SCALE,
+					      .sack_permitted = agreed & 4,
 					      .timestamps = agreed & 1,
 					      .timestamp_value = 55};
 		uint8_t bytes[40];
@@ -74,6 +75,8 @@ static void test_syn_offers_and_takes_what_is_agreed(void **state)
 		lab_give(lab,
 			 (struct lab_in){.ack = agreed & 1 ? 688 : 700, .window = 500, .time = 56});
 		assert_int_equal(lab->sent_count, agreed & 2 ? 5 : 1);
+		lab_give(lab, (struct lab_in){.seq = 10, .length = 10, .time = 57});
+		assert_int_equal(lab->sent[0].sack.count, agreed & 4 ? 1 : 0);
 		lab_close(lab);
 	}
 }
@@ -96,7 +99,7 @@ static void test_syn_ack_options(void **state)
 		assert_true(
 			options_parse(slice_of(answer.options, answer.options_length), true, &got));
 		assert_int_equal(got.mss, 1460);
-		assert_false(got.sack_permitted);
+		assert_int_equal(got.sack_permitted, i == 0);
 		assert_int_equal(got.window_scale, i == 0 ? TCP_NO_WINDOW_SCALE : 2);
 		assert_int_equal(got.timestamps, i == 2);
 		assert_int_equal(got.timestamp_value, i == 2 ? 4242 : 0);

@@ -56,7 +56,7 @@ struct wire_config {
 	uint64_t seed;
 	unsigned loss_per_mille, duplicate_per_mille, reorder_per_mille;
 	uint64_t delay_us, jitter_us; // jitter only for reordered ones
-	bool timestamps, scale;
+	bool timestamps, scale, sack;
 	uint32_t isn_near_wrap; // our streams pass 2^32 after about so many bytes; 0 = random
 };
 
@@ -154,8 +154,12 @@ static inline void wire_check_promises(struct wire *wire, int from, const struct
 	struct wire_side *side = &wire->sides[from], *peer = &wire->sides[!from];
 	uint32_t end = segment->sequence + segment->payload_length;
 	uint8_t scale = segment->flags & TCP_SYN ? 0 : side->scale;
+	struct sack_blocks sack;
 
-	WIRE_CHECK(wire, segment->payload_length <= side->mss);
+	if (segment->payload_length > 0)
+		WIRE_CHECK(wire, segment->payload_length + segment->options_length <= side->mss);
+	options_parse_sack(slice_of(segment->options, segment->options_length), &sack);
+	WIRE_CHECK(wire, wire->config.sack || sack.count == 0);
 	if ((segment->flags & TCP_ACK) && !(segment->flags & TCP_RST)) {
 		uint32_t edge = segment->acknowledgment + ((uint32_t)segment->window << scale);
 		if (side->acked_once)
@@ -311,6 +315,7 @@ static inline void wire_answer_syn(struct wire *wire, const struct view *view)
 	assert_true(options_parse(view->options, true, &wire->agreed));
 	wire->client_isn = view->sequence;
 	wire->agreed.timestamps &= wire->config.timestamps;
+	wire->agreed.sack_permitted &= wire->config.sack;
 	if (!wire->config.scale)
 		wire->agreed.window_scale = TCP_NO_WINDOW_SCALE;
 	wire->sides[0].scale = wire->config.scale ? tcp_window_scale(wire->sides[0].tcp) : 0;
