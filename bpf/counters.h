@@ -41,9 +41,10 @@ typedef unsigned long long counters_u64;
 	X(recipients_refused_backend, "RCPT commands refused by the backend or for want of one")   \
 	X(messages, "messages answered 250 after the backend's 250")                               \
 	X(message_bytes, "octets of those messages as the client sent them, dots undone")          \
-	X(messages_refused, "messages answered 5xx after DATA")                                    \
-	X(messages_deferred, "messages answered 4xx after DATA")                                   \
-	X(messages_aborted, "messages that the client left unfinished")                            \
+	X(messages_refused, "messages answered 5xx at DATA or after their end")                    \
+	X(messages_deferred, "messages answered 4xx at DATA or after their end")                   \
+	X(messages_aborted,                                                                        \
+	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, silence or form")                \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")

@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 64
@@ -175,14 +177,37 @@ static int add_all(struct arguments *arguments, const struct policy *policy, con
 }
 
 // An interface that is not there is said by name, before DPDK says it in its own words.
+static bool interface_is_up(const char *interface)
+{
+	struct ifreq request = {0};
+	int handle = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	// Who cannot ask goes on: what comes then will say why.
+	up = handle < 0 || ioctl(handle, SIOCGIFFLAGS, &request) || request.ifr_flags & IFF_UP;
+	if (handle >= 0)
+		close(handle);
+	return up;
+}
+
 int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
 {
 	for (unsigned i = 0; i < policy->port_count; i++) {
 		const struct port_settings *port = &policy->ports[i];
 		const char *interface = environment_interface(port->device);
 
-		if (!interface || if_nametoindex(interface))
+		if (!interface)
 			continue;
+		if (if_nametoindex(interface)) {
+			if (interface_is_up(interface))
+				continue;
+			snprintf(error, ENVIRONMENT_ERROR_MAX,
+				 "%s:%u: [port %s] Device: interface \"%s\" is down; "
+				 "\"ip link set %s up\" first",
+				 policy->file, port->line, port->name, interface, interface);
+			return -ENETDOWN;
+		}
 		snprintf(error, ENVIRONMENT_ERROR_MAX,
 			 "%s:%u: [port %s] Device: there is no interface \"%s\" here; "
 			 "\"ip link\" lists those there are",

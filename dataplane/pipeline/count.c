@@ -6,7 +6,9 @@
 
 #include "dataplane/pipeline/worker.h"
 
-#define LOGGED_DROPS_PER_SECOND 16
+#define LOGGED_DROPS_PER_SECOND    16
+#define LOGGED_REFUSALS_PER_SECOND 200
+#define LOGGED_A_SESSION           16
 
 void count_reason(struct pipeline *pipeline, enum reason reason)
 {
@@ -82,6 +84,27 @@ void log_drop(struct pipeline *pipeline, const struct view *view, enum reason re
 			    });
 }
 
+enum kind { KIND_drop, KIND_refusal, KIND_fault };
+
+// Did something of ours run out, or the backend fail?
+static bool is_fault(enum reason reason)
+{
+	static const enum kind kinds[REASON_COUNT] = {
+#define X(name, kind, help) [REASON_##name] = KIND_##kind,
+		REASONS(X)
+#undef X
+	};
+
+	return kinds[reason] == KIND_fault;
+}
+
+// Was it the backend's word, or the want of one?
+static bool of_backend(enum reason reason)
+{
+	return is_fault(reason) || reason == REASON_backend_refused_recipient ||
+	       reason == REASON_backend_refused_message;
+}
+
 // What a reason of the session means for its connector's row.
 static void count_refusal(struct connector_counters *row, const struct session_step *step)
 {
@@ -99,7 +122,8 @@ static void count_refusal(struct connector_counters *row, const struct session_s
 	default:
 		break;
 	}
-	if (step->code >= 500 && step->code < 510)
+	// A backend's 500 is not the client's mistake.
+	if (step->code >= 500 && step->code < 510 && !of_backend(step->reason))
 		row->protocol_errors++;
 }
 
@@ -116,23 +140,10 @@ static void count_success(struct connector_counters *row, const struct session_s
 	}
 }
 
-enum kind { KIND_drop, KIND_refusal, KIND_fault };
-
-// Did something of ours run out, or the backend fail?
-static bool is_fault(enum reason reason)
-{
-	static const enum kind kinds[REASON_COUNT] = {
-#define X(name, kind, help) [REASON_##name] = KIND_##kind,
-		REASONS(X)
-#undef X
-	};
-
-	return kinds[reason] == KIND_fault;
-}
-
 static void count_failure(struct connector_counters *row, const struct session_step *step)
 {
-	if (strcmp(step->verb, "BODY") == 0) {
+	if (strcmp(step->verb, "BODY") == 0 ||
+	    (strcmp(step->verb, "DATA") == 0 && of_backend(step->reason))) {
 		if (step->code >= 500)
 			row->messages_refused++;
 		else
@@ -140,11 +151,24 @@ static void count_failure(struct connector_counters *row, const struct session_s
 	} else if (strcmp(step->verb, "MAIL") == 0) {
 		row->senders_refused++;
 	} else if (strcmp(step->verb, "RCPT") == 0) {
-		if (is_fault(step->reason) || step->reason == REASON_backend_refused_recipient)
+		if (of_backend(step->reason))
 			row->recipients_refused_backend++;
 		else
 			row->recipients_refused++;
 	}
+}
+
+// One client must not wash the ring out: so many records a session, and of all sessions a second.
+// What the backends did is always told.
+static bool may_log(struct pipeline *pipeline, struct client *client, enum reason reason)
+{
+	if (is_fault(reason))
+		return true;
+	if (client->logged == LOGGED_A_SESSION)
+		return false;
+	client->logged++;
+	return allowance_take(&pipeline->logged_refusals, LOGGED_REFUSALS_PER_SECOND, 1000000,
+			      pipeline->now.now_us);
 }
 
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step)
@@ -161,6 +185,8 @@ void count_step(struct pipeline *pipeline, struct client *client, const struct s
 		return;
 	count_refusal(row, step);
 	count_reason(pipeline, step->reason);
+	if (!may_log(pipeline, client, step->reason))
+		return;
 	log_write(pipeline, &(struct log_entry){
 				    .reason = step->reason,
 				    .source = client->session.peer.client,

@@ -45,6 +45,7 @@ struct client {
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t attempts; // connections tried for the RCPT that is being asked
+	uint16_t logged;   // its refusals that went into the log
 	bool peer_closed;  // its FIN was seen
 	bool in_body;      // the server leg takes message bytes
 	bool busy;         // client_pump is running: it will see what changed
@@ -86,7 +87,7 @@ struct pipeline {
 	struct client *first_client;
 	struct leg *dirty, *dirty_tail;
 	uint64_t log_sequence;
-	struct allowance resets, logged_drops;
+	struct allowance resets, logged_drops, logged_refusals;
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;

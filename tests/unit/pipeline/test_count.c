@@ -89,20 +89,37 @@ static void test_record_of_a_refusal(void **state)
 	lab_close(lab);
 }
 
+static void refuse(struct lab *lab, struct peer *client, unsigned times)
+{
+	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n");
+	for (unsigned i = 0; i < times; i++)
+		lab_say(lab, client, "RCPT TO:<x@elsewhere.test>\r\n");
+}
+
 static void test_ring_goes_round(void **state)
 {
 	struct lab *lab = lab_open("", "");
-	struct peer *client = lab_connect(lab);
 	uint64_t first = newest(lab)->sequence;
 
-	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n");
-	for (unsigned i = 0; i < 2 * LAB_LOG; i++)
-		lab_say(lab, client, "RCPT TO:<x@elsewhere.test>\r\n");
+	for (unsigned i = 0; i < 4; i++)
+		refuse(lab, lab_connect(lab), LAB_LOG / 2);
 	for (unsigned i = 0; i < LAB_LOG; i++) {
 		assert_int_equal(lab->log[i].sequence % LAB_LOG, i);
 		assert_true(lab->log[i].sequence > first + LAB_LOG);
 		assert_true(lab->log[i].sequence <= first + 2 * LAB_LOG);
 	}
+	lab_close(lab);
+}
+
+// One client cannot wash the others' records out of the ring; what it did is counted all the same.
+static void test_a_session_has_its_share_of_the_log(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	uint64_t first = newest(lab)->sequence;
+
+	refuse(lab, lab_connect(lab), 100);
+	assert_int_equal(newest(lab)->sequence, first + 16);
+	assert_int_equal(lab->connector.recipients_refused, 100);
 	lab_close(lab);
 }
 
@@ -113,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_recipient_refused_for_want_of_a_connection),
 		cmocka_unit_test(test_record_of_a_refusal),
 		cmocka_unit_test(test_ring_goes_round),
+		cmocka_unit_test(test_a_session_has_its_share_of_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
