@@ -154,6 +154,11 @@ static int add_lcores(struct arguments *arguments, const struct policy *policy, 
 	return error;
 }
 
+static unsigned memory_mib(const struct policy *policy)
+{
+	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count;
+}
+
 static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,
 		   unsigned workers)
 {
@@ -165,10 +170,9 @@ static int add_all(struct arguments *arguments, const struct policy *policy, con
 	if (!policy->gate.huge_pages)
 		error = error ? error : add(arguments, "--no-huge");
 	else
-		error = error ? error : add(arguments, "--file-prefix=relaygate-%d", getpid());
-	error = error ? error
-		      : add(arguments, "-m%u",
-			    MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count);
+		// Anonymous huge pages: no mount is needed, and no file outlives the process.
+		error = error ? error : add(arguments, "--in-memory");
+	error = error ? error : add(arguments, "-m%u", memory_mib(policy));
 	if (!uses_pci(policy))
 		error = error ? error : add(arguments, "--no-pci");
 	for (unsigned i = 0; i < policy->port_count; i++)
@@ -189,6 +193,28 @@ static bool interface_is_up(const char *interface)
 	if (handle >= 0)
 		close(handle);
 	return up;
+}
+
+// Huge pages that are not there are said in our words, before DPDK says it in its own.
+static int check_huge_pages(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
+{
+	unsigned long free_pages = 0, page_kib = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "r");
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "HugePages_Free: %lu", &free_pages) != 1)
+			sscanf(line, "Hugepagesize: %lu kB", &page_kib);
+	fclose(file);
+	if (!page_kib || free_pages * page_kib >= memory_mib(policy) * 1024ul)
+		return 0;
+	snprintf(error, ENVIRONMENT_ERROR_MAX,
+		 "[gate] HugePages: %lu huge pages of %lu kB are free, %lu are needed; "
+		 "reserve them in /proc/sys/vm/nr_hugepages",
+		 free_pages, page_kib, (memory_mib(policy) * 1024ul + page_kib - 1) / page_kib);
+	return -ENOMEM;
 }
 
 int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
@@ -214,7 +240,7 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 			 policy->file, port->line, port->name, interface);
 		return -ENODEV;
 	}
-	return 0;
+	return policy->gate.huge_pages ? check_huge_pages(policy, error) : 0;
 }
 
 // The last line of what the EAL said, without its newline.
