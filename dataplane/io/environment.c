@@ -287,8 +287,3 @@ int environment_start(const struct policy *policy, const char *xdp_object, unsig
 	// The EAL keeps pointers to its arguments: they live as long as the process.
 	return result;
 }
-
-void environment_stop(void)
-{
-	rte_eal_cleanup();
-}

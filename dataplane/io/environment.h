@@ -19,7 +19,6 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 // af_xdp ports; lives as long as the process. workers: lcores besides the main one.
 int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,
 		      char error[ENVIRONMENT_ERROR_MAX]);
-void environment_stop(void);
 
 // The interface name inside an af_xdp: or af_packet: device, NULL for others.
 const char *environment_interface(const char *device);
