@@ -27,19 +27,30 @@ static unsigned connector_line(const struct connector *connector, const char *na
 	return keys_line(&connector->lines, SECTION_CONNECTOR, name, connector->line);
 }
 
+// A group that grants only to principals that no session can be.
 static void warn_groups(const struct exposure *exposure, const struct connector *connector)
 {
+	unsigned line =
+		connector->lines.key[key_index(keys_find(SECTION_CONNECTOR, "PermissionGroups"))];
+	unsigned identities = connector_identities(connector);
+
 	for (uint32_t group = PERMISSION_GROUP_ANONYMOUS_USERS; group <= PERMISSION_GROUP_PARTNERS;
 	     group <<= 1) {
-		if (!(connector->permission_groups & group) ||
-		    permission_groups_anonymous_rights(group) != 0)
+		bool of_use = !(connector->permission_groups & group);
+
+		for (unsigned i = 0; i < PRINCIPAL_COUNT && !of_use; i++)
+			of_use = identities & 1u << i &&
+				 permission_groups_rights(group, (enum principal)i) != 0;
+		if (of_use)
 			continue;
-		diagnostics_warning(
-			exposure->diagnostics,
-			at(exposure, connector_line(connector, "PermissionGroups")),
-			"PermissionGroups: %s grants nothing in this version, which has "
-			"no authentication",
-			permission_group_name((enum permission_group)group));
+		diagnostics_warning(exposure->diagnostics,
+				    at(exposure, line != 0 ? line : connector->line),
+				    "PermissionGroups: %s grants nothing here: %s",
+				    permission_group_name((enum permission_group)group),
+				    group == PERMISSION_GROUP_EXCHANGE_SERVERS
+					    ? "without AuthMechanism = ExternalAuthoritative, "
+					      "nobody is an Exchange server"
+					    : "this version has no authentication");
 	}
 }
 
@@ -56,7 +67,7 @@ static bool shares_family(const struct connector *connector)
 static void warn_unusable(const struct exposure *exposure, const struct connector *connector)
 {
 	struct place place = at(exposure, connector->line);
-	rights_mask rights = connector_anonymous_rights(connector);
+	rights_mask rights = connector_session_rights(connector);
 	char quote[DIAGNOSTICS_QUOTE_MAX];
 
 	diagnostics_quote(connector->name, quote);
@@ -133,7 +144,7 @@ static uint64_t public_units(const struct range *range, const struct range priva
 static void warn_wide(const struct exposure *exposure, const struct connector *connector,
 		      const struct range privates[PRIVATE_COUNT])
 {
-	rights_mask rights = connector_anonymous_rights(connector);
+	rights_mask rights = connector_session_rights(connector);
 	const struct connector_range *widest[2] = {NULL, NULL}; // IPv4, IPv6
 	uint64_t units[2] = {0, 0}, most[2] = {0, 0};
 	char quote[DIAGNOSTICS_QUOTE_MAX], text[RANGE_TEXT_MAX];

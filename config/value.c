@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 struct unit {
 	const char *name;
@@ -160,6 +161,29 @@ static bool is_digit(char byte)
 static bool is_letter(char byte)
 {
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+int value_instant(const char *text, uint64_t *out, const char **why)
+{
+	struct tm tm = {0}, written;
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+	time_t when;
+
+	*why = "a date is written as 2026-12-31 or 2026-12-31T18:00Z, in UTC";
+	if (end != NULL && *end == 'T')
+		end = strptime(end, "T%H:%MZ", &tm);
+	// strptime() takes signs, blanks and single digits as well.
+	if (end == NULL || *end != '\0' || (strlen(text) != 10 && strlen(text) != 17) ||
+	    strspn(text, "0123456789-T:Z") != strlen(text))
+		return -EINVAL;
+	written = tm;
+	when = timegm(&tm); // makes 2 March of 30 February
+	if (when < 0 || written.tm_mday != tm.tm_mday) {
+		*why = "there is no such day";
+		return -EINVAL;
+	}
+	*out = (uint64_t)when;
+	return 0;
 }
 
 const char *value_domain_fault(const char *text)

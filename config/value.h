@@ -19,6 +19,9 @@ int value_size(const char *text, uint64_t *out, const char **why);
 // Milliseconds: digits and a unit ms s m h d, or Exchange's hh:mm:ss and d.hh:mm:ss.
 int value_time(const char *text, uint64_t *out, const char **why);
 
+// Seconds since 1970: YYYY-MM-DD (that day's beginning) or YYYY-MM-DDThh:mmZ, UTC.
+int value_instant(const char *text, uint64_t *out, const char **why);
+
 // A domain name of RFC 1035 section 2.3.1 and RFC 1123 section 2.1: labels of letters, digits and
 // inner hyphens, 1-63 bytes each, 253 in all, no trailing dot, the last label not all digits.
 // Returns NULL or what is wrong.

@@ -6,7 +6,7 @@
 
 static bool has_right(const struct connector *connector, enum right right)
 {
-	return connector_anonymous_rights(connector) & right;
+	return connector_session_rights(connector) & right;
 }
 
 // What stands in a domain's place inside a local part may be anything; "foreign.test:x.own.test"

@@ -257,8 +257,8 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	play.connector = (struct connector){
 		.fqdn = (char *)"mx.own.test",
 		.permission_groups = PERMISSION_GROUP_ANONYMOUS_USERS,
-		.granted = play.options & OPTION_RELAY ? RIGHT_ACCEPT_ANY_RECIPIENT : 0,
-		.denied = play.options & OPTION_NO_SENDER
+		.granted[PRINCIPAL_ANONYMOUS] = play.options & OPTION_RELAY ? RIGHT_ACCEPT_ANY_RECIPIENT : 0,
+		.denied[PRINCIPAL_ANONYMOUS] = play.options & OPTION_NO_SENDER
 				  ? RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER
 				  : 0,
 		.max_message_size = tight ? 50 : 1 << 20,

@@ -70,9 +70,10 @@ static void test_a_whole_file(void **state)
 	assert_string_equal(range_format(&connector->ranges[1].range, text), "192.168.6.0/28");
 	assert_int_equal(connector->ranges[1].line, 12);
 	assert_string_equal(range_format(&connector->ranges[2].range, text), "::1-::5");
-	assert_int_equal(connector_anonymous_rights(connector),
+	assert_int_equal(connector_session_rights(connector),
 			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_SENDER |
-				 RIGHT_ACCEPT_AUTHORITATIVE_SENDER | RIGHT_ACCEPT_ANY_RECIPIENT);
+				 RIGHT_ACCEPT_AUTHORITATIVE_SENDER | RIGHT_ACCEPT_ANY_RECIPIENT |
+				 RIGHT_ACCEPT_HEADERS_ROUTING);
 	assert_string_equal(policy->backends[connector->backend].name, "cluster");
 	assert_string_equal(connector->fqdn, "mx.example.com");
 	assert_string_equal(connector->banner, "hello");

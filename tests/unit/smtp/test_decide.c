@@ -120,7 +120,7 @@ static const struct {
 static void test_senders(void **state)
 {
 	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
-		const struct connector connector = {.granted = senders[i].rights,
+		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] = senders[i].rights,
 						    .max_message_size = 1000};
 		struct path path;
 		size_t used;
@@ -134,7 +134,7 @@ static void test_senders(void **state)
 static void test_recipients(void **state)
 {
 	for (size_t i = 0; i < sizeof(recipients) / sizeof(*recipients); i++) {
-		const struct connector connector = {.granted = recipients[i].rights,
+		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] = recipients[i].rights,
 						    .max_recipients = 3};
 		struct path path;
 		size_t used;
@@ -155,12 +155,12 @@ static void test_rights_come_from_the_connector(void **state)
 	size_t used;
 	assert_true(path_parse(slice_of_text("<a@own.test>"), &path, &used));
 	assert_int_equal(decide_sender(&policy, &connector, &path, 0), REASON_NONE);
-	connector.denied = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
+	connector.denied[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
 	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
-	connector.granted = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
+	connector.granted[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
 	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
 	assert_int_equal(decide_size_limit(&connector), 1000);
-	connector.granted |= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT;
+	connector.granted[PRINCIPAL_ANONYMOUS] |= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT;
 	assert_true(decide_size_limit(&connector) == POLICY_SIZE_UNLIMITED);
 }
 
