@@ -132,6 +132,15 @@ typedef unsigned long long counters_u64;
 	X(smtp_too_many_errors, refusal, "MaxProtocolErrors reached: session closed")              \
 	X(smtp_too_many_recipients, refusal, "RCPT beyond MaxRecipientsPerMessage")                \
 	X(smtp_too_large, refusal, "message above MaxMessageSize")                                 \
+	X(smtp_reserved_top_level, refusal, "RCPT in .test, .example, .invalid or .localhost")     \
+	X(smtp_reserved_second_level, refusal, "RCPT in example.com, .net or .org")                \
+	X(smtp_single_label, refusal, "RCPT in a domain without a dot")                            \
+	X(smtp_hello_needs_domain, refusal, "EHLO or HELO without a domain: session closed")       \
+	X(smtp_utf8_not_asked, refusal, "address above ASCII in a message without SMTPUTF8")       \
+	X(smtp_header_too_large, refusal, "message header above MaxHeaderSize")                    \
+	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
+	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
+	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \

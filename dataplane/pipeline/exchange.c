@@ -152,13 +152,13 @@ size_t exchange_body_room(const struct pipeline *pipeline, const struct client *
 	return room > END_OF_DATA_BYTES ? room - END_OF_DATA_BYTES : 0;
 }
 
-void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2])
+void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[SESSION_BODY_PIECES])
 {
 	struct server_leg *leg = client->server;
 
 	if (!client->in_body)
 		return;
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
 		size_t taken = tcp_send(pipeline->tcp, leg->leg.flow, body[i]);
 
 		// body_room counted the send queue's room and the free buffers of this worker.

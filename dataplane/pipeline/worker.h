@@ -143,7 +143,8 @@ struct connector_counters *client_counters(struct pipeline *pipeline, const stru
 void exchange_recipient(struct pipeline *pipeline, struct client *client);
 void exchange_data(struct pipeline *pipeline, struct client *client);
 size_t exchange_body_room(const struct pipeline *pipeline, const struct client *client);
-void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2]);
+void exchange_body(struct pipeline *pipeline, struct client *client,
+		   const struct slice body[SESSION_BODY_PIECES]);
 void exchange_end(struct pipeline *pipeline, struct client *client);
 // The transaction is over with nothing half-sent: RSET and back to the pool.
 void exchange_reset(struct pipeline *pipeline, struct client *client);

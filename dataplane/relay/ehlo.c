@@ -12,6 +12,8 @@ static const struct {
 	unsigned extension;
 } keywords[] = {
 	{"8BITMIME", SMTP_EXTENSION_8BITMIME},
+	{"DSN", SMTP_EXTENSION_DSN},
+	{"SMTPUTF8", SMTP_EXTENSION_SMTPUTF8},
 	{"PIPELINING", SMTP_EXTENSION_PIPELINING},
 	{"SIZE", SMTP_EXTENSION_SIZE},
 };

@@ -8,7 +8,10 @@
 
 #include "bpf/counters.h"
 #include "config/policy.h"
+#include "dataplane/smtp/header.h"
 #include "dataplane/smtp/path.h"
+
+#include <stdbool.h>
 
 // An anonymous session's MAIL with this reverse-path and SIZE= value (0 = none given).
 enum reason decide_sender(const struct policy *policy, const struct connector *connector,
@@ -17,6 +20,12 @@ enum reason decide_sender(const struct policy *policy, const struct connector *c
 // Its RCPT with this forward-path, `already` recipients being in the transaction.
 enum reason decide_recipient(const struct policy *policy, const struct connector *connector,
 			     const struct path *path, uint32_t already);
+
+// May its MAIL AUTH= say that somebody trusted submitted the message?
+bool decide_trusts_submitter(const struct connector *connector);
+
+// Does a message with such a header go in circles (MaxHopCount, MaxLocalHopCount)?
+bool decide_loops(const struct connector *connector, const struct header *header);
 
 // The largest message in octets, POLICY_SIZE_UNLIMITED when the connector may bypass its limit.
 uint64_t decide_size_limit(const struct connector *connector);

@@ -20,7 +20,7 @@ struct slice session_sender(const struct session *session, unsigned server_exten
 			    char *scratch, size_t scratch_size, bool *possible)
 {
 	struct slice text = path_text(&session->sender, scratch, scratch_size);
-	*possible = !session->body_8bit || server_extensions & SMTP_EXTENSION_8BITMIME;
+	*possible = !(session->needed & ~server_extensions);
 	if (text.length == 0)
 		return text;
 	char parameters[64] = "";
@@ -28,7 +28,7 @@ struct slice session_sender(const struct session *session, unsigned server_exten
 	if (session->declared_size && server_extensions & SMTP_EXTENSION_SIZE)
 		length = snprintf(parameters, sizeof(parameters), " SIZE=%llu",
 				  (unsigned long long)session->declared_size);
-	if (session->body_8bit && *possible)
+	if (session->needed & SMTP_EXTENSION_8BITMIME && *possible)
 		length += snprintf(parameters + length, sizeof(parameters) - (size_t)length,
 				   " BODY=8BITMIME");
 	assert(text.length + (size_t)length <= scratch_size);

@@ -72,13 +72,23 @@ static const struct field *find_field(const char *name, size_t length)
 	return NULL;
 }
 
+// What was collected, without a stuffed dot and blanks at the end. *blanks: there were some.
+static struct slice collected_name(const struct header *header, bool *blanks)
+{
+	struct slice name = slice_of(header->name, header->length);
+	const size_t whole = name.length;
+	while (name.length > 0 && is_blank((char)name.data[name.length - 1]))
+		name.length--;
+	*blanks = name.length < whole;
+	return name.length > 0 && name.data[0] == '.' ? slice_from(name, 1) : name;
+}
+
 // What was collected is as much of the name as is needed: the field begins, and so does its fate.
 static void begin_field(struct header *header)
 {
-	size_t length = header->length;
-	while (length > 0 && is_blank(header->name[length - 1]))
-		length--;
-	const struct field *field = find_field(header->name, length);
+	bool blanks;
+	const struct slice name = collected_name(header, &blanks);
+	const struct field *field = find_field((const char *)name.data, name.length);
 	header->removing = field && !(header->keep & field->group);
 	header->received = field == &fields[0];
 	header->by = 0;
@@ -92,20 +102,20 @@ static void begin_field(struct header *header)
 // is looked for has in that place.
 static bool name_decided(const struct header *header)
 {
-	size_t length = header->length;
-	if (header->name[length - 1] == ':' || length == HEADER_HELD_MAX)
+	bool blanks;
+	const struct slice name = collected_name(header, &blanks);
+	if (header->name[header->length - 1] == ':' || header->length == HEADER_HELD_MAX)
 		return true;
-	while (length > 0 && is_blank(header->name[length - 1]))
-		length--;
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		const size_t wanted = strlen(fields[i].name);
-		// With blanks behind it only a whole name can still be one.
-		if (length < header->length && length != wanted)
+		if (name.length > wanted ||
+		    strncasecmp(fields[i].name, (const char *)name.data, name.length) != 0)
 			continue;
-		if (length < wanted && strncasecmp(fields[i].name, header->name, length) == 0)
-			return false;
-		if (length == wanted && strncasecmp(fields[i].name, header->name, wanted) == 0)
+		if (name.length == wanted) // with '-' at its end more of it changes nothing
 			return fields[i].name[wanted - 1] == '-';
+		// With blanks behind it only a whole name can still be one.
+		if (!blanks)
+			return false;
 	}
 	return true;
 }
@@ -173,7 +183,12 @@ static void step(struct header *header, char c, const char *fqdn)
 	case STATE_ENDED:
 		break;
 	}
-	if (header->state == STATE_NAME) {
+	if (header->state == STATE_NAME && header->length == 1 && header->name[0] == '.' &&
+	    is_blank(c)) {
+		// A folded line behind a stuffed dot: the field's fate is its own.
+		header->name[header->length++] = c;
+		header->state = STATE_LINE;
+	} else if (header->state == STATE_NAME) {
 		const bool end = c == '\r' || c == '\n';
 		header->name[header->length++] = c;
 		if (end || name_decided(header)) {

@@ -2,20 +2,21 @@
 //
 // The header of a message (RFC 5322 section 2.2) while it streams by: the header firewall removes
 // fields that the session has no right to send (connector reference, section 7.1), and the size of
-// the header and its Received fields are counted. Works on the bytes of one line at a time, however
-// they are cut; what may still turn out to be a removed field's name is kept back, at most
-// HEADER_HELD_MAX bytes. Knows no end of data and no limits.
-// Where readers of a header could disagree, the firewall takes the reading that removes: any
-// mixture of CR and LF ends a line, blanks may stand before the colon, and a malformed line ends
-// nothing.
+// the header and its Received fields are counted. Works on bytes in DATA form (a dot that begins a
+// line is none of the line's, RFC 5321 section 4.5.2: ".Received:" is Received to whoever reads
+// it), of one line at a time, however they are cut; what may still turn out to be a removed field's
+// name is kept back, at most HEADER_HELD_MAX bytes. Knows no end of data and no limits. Where
+// readers of a header could disagree, the firewall takes the reading that removes: any mixture of
+// CR and LF ends a line, blanks may stand before the colon, and a malformed line ends nothing.
 #ifndef RELAYGATE_SMTP_HEADER_H
 #define RELAYGATE_SMTP_HEADER_H
 
 #include "config/rights.h"
 #include "dataplane/base/slice.h"
 
-// The longest name, or beginning of names, that is looked for, and room for a blank behind it.
-#define HEADER_HELD_MAX 28
+// A stuffed dot, the longest name, or beginning of names, that is looked for, and a blank behind
+// it.
+#define HEADER_HELD_MAX 29
 
 struct header {
 	uint8_t state;  // enum header_state of header.c

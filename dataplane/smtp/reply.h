@@ -29,6 +29,8 @@
 	X(ehlo_pipelining, 250, "PIPELINING", NULL)                                                \
 	X(ehlo_enhanced_status_codes, 250, "ENHANCEDSTATUSCODES", NULL)                            \
 	X(ehlo_8bitmime, 250, "8BITMIME", NULL)                                                    \
+	X(ehlo_dsn, 250, "DSN", NULL)                                                              \
+	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \
 	X(sender_ok, 250, "2.1.0 Sender OK", NULL)                                                 \
@@ -37,6 +39,8 @@
 	X(service_not_available, 421, "4.3.2 Service not available, closing transmission channel", \
 	  NULL)                                                                                    \
 	X(connection_timed_out, 421, "4.4.1 Connection timed out", NULL)                           \
+	X(message_rate, 421,                                                                       \
+	  "4.4.2 Message submission rate for this client has exceeded the configured limit", NULL) \
 	X(too_many_errors, 421, "4.7.0 Too many errors, closing transmission channel", NULL)       \
 	X(temporary_failure, 451, "4.3.0 Temporary failure, try again later", NULL)                \
 	X(backend_malformed_reply, 451, "4.3.0 Mail server gave a reply that is not understood",   \
@@ -53,6 +57,11 @@
 	X(line_too_long, 500, "5.5.2 Line too long", NULL)                                         \
 	X(bad_recipient_address, 501, "5.1.3 Invalid address", NULL)                               \
 	X(bad_sender_address, 501, "5.1.7 Invalid address", NULL)                                  \
+	X(reserved_top_level, 501, "5.1.4 Recipient address reserved by RFC 2606", NULL)           \
+	X(reserved_second_level, 501, "5.1.5 Recipient address reserved by RFC 2606", NULL)        \
+	X(single_label, 501, "5.1.6 Recipient addresses in single label domains not accepted",     \
+	  NULL)                                                                                    \
+	X(hello_needs_domain, 501, "5.0.0 HELO / EHLO requires domain address", NULL)              \
 	X(bad_domain_name, 501, "5.5.4 Invalid domain name", NULL)                                 \
 	X(bad_arguments, 501, "5.5.4 Invalid arguments", NULL)                                     \
 	X(send_hello_first, 503, "5.5.2 Send hello first", NULL)                                   \
@@ -69,9 +78,13 @@
 	X(sender_not_permitted, 550,                                                               \
 	  "5.7.1 Client does not have permissions to send as this sender",                         \
 	  "5.7.60 SMTP; Client does not have permissions to send as this sender")                  \
+	X(blocked, 550, "5.7.1 {} is on the block list", NULL)                                     \
 	X(own_sender_not_permitted, 550,                                                           \
 	  "5.7.1 Anonymous client does not have permissions to send as this sender", NULL)         \
 	X(too_large, 552, "5.3.4 Message size exceeds fixed maximum message size", NULL)           \
+	X(header_too_large, 552, "5.3.4 Header size exceeds fixed maximum size", NULL)             \
+	X(utf8_not_asked, 553, "5.6.7 SMTPUTF8 is needed for this address", NULL)                  \
+	X(hop_count, 554, "5.4.6 Hop count exceeded - possible mail loop", NULL)                   \
 	X(no_valid_recipients, 554, "5.5.1 No valid recipients", NULL)                             \
 	X(unknown_parameter, 555, "5.5.4 Unsupported parameter", NULL)
 

@@ -49,7 +49,8 @@ void session_end_transaction(struct session *session)
 	session->declared_size = 0;
 	session->recipients = 0;
 	session->recipients_asked = 0;
-	session->body_8bit = false;
+	session->needed = 0;
+	session->trusted = false;
 	session->mail_refused = false;
 	session->failure = REASON_NONE;
 	session->rejected = REASON_NONE;
@@ -200,15 +201,66 @@ static void answer_discarded(struct turn *turn)
 	turn->step->intent = SESSION_RESET;
 }
 
+// The message is refused, but the client reads that only when it has sent all of it.
+static void discard(struct turn *turn, enum reason reason)
+{
+	turn->session->rejected = reason;
+	session_enter(turn->session, SESSION_STATE_DISCARD);
+	turn->step->intent = SESSION_ABORT;
+}
+
+// Message bytes that may go on to the server, as far as the header firewall lets them.
+static void pass_body(struct turn *turn, const struct body_scan *scan)
+{
+	struct session *session = turn->session;
+	const struct connector *connector = session->peer.connector;
+	struct slice *body = turn->step->body;
+	struct slice before;
+
+	body[0] = slice_of_text("");
+	body[1] = scan->held;
+	body[2] = scan->run;
+	if (!header_ended(&session->header)) {
+		header_input(&session->header, scan->held, connector->fqdn, &body[0], &body[1]);
+		header_input(&session->header, scan->run, connector->fqdn, &before, &body[2]);
+		if (body[0].length == 0)
+			body[0] = before;
+		if (session->header.octets > connector->max_header_size) {
+			discard(turn, REASON_smtp_header_too_large);
+			return;
+		}
+		if (decide_loops(connector, &session->header)) {
+			discard(turn, REASON_smtp_hop_count);
+			return;
+		}
+	}
+	if (body[0].length + body[1].length + body[2].length > 0)
+		turn->step->intent = SESSION_BODY;
+}
+
+// The header is judged line by line.
+static struct slice first_line(struct slice in)
+{
+	const uint8_t *end = memchr(in.data, '\n', in.length);
+	return end ? slice_first(in, (size_t)(end - in.data) + 1) : in;
+}
+
 static void input_body(struct turn *turn, struct slice in, size_t room)
 {
 	struct session *session = turn->session;
 	struct session_step *step = turn->step;
 	const bool discarding = session->state == SESSION_STATE_DISCARD;
+	struct slice window = in;
 	struct body_scan scan;
 
+	if (discarding) {
+		room = SIZE_MAX;
+	} else if (!header_ended(&session->header)) {
+		window = first_line(in);
+		room = room > HEADER_HELD_MAX ? room - HEADER_HELD_MAX : 0;
+	}
 	memcpy(step->verb, "BODY", 4);
-	body_input(&session->body_state, in, discarding ? SIZE_MAX : room, &scan);
+	body_input(&session->body_state, window, room, &scan);
 	step->consumed = scan.consumed;
 	step->intent = scan.consumed > 0 && scan.consumed < in.length ? SESSION_NEXT : SESSION_MORE;
 	session->message_octets += scan.octets;
@@ -219,15 +271,11 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 		if (scan.verdict == BODY_END)
 			answer_discarded(turn);
 	} else if (session->message_octets > decide_size_limit(session->peer.connector)) {
-		session->rejected = REASON_smtp_too_large;
-		session_enter(session, SESSION_STATE_DISCARD);
-		step->intent = SESSION_ABORT;
+		discard(turn, REASON_smtp_too_large);
 	} else if (scan.verdict == BODY_END) {
 		turn_suspend(turn, SESSION_END);
 	} else if (scan.run.length > 0) {
-		step->intent = SESSION_BODY;
-		step->body[0] = scan.held;
-		step->body[1] = scan.run;
+		pass_body(turn, &scan);
 	}
 }
 

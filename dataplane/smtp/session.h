@@ -7,7 +7,8 @@
 // Memory: this struct; a partial command line and the envelope's texts sit in chunks only while
 // there are any. Line endings are strict everywhere; only CR LF . CR LF ends a message.
 //
-// Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and SIZE, BODY. Every other verb,
+// Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and the parameters of
+// parameters.h. Every other verb,
 // whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
 // answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
 // RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
@@ -21,13 +22,15 @@
 #include "dataplane/base/chunk.h"
 #include "dataplane/base/tick.h"
 #include "dataplane/smtp/extension.h"
+#include "dataplane/smtp/header.h"
 #include "dataplane/smtp/line.h"
 #include "dataplane/smtp/reply.h"
 
-#define SESSION_HELLO_MAX 255 // RFC 5321 section 4.5.3.1.2
+#define SESSION_BODY_PIECES 3
+#define SESSION_HELLO_MAX   255 // RFC 5321 section 4.5.3.1.2
 // Room for what session_received_header and session_sender or session_recipient write.
 #define SESSION_RECEIVED_MAX 1024
-#define SESSION_COMMAND_MAX  512
+#define SESSION_COMMAND_MAX  1152
 
 struct session_peer {
 	struct endpoint client;
@@ -63,8 +66,9 @@ enum session_intent {
 
 struct session_step {
 	enum session_intent intent;
-	size_t consumed;      // bytes of the input that are used up
-	struct slice body[2]; // SESSION_BODY: in this order; valid until the input is released
+	size_t consumed;                        // bytes of the input that are used up
+	struct slice body[SESSION_BODY_PIECES]; // SESSION_BODY: in this order; valid until the
+						// input is released
 	// For counters and the log; the caller counts.
 	enum reason reason; // REASON_NONE or the refusal
 	uint16_t code;      // reply code given in this step, 0 = none
@@ -105,20 +109,22 @@ struct session {
 	uint32_t recipients;          // accepted in this transaction
 	uint32_t recipients_asked;    // including refused ones
 	uint32_t protocol_errors;
-	uint8_t extended : 1;         // EHLO rather than HELO
-	uint8_t suspended : 1;        // waiting for session_answer
-	uint8_t offered_8bitmime : 1; // by the last EHLO
-	uint8_t body_8bit : 1;        // MAIL BODY=8BITMIME
-	uint8_t mail_refused : 1;     // the last MAIL, and nothing but RCPT and DATA since
-	uint8_t input_ended : 1;      // FIN while the final reply is awaited: close after it
-	uint8_t body_state;           // of the end-of-data scanner
+	uint8_t extended : 1;     // EHLO rather than HELO
+	uint8_t suspended : 1;    // waiting for session_answer
+	uint8_t trusted : 1;      // MAIL AUTH= named a submitter, and the peer may say so
+	uint8_t mail_refused : 1; // the last MAIL, and nothing but RCPT and DATA since
+	uint8_t input_ended : 1;  // FIN while the final reply is awaited: close after it
+	uint8_t offered;          // bits of enum smtp_extension: by the last EHLO
+	uint8_t needed;           // of a server, for this transaction
+	uint8_t body_state;       // of the end-of-data scanner
 	uint8_t hello_length;
 	enum session_intent pending; // what it is suspended for
 	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
 	enum reason rejected; // why the body that is being discarded will be refused
 	struct line line;     // a partial command line
-	struct chunk_queue sender;    // "<path>" of the transaction
-	struct chunk_queue recipient; // "<path>" of the RCPT that is being asked
+	struct header header; // of the message that streams by
+	struct chunk_queue sender;    // "<path> PARAMETERS" of the transaction, for the server
+	struct chunk_queue recipient; // the same of the RCPT that is being asked
 	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
 	char hello[SESSION_HELLO_MAX];
 };
@@ -130,9 +136,10 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 void session_close(struct session *session);
 
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
-// (SESSION_MORE with consumed 0), and so may it with 1, while a byte is kept back; such a call
+// (SESSION_MORE with consumed 0), and so may it with a
+// few (HEADER_HELD_MAX), while as many are kept back; such a call
 // still shows that it is not the client who is silent. extensions: bits of enum smtp_extension that
-// EHLO may offer now (only 8BITMIME needs the backends: PIPELINING and SIZE are the gate's own).
+// all live servers have now: EHLO offers no other ones (PIPELINING and SIZE are the gate's own).
 // reply is filled from its start. Never called while suspended nor after the session closed.
 void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
 		   struct tick now, struct reply_buffer *reply, struct session_step *step);
@@ -168,10 +175,10 @@ uint64_t session_deadline(const struct session *session);
 void session_timeout(struct session *session, struct tick now, struct reply_buffer *reply,
 		     struct session_step *step);
 
-// "<path> SIZE=n BODY=8BITMIME" as our MAIL command may carry it to a server with these extensions
-// (bits of enum smtp_extension), and "<path>" for RCPT: the client's bytes, unchanged. Copied into
-// scratch (SESSION_COMMAND_MAX bytes). Empty outside a transaction. An 8-bit body towards a server
-// without 8BITMIME is never converted: *possible is false then.
+// "<path> PARAMETERS" as our MAIL command may carry it to a server with these extensions (bits of
+// enum smtp_extension), and the same for RCPT: the client's bytes, but for SIZE and BODY. Copied
+// into scratch (SESSION_COMMAND_MAX bytes). Empty outside a transaction. What a server cannot do
+// with a message is never left out or converted: *possible is false then.
 struct slice session_sender(const struct session *session, unsigned server_extensions,
 			    char *scratch, size_t scratch_size, bool *possible);
 struct slice session_recipient(const struct session *session, char *scratch, size_t scratch_size);

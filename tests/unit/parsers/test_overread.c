@@ -4,6 +4,7 @@
 // build must see the read. So the same mistake inside a parser would be found by the tests that
 // hand it exact-size blocks. (Frames: tests/unit/net/test_packet.c and test_discovery.c.)
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +65,8 @@ static void parameters(struct slice in, void *context)
 	struct parameters out;
 	struct slice culprit;
 
-	parameters_parse(in, true, &out, &culprit);
+	parameters_parse(in, PARAMETERS_OF_MAIL, true, UINT_MAX, &out, &culprit);
+	parameters_parse(in, PARAMETERS_OF_RCPT, true, UINT_MAX, &out, &culprit);
 }
 
 static void foreign(struct slice in, void *context)

@@ -37,9 +37,15 @@ struct dialogue_setup {
 	uint32_t max_recipients;      // 200
 	uint32_t max_protocol_errors; // 5
 	uint64_t max_message_size;    // 65536
+	uint64_t max_header_size;     // 65536
+	uint32_t max_hop_count;       // 60
+	uint32_t max_local_hop_count; // 0
 	enum reply_dialect dialect;
 	char *banner;
+	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
+	bool require_ehlo_domain;
+	bool reject_reserved;
 	bool ipv6;
 	size_t room; // body bytes that the backend takes at a time; unlimited
 };
@@ -131,13 +137,15 @@ static void dialogue_say(struct dialogue *dialogue, const char *text)
 static void dialogue_note_body(struct dialogue *dialogue)
 {
 	const struct session_step *step = &dialogue->step;
-	assert_true(step->body[0].length + step->body[1].length > 0);
-	assert_true(step->body[0].length + step->body[1].length <= dialogue->room);
+	size_t length = 0;
+	for (int i = 0; i < SESSION_BODY_PIECES; i++)
+		length += step->body[i].length;
+	assert_true(length > 0 && length <= dialogue->room);
 	if (!dialogue->in_body)
 		dialogue_say(dialogue, "{");
 	dialogue->in_body = true;
 	// CR is shown: the message must arrive byte for byte.
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < SESSION_BODY_PIECES; i++)
 		for (size_t k = 0; k < step->body[i].length; k++)
 			dialogue_put(dialogue, step->body[i].data + k, 1);
 }
@@ -236,13 +244,27 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.max_recipients = setup->max_recipients ? setup->max_recipients : 200,
 		.max_protocol_errors = setup->max_protocol_errors ? setup->max_protocol_errors : 5,
 		.max_message_size = setup->max_message_size ? setup->max_message_size : 65536,
+		.max_header_size = setup->max_header_size ? setup->max_header_size : 65536,
+		.max_hop_count = setup->max_hop_count ? setup->max_hop_count : 60,
+		.max_local_hop_count = setup->max_local_hop_count,
+		.pipelining = true,
+		.enhanced_status_codes = true,
+		.eight_bit_mime = true,
+		.delivery_status_notification = true,
+		.smtp_utf8 = true,
+		.bare_linefeed_rejection = true,
+		.require_ehlo_domain = setup->require_ehlo_domain,
+		.reject_reserved_top_level = setup->reject_reserved,
+		.reject_reserved_second_level = setup->reject_reserved,
+		.reject_single_label = setup->reject_reserved,
 		.connection_timeout_ms = 600000,
 		.inactivity_timeout_ms = 300000,
 	};
 	dialogue->now = (struct tick){1000, DIALOGUE_WALL_US};
 	dialogue->room = setup->room ? setup->room : SIZE_MAX;
 	dialogue->extensions =
-		setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE;
+		setup->extensions |
+		(setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE);
 	assert_int_equal(chunk_pool_init(&dialogue->chunks, 8 * 2048), 0);
 	struct session_peer peer = {
 		.connector = &dialogue->connector,

@@ -40,10 +40,38 @@ static const struct script scripts[] = {
 		"MAIL FROM:<>\r\n"),
 	 .expect = BANNER "250 mx.own.test Hello [192.0.2.7]\n" UNKNOWN_PARAMETER MAIL_REPLY},
 	{"names that are none", PATIENT,
-	 CLIENT("EHLO\r\nHELO\r\nEHLO \r\nEHLO a b\r\nEHLO <a>\r\nEHLO a..b\r\nEHLO caf\xc3\xa9\r\n"
+	 CLIENT("EHLO a b\r\nEHLO <a>\r\nEHLO a..b\r\nEHLO caf\xc3\xa9\r\n"
 		"EHLO a\tb\r\nEHLO [a b]\r\nMAIL FROM:<>\r\n"),
-	 .expect = BANNER BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME
-		 BAD_NAME HELLO_FIRST},
+	 .expect = BANNER BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME HELLO_FIRST},
+	{"no name at all", .setup = {0}, CLIENT("HELO\r\nMAIL FROM:<>\r\n"),
+	 .expect = BANNER "250 mx.own.test Hello [192.0.2.7]\n" MAIL_REPLY},
+	{"no name where one is wanted", .setup = {.require_ehlo_domain = true}, CLIENT("EHLO \r\n"),
+	 .expect = BANNER "!smtp_hello_needs_domain\n501 5.0.0 HELO / EHLO requires domain "
+			  "address\n[CLOSE]\n"},
+	{"all that servers have",
+	 .setup = {.extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\n"),
+	 .expect = BANNER "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+			  "250-DSN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n"},
+	{"addresses above ASCII", .setup = {.extensions = SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\nMAIL FROM:<\xc3\xa9@own.test>\r\n"
+		"MAIL FROM:<\xc3\xa9@own.test> SMTPUTF8\r\n"),
+	 .expect = BANNER
+	 "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+	 "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n"
+	 "!smtp_utf8_not_asked\n553 5.6.7 SMTPUTF8 is needed for this address\n" MAIL_REPLY},
+	{"reserved domains",
+	 .setup = {.granted = RIGHT_ACCEPT_ANY_RECIPIENT, .reject_reserved = true},
+	 CLIENT(HELLO MAIL
+		"RCPT TO:<a@b.test>\r\nRCPT TO:<a@EXAMPLE>\r\nRCPT TO:<a@b.example.net>\r\n"
+		"RCPT TO:<a@b>\r\nRCPT TO:<a%c.invalid@b.com>\r\n"),
+	 .expect = READY MAIL_REPLY
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"
+	 "!smtp_reserved_second_level\n501 5.1.5 Recipient address reserved by RFC 2606\n"
+	 "!smtp_single_label\n501 5.1.6 Recipient addresses in single label domains not "
+	 "accepted\n"
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"},
 	{"before EHLO", PATIENT,
 	 CLIENT("MAIL FROM:<>\r\nRCPT TO:<b@own.test>\r\nDATA\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r\n"
 		"QUIT\r\n"),
@@ -61,7 +89,7 @@ static const struct script scripts[] = {
 	{"EHLO resets", PATIENT, CLIENT(HELLO MAIL HELLO RCPT "HELO x\r\n"),
 	 .expect = READY MAIL_REPLY EHLO_REPLY "left [RESET]\n" NEED_MAIL
 					       "250 mx.own.test Hello [192.0.2.7]\n"},
-	{"a bad EHLO does not reset", PATIENT, CLIENT(HELLO MAIL "EHLO\r\n" MAIL),
+	{"a bad EHLO does not reset", PATIENT, CLIENT(HELLO MAIL "EHLO a..b\r\n" MAIL),
 	 .expect = READY MAIL_REPLY BAD_NAME ALREADY},
 	{"after RCPT", PATIENT, CLIENT(HELLO MAIL RCPT MAIL "NOOP\r\nQUIT\r\n"),
 	 ANSWERS("250 2.1.5 Recipient OK"),

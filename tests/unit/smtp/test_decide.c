@@ -58,6 +58,10 @@ static const struct {
 	{SUBMIT | ANY_FROM, "<a@foreign.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@own.test>", 0, OWN},
+	// Other spellings of it for whoever normalizes Unicode.
+	{SUBMIT | ANY_FROM, "<a@own\xef\xbc\x8etest>", 0, OWN},
+	{SUBMIT | ANY_FROM, "<a@\xef\xbd\x8fwn.test>", 0, OWN},
+	{SUBMIT | ANY_FROM | OWN_FROM, "<a@\xef\xbd\x8fwn.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@x.wild.test>", 0, OWN},
 	{SUBMIT | ANY_FROM, "<a@wild.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@relay.test>", 0, YES},
@@ -105,6 +109,7 @@ static const struct {
 	{SUBMIT, "<\"@foreign.test:a.relay.test\"@own.test>", 0, RELAY},
 	{SUBMIT, "<\"@foreign.test,b.relay.test\"@own.test>", 0, RELAY},
 	{SUBMIT, "<a%@own.test>", 0, RELAY},
+	{SUBMIT, "<a@own\xe3\x80\x82test>", 0, RELAY},
 	{SUBMIT, "<a%own.test@own.test>", 0, YES},
 	{SUBMIT, "<@own.test:a@own.test>", 0, YES},
 	{SUBMIT, "<\"a b\"@own.test>", 0, YES},
@@ -120,7 +125,8 @@ static const struct {
 static void test_senders(void **state)
 {
 	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
-		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] = senders[i].rights,
+		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] =
+							    senders[i].rights,
 						    .max_message_size = 1000};
 		struct path path;
 		size_t used;
@@ -134,8 +140,8 @@ static void test_senders(void **state)
 static void test_recipients(void **state)
 {
 	for (size_t i = 0; i < sizeof(recipients) / sizeof(*recipients); i++) {
-		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] = recipients[i].rights,
-						    .max_recipients = 3};
+		const struct connector connector = {
+			.granted[PRINCIPAL_ANONYMOUS] = recipients[i].rights, .max_recipients = 3};
 		struct path path;
 		size_t used;
 		assert_true(path_parse(slice_of_text(recipients[i].path), &path, &used));

@@ -57,6 +57,10 @@ static const struct {
 	 "X-MS-Exchange-Forest-Foo: 1\r\n\r\n", 0, 0, 1},
 	// A malformed line ends no header for us: what follows is judged all the same.
 	{0, "no header\r\nReceived: x\r\n\r\n", "no header\r\n\r\n", 1, 0, 1},
+	// A stuffed dot hides nothing from whoever takes it away.
+	{0, ".Received: x\r\n y\r\n. z\r\nA: b\r\n. c\r\n..Received: d\r\n\r\n",
+	 "A: b\r\n. c\r\n..Received: d\r\n\r\n", 1, 0, 1},
+	{0, ".X-MS-Exchange-Organization-AuthAs: Internal\r\n.\tx\r\n\r\n", "\r\n", 0, 0, 1},
 	// Bare line ends, which only a body in chunks may hold.
 	{0, "A: b\rReceived: x\rC: d\nReceived: y\n\n", "A: b\rC: d\n\n", 2, 0, 2},
 	{ALL,

@@ -27,7 +27,7 @@ static const struct script scripts[] = {
 	{"one message", CLIENT(TO_DATA "Subject: x\r\n\r\nbody\r\n.\r\nQUIT\r\n"), YES,
 	 .expect = AT_DATA "{Subject: x\r\n\r\nbody\r\n}\n[END 20]\n" ACCEPTED
 			   "[RESET]\n" QUIT_REPLY "[CLOSE]\n"},
-	{"in crumbs for the backend", .setup = {.room = 2},
+	{"in crumbs for the backend", .setup = {.room = HEADER_HELD_MAX + 2},
 	 CLIENT(TO_DATA "Subject: x\r\n\r\n..body\r\n.\r\nQUIT\r\n"), YES,
 	 .expect = AT_DATA "{Subject: x\r\n\r\n..body\r\n}\n[END 21]\n" ACCEPTED
 			   "[RESET]\n" QUIT_REPLY "[CLOSE]\n"},
@@ -185,7 +185,7 @@ static void test_body_waits_for_room(void **state)
 	const struct dialogue_setup setup = {0};
 	dialogue_open(&dialogue, &setup);
 	dialogue.answers = answers;
-	dialogue_send_text(&dialogue, TO_DATA);
+	dialogue_send_text(&dialogue, TO_DATA "\r\n");
 	struct session_step *step = &dialogue.step;
 	session_input(&dialogue.session, slice_of_text("abc\r\n"), 0, 0, dialogue.now,
 		      &dialogue.reply, step);
