@@ -99,6 +99,7 @@ typedef unsigned long long counters_u64;
 	X(tcp_port_zero, drop, "TCP source or destination port 0")                                 \
 	X(no_binding, drop, "TCP to a port of ours that no connector is bound to")                 \
 	X(no_connector, drop, "source in no RemoteIPRanges of the binding's connectors")           \
+	X(ip_blocked, drop, "source on the IP Block list, without a connection")                   \
 	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
 	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
 	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \

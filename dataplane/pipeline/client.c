@@ -44,16 +44,21 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
 	struct client *client = pool_get(&pipeline->clients);
+	const struct policy *policy = pipeline->policy;
+	const uint64_t wall_us = pipeline->now.wall_us;
 	struct session_peer peer = {
 		.client = {accept->tuple.remote, accept->tuple.remote_port},
 		.local = {accept->tuple.local, accept->tuple.local_port},
 		.connector = policy_connector,
 		.policy = pipeline->policy,
 		.id = ++pipeline->session_ids,
+		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),
+		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
 	};
 
 	if (!client)
 		return NULL;
+	peer.blocked = peer.blocked && !peer.allowed;
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {

@@ -152,7 +152,8 @@ size_t exchange_body_room(const struct pipeline *pipeline, const struct client *
 	return room > END_OF_DATA_BYTES ? room - END_OF_DATA_BYTES : 0;
 }
 
-void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[SESSION_BODY_PIECES])
+void exchange_body(struct pipeline *pipeline, struct client *client,
+		   const struct slice body[SESSION_BODY_PIECES])
 {
 	struct server_leg *leg = client->server;
 
@@ -215,9 +216,9 @@ void exchange_reset(struct pipeline *pipeline, struct client *client)
 // buffers end in it: half a line would swallow the message's first one.
 static bool begin_body(struct pipeline *pipeline, struct client *client)
 {
-	char header[SESSION_RECEIVED_MAX];
+	char header[SESSION_ADDED_MAX];
 	size_t length =
-		session_received_header(&client->session, pipeline->now, header, sizeof(header));
+		session_added_header(&client->session, pipeline->now, header, sizeof(header));
 
 	client->in_body = true;
 	send_mark_dirty(pipeline, &client->server->leg);

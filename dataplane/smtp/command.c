@@ -224,6 +224,16 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	turn_reply(turn, REPLY_sender_ok, NULL);
 }
 
+// Exchange lets the blocked speak up to here, so that its log names the recipients.
+static void refuse_blocked(struct turn *turn, struct slice recipient)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	address_format(&turn->session->peer.client.address, peer);
+	turn_reply(turn, REPLY_blocked, (const char *[]){peer});
+	turn->step->reason = REASON_smtp_blocked;
+	turn->step->detail = reply_set_detail(turn->reply, recipient);
+}
+
 static void handle_rcpt(struct turn *turn, struct slice argument)
 {
 	struct session *session = turn->session;
@@ -243,6 +253,10 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 	if (!parse_parameters(turn, rest, PARAMETERS_OF_RCPT, &parameters) ||
 	    !allow_utf8(turn, &path, &forward_path, session->needed))
 		return;
+	if (session->peer.blocked) {
+		refuse_blocked(turn, path.text);
+		return;
+	}
 	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector, &path,
 					      session->recipients);
 	if (reason == REASON_NONE)
@@ -386,6 +400,8 @@ static void refuse_sequence(struct turn *turn, const struct command *command)
 		turn_refuse_uncounted(turn, id, REASON_smtp_bad_sequence, no_detail);
 	else
 		turn_refuse(turn, id, REASON_smtp_bad_sequence, no_detail);
+	if (session->peer.blocked && session->state == SESSION_STATE_MAIL)
+		turn_close(turn);
 }
 
 void command_execute(struct turn *turn, struct slice line)

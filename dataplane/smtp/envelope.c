@@ -42,26 +42,65 @@ struct slice session_recipient(const struct session *session, char *scratch, siz
 	return path_text(&session->recipient, scratch, scratch_size);
 }
 
-size_t session_received_header(const struct session *session, struct tick now, char *buffer,
-			       size_t size)
+static size_t write_received(const struct session *session, struct tick now, char *buffer,
+			     size_t size)
 {
 	const struct session_peer *peer = &session->peer;
 	char address[ADDRESS_TEXT_MAX];
 	char literal[ADDRESS_TEXT_MAX + sizeof("IPv6:")];
+	char unnamed[sizeof(literal) + 2];
 	char id[17];
 	char date[DATE_TEXT_MAX];
 
 	address_format(&peer->client.address, address);
 	snprintf(literal, sizeof(literal), "%s%s",
 		 address_is_ipv4(&peer->client.address) ? "" : "IPv6:", address);
+	snprintf(unnamed, sizeof(unnamed), "[%s]", literal);
 	snprintf(id, sizeof(id), "%016llX", (unsigned long long)peer->id);
+	const bool utf8 = session->needed & SMTP_EXTENSION_SMTPUTF8;
 	const struct received received = {
-		.hello = slice_of(session->hello, session->hello_length),
+		.hello = session->hello_length ? slice_of(session->hello, session->hello_length)
+					       : slice_of_text(unnamed),
 		.literal = literal,
 		.by = peer->connector->fqdn,
-		.protocol = session->extended ? "ESMTP" : "SMTP",
+		.protocol = utf8                ? "UTF8SMTP"
+			    : session->extended ? "ESMTP"
+						: "SMTP",
 		.id = id,
 		.date = date_format(now.wall_us, date),
 	};
 	return received_format(&received, buffer, size);
+}
+
+// One stamp. There is room for all of them.
+static size_t write_stamp(char *buffer, size_t size, const char *name, const char *value)
+{
+	const int length =
+		snprintf(buffer, size, "X-MS-Exchange-Organization-%s: %s\r\n", name, value);
+	assert(length > 0 && (size_t)length < size);
+	return (size_t)length;
+}
+
+size_t session_added_header(const struct session *session, struct tick now, char *buffer,
+			    size_t size)
+{
+	const struct connector *connector = session->peer.connector;
+	const rights_mask rights = connector_session_rights(connector);
+	const bool secured = connector->mechanisms & MECHANISM_EXTERNAL_AUTHORITATIVE;
+	size_t length = write_received(session, now, buffer, size);
+
+	if (rights & RIGHT_ACCEPT_HEADERS_ORGANIZATION)
+		return length;
+	length += write_stamp(buffer + length, size - length, "AuthAs",
+			      secured || session->trusted ? "Internal" : "Anonymous");
+	length += write_stamp(buffer + length, size - length, "AuthSource", connector->fqdn);
+	// Whom an address alone makes trusted gets the mechanism's number, and no SCL.
+	if (secured)
+		return length + write_stamp(buffer + length, size - length, "AuthMechanism", "10");
+	if (!session->peer.allowed && !(rights & RIGHT_BYPASS_ANTI_SPAM))
+		return length;
+	length += write_stamp(buffer + length, size - length, "SCL", "-1");
+	return length + write_stamp(buffer + length, size - length, "Antispam-Report",
+				    session->peer.allowed ? "IPOnAllowList"
+							  : "MessageSecurityAntispamBypass");
 }

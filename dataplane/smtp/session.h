@@ -28,9 +28,9 @@
 
 #define SESSION_BODY_PIECES 3
 #define SESSION_HELLO_MAX   255 // RFC 5321 section 4.5.3.1.2
-// Room for what session_received_header and session_sender or session_recipient write.
-#define SESSION_RECEIVED_MAX 1024
-#define SESSION_COMMAND_MAX  1152
+// Room for what session_added_header and session_sender or session_recipient write.
+#define SESSION_ADDED_MAX   2048
+#define SESSION_COMMAND_MAX 1152
 
 struct session_peer {
 	struct endpoint client;
@@ -38,6 +38,9 @@ struct session_peer {
 	const struct connector *connector; // pinned by the caller for the session's life
 	const struct policy *policy;
 	uint64_t id; // of the session, for Received and logs
+	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
+	// closed.
+	bool allowed, blocked;
 };
 
 enum session_intent {
@@ -183,9 +186,11 @@ struct slice session_sender(const struct session *session, unsigned server_exten
 			    char *scratch, size_t scratch_size, bool *possible);
 struct slice session_recipient(const struct session *session, char *scratch, size_t scratch_size);
 
-// The Received: header (RFC 5321 4.4) that goes before the body, CR LF ended, folded below 78 where
-// the names allow. size: at least SESSION_RECEIVED_MAX. Returns its length.
-size_t session_received_header(const struct session *session, struct tick now, char *buffer,
-			       size_t size);
+// What the gate puts in front of the message: Received (RFC 5321 section 4.4), folded below 78
+// where the names allow, and the stamps of Exchange (connector reference, section 7.2) unless the
+// client may bring its own: AuthAs, AuthSource, AuthMechanism, and an SCL of -1 with its
+// Antispam-Report. size: at least SESSION_ADDED_MAX. Returns its length.
+size_t session_added_header(const struct session *session, struct tick now, char *buffer,
+			    size_t size);
 
 #endif

@@ -42,6 +42,8 @@ struct dialogue_setup {
 	uint32_t max_local_hop_count; // 0
 	enum reply_dialect dialect;
 	char *banner;
+	uint32_t mechanisms;
+	bool blocked;
 	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
 	bool require_ehlo_domain;
@@ -253,6 +255,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.delivery_status_notification = true,
 		.smtp_utf8 = true,
 		.bare_linefeed_rejection = true,
+		.mechanisms = setup->mechanisms,
 		.require_ehlo_domain = setup->require_ehlo_domain,
 		.reject_reserved_top_level = setup->reject_reserved,
 		.reject_reserved_second_level = setup->reject_reserved,
@@ -270,6 +273,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.connector = &dialogue->connector,
 		.policy = &dialogue->policy,
 		.id = 0x08D06729BA48D0CA,
+		.blocked = setup->blocked,
 	};
 	assert_int_equal(address_parse(setup->ipv6 ? "2001:db8::7" : "192.0.2.7",
 				       &peer.client.address, &why),

@@ -21,6 +21,8 @@
 #define HELP_REPLY "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\n"
 #define READY      BANNER EHLO_REPLY
 
+#define BLOCKED "!smtp_blocked\n550 5.7.1 192.0.2.7 is on the block list\n"
+
 static const struct script scripts[] = {
 	{"EHLO", CLIENT(HELLO), .expect = BANNER EHLO_REPLY},
 	{"EHLO without 8BITMIME in the backends", .setup = {.without_8bitmime = true},
@@ -120,12 +122,27 @@ static const struct script scripts[] = {
 		"MAIL FROM:<a@b\r\nMAIL FROM:<a>\r\nMAIL FROM:<postmaster>\r\n"
 		"MAIL FROM:\t<>\r\nMAIL FROM:<\xc3\xa9@b>\r\nMAIL FROM:<a@b>SIZE=1\r\n"
 		"MAIL FROM:<a@b> SIZE=\r\nMAIL FROM:<a@b> SIZE=1 SIZE=1\r\n"
-		"MAIL FROM:<a@b> AUTH=<>\r\nMAIL FROM:<a@b> SMTPUTF8\r\n"
+		"MAIL FROM:<a@b> XOORG=a\r\nMAIL FROM:<a@b> SMTPUTF8\r\n"
 		"MAIL FROM:<a@b> BODY=BINARYMIME\r\nMAIL FROM:<a@b> SIZE=65536 BODY=8BITMIME\r\n"),
 	 .expect = READY BAD_ARGUMENTS BAD_ARGUMENTS BAD_SENDER BAD_ARGUMENTS BAD_SENDER BAD_SENDER
 		 BAD_SENDER BAD_SENDER BAD_SENDER BAD_SENDER BAD_ARGUMENTS BAD_ARGUMENTS
 			 BAD_ARGUMENTS UNKNOWN_PARAMETER UNKNOWN_PARAMETER BAD_ARGUMENTS
 				 MAIL_REPLY},
+	{"on the block list", .setup = {.blocked = true},
+	 CLIENT(HELLO MAIL RCPT "RSET\r\n" MAIL RCPT RCPT "DATA\r\n"),
+	 .expect = READY MAIL_REPLY BLOCKED
+	 "250 2.0.0 Resetting\nleft [RESET]\n" MAIL_REPLY BLOCKED BLOCKED
+	 "!smtp_bad_sequence\n554 5.5.1 No valid recipients\nleft [CLOSE]\n"},
+	{"what goes on with the addresses",
+	 .setup = {.extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\nMAIL FROM:<a@b> ENVID=x+2By SIZE=1 RET=HDRS AUTH=c@d SMTPUTF8\r\n"
+		"RCPT TO:<b@own.test> ORCPT=rfc822;c@d NOTIFY=DELAY,FAILURE\r\n"),
+	 ANSWERS("250 2.1.5 Recipient OK"),
+	 .expect =
+		 BANNER "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+			"250-DSN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n" MAIL_REPLY
+			"[RECIPIENT <a@b> ENVID=x+2By RET=HDRS SMTPUTF8 SIZE=1 <b@own.test> "
+			"ORCPT=rfc822;c@d NOTIFY=DELAY,FAILURE]\n" RCPT_REPLY},
 	{"recipients", PATIENT,
 	 CLIENT(HELLO MAIL
 		"RCPT\r\nRCPT TO\r\nRCPT TO:\r\nRCPT FROM:<b@own.test>\r\n"
