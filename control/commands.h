@@ -13,13 +13,20 @@ enum exit_code { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_FINDING = 2 };
 
 struct command_options {
 	const char *config;    // -c FILE
-	const char *from;      // log --from ADDRESS, or NULL
+	const char *from;      // --from ADDRESS, or NULL
+	const char *to;        // explain --to ADDRESS:PORT, or NULL
+	const char *hello;     // explain --helo, or NULL
+	const char *mail_from; // explain --mail-from, or NULL
+	const char **rcpt_to;  // explain --rcpt-to, NULL-ended, or NULL
+	unsigned identities;   // explain --auth, --partner: bits (1 << enum principal)
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
+	bool json;             // --json
 };
 
 int command_run(const struct command_options *options);
 int command_check(const struct command_options *options);
+int command_explain(const struct command_options *options);
 int command_log(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

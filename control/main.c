@@ -2,9 +2,11 @@
 //
 // The command line: one row a subcommand, options by argp. Does nothing by itself.
 
+#include "config/rights.h"
 #include "control/commands.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,9 @@ static const struct command commands[] = {
 	 true},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
 	 true},
+	{"explain", "-c FILE --from IP --to IP[:PORT]",
+	 "which connector, which rights and why, and the reply to each verb", command_explain,
+	 true},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false},
 };
@@ -33,12 +38,29 @@ static const char usage_text[] =
 	"cluster.\v"
 	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr.";
 
-enum option_key { OPTION_FROM = 0x100, OPTION_PIN_DIRECTORY };
+enum option_key {
+	OPTION_FROM = 0x100,
+	OPTION_TO,
+	OPTION_HELO,
+	OPTION_MAIL_FROM,
+	OPTION_RCPT_TO,
+	OPTION_AUTH,
+	OPTION_PARTNER,
+	OPTION_JSON,
+	OPTION_PIN_DIRECTORY,
+};
 
 static const struct argp_option option_rows[] = {
 	{"config", 'c', "FILE", 0, "the INI file", 0},
 	{"follow", 'f', NULL, 0, "log: go on with new records as they come", 0},
-	{"from", OPTION_FROM, "IP", 0, "log: only records about this address", 0},
+	{"from", OPTION_FROM, "IP", 0, "explain: the client; log: only records about it", 0},
+	{"to", OPTION_TO, "IP[:PORT]", 0, "explain: our address that it connects to", 0},
+	{"helo", OPTION_HELO, "NAME", 0, "explain: argument of EHLO (client.example)", 0},
+	{"mail-from", OPTION_MAIL_FROM, "ADDRESS", 0, "explain: sender; empty for <>", 0},
+	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
+	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
+	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
+	{"json", OPTION_JSON, NULL, 0, "explain: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
 	{0},
@@ -55,7 +77,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return (char *)text;
 	fprintf(stream, "Commands:\n");
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(stream, "  %-6s %-28s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(stream, "  %-8s %-33s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fprintf(stream, "\n%s", text);
 	fclose(stream);
@@ -66,6 +88,22 @@ struct parsed {
 	struct command_options options;
 	const struct command *command;
 };
+
+static error_t add_recipient(struct command_options *options, const char *recipient)
+{
+	unsigned count = 0;
+	const char **grown;
+
+	while (options->rcpt_to && options->rcpt_to[count])
+		count++;
+	grown = realloc(options->rcpt_to, (count + 2) * sizeof(*grown));
+	if (!grown)
+		return ENOMEM;
+	grown[count] = recipient;
+	grown[count + 1] = NULL;
+	options->rcpt_to = grown;
+	return 0;
+}
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
@@ -80,6 +118,26 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_FROM:
 		parsed->options.from = argument;
+		return 0;
+	case OPTION_TO:
+		parsed->options.to = argument;
+		return 0;
+	case OPTION_HELO:
+		parsed->options.hello = argument;
+		return 0;
+	case OPTION_MAIL_FROM:
+		parsed->options.mail_from = argument;
+		return 0;
+	case OPTION_RCPT_TO:
+		return add_recipient(&parsed->options, argument);
+	case OPTION_AUTH:
+		parsed->options.identities |= 1u << PRINCIPAL_AUTHENTICATED;
+		return 0;
+	case OPTION_PARTNER:
+		parsed->options.identities |= 1u << PRINCIPAL_PARTNER;
+		return 0;
+	case OPTION_JSON:
+		parsed->options.json = true;
 		return 0;
 	case OPTION_PIN_DIRECTORY:
 		parsed->options.directory = argument;
@@ -109,10 +167,13 @@ int main(int argc, char **argv)
 	static const struct argp argp = {option_rows, parse_option, "COMMAND", usage_text,
 					 NULL,        help_filter,  NULL};
 	struct parsed parsed = {0};
+	int result;
 
 	argp_err_exit_status = EXIT_WRONG;
 	// Wide enough for one row a command.
 	setenv("ARGP_HELP_FMT", "rmargin=100", 0);
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
-	return parsed.command->run(&parsed.options);
+	result = parsed.command->run(&parsed.options);
+	free(parsed.options.rcpt_to);
+	return result;
 }

@@ -50,6 +50,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.client = {accept->tuple.remote, accept->tuple.remote_port},
 		.local = {accept->tuple.local, accept->tuple.local_port},
 		.connector = policy_connector,
+		.identities = connector_identities(policy_connector),
 		.policy = pipeline->policy,
 		.id = ++pipeline->session_ids,
 		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),

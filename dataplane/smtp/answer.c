@@ -106,7 +106,8 @@ static void answer_data(struct turn *turn, enum fit fit, const struct session_an
 		turn->step->intent = SESSION_NEXT;
 		session->message_octets = 0;
 		body_init(&session->body_state);
-		header_init(&session->header, connector_session_rights(session->peer.connector));
+		header_init(&session->header,
+			    connector_rights(session->peer.connector, session->peer.identities));
 		session_enter(session, SESSION_STATE_BODY);
 		turn_reply(turn, REPLY_start_mail_input, NULL);
 		return;

@@ -69,7 +69,7 @@ static void handle_helo(struct turn *turn, struct slice argument)
 static void offer_size(struct turn *turn)
 {
 	const struct connector *connector = turn->session->peer.connector;
-	const uint64_t limit = decide_size_limit(connector);
+	const uint64_t limit = decide_size_limit(connector, turn->session->peer.identities);
 	char number[24];
 	if (connector->size == SIZE_DISABLED)
 		return;
@@ -209,7 +209,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	    !allow_utf8(turn, &path, &reverse_path, parameters.needed))
 		return;
 	const enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
-						 &path, parameters.size);
+						 session->peer.identities, &path, parameters.size);
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
 		return;
@@ -218,7 +218,8 @@ static void handle_mail(struct turn *turn, struct slice argument)
 		return;
 	session->declared_size = parameters.size;
 	session->needed = (uint8_t)parameters.needed;
-	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector);
+	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
+									 session->peer.identities);
 	session->mail_refused = false;
 	session_enter(session, SESSION_STATE_MAIL);
 	turn_reply(turn, REPLY_sender_ok, NULL);
@@ -257,8 +258,8 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 		refuse_blocked(turn, path.text);
 		return;
 	}
-	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector, &path,
-					      session->recipients);
+	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector,
+					      session->peer.identities, &path, session->recipients);
 	if (reason == REASON_NONE)
 		reason = session->failure;
 	if (reason != REASON_NONE) {

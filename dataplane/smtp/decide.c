@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // See decide.h. Where an address could be read in several ways (path.h), each reading must be
-// allowed. Asks for the rights of sessions that have not authenticated: nobody can yet.
+// allowed.
 #include "dataplane/smtp/decide.h"
 
 #include <strings.h>
 
-static bool has_right(const struct connector *connector, enum right right)
+static bool has_right(const struct connector *connector, unsigned identities, enum right right)
 {
-	return (connector_session_rights(connector) & right) != 0;
+	return (connector_rights(connector, identities) & right) != 0;
 }
 
 // What stands in a domain's place inside a local part may be anything; "foreign.test:x.own.test"
@@ -52,17 +52,18 @@ static bool any_authoritative(const struct policy *policy, const struct path *pa
 }
 
 enum reason decide_sender(const struct policy *policy, const struct connector *connector,
-			  const struct path *path, uint64_t declared_size)
+			  unsigned identities, const struct path *path, uint64_t declared_size)
 {
-	if (!has_right(connector, RIGHT_SUBMIT))
+	if (!has_right(connector, identities, RIGHT_SUBMIT))
 		return REASON_smtp_not_authenticated;
 	// The null sender has no domain and passes both: a bounce has no other sender.
-	if (!has_right(connector, RIGHT_ACCEPT_ANY_SENDER) && !all_accepted(policy, path))
+	if (!has_right(connector, identities, RIGHT_ACCEPT_ANY_SENDER) &&
+	    !all_accepted(policy, path))
 		return REASON_smtp_sender_not_permitted;
-	if (!has_right(connector, RIGHT_ACCEPT_AUTHORITATIVE_SENDER) &&
+	if (!has_right(connector, identities, RIGHT_ACCEPT_AUTHORITATIVE_SENDER) &&
 	    any_authoritative(policy, path))
 		return REASON_smtp_own_sender_not_permitted;
-	if (declared_size > decide_size_limit(connector))
+	if (declared_size > decide_size_limit(connector, identities))
 		return REASON_smtp_too_large;
 	return REASON_NONE;
 }
@@ -98,10 +99,10 @@ static enum reason decide_reserved(const struct connector *connector, struct sli
 }
 
 enum reason decide_recipient(const struct policy *policy, const struct connector *connector,
-			     const struct path *path, uint32_t already)
+			     unsigned identities, const struct path *path, uint32_t already)
 {
 	// <postmaster> has no domain: it is the backend's own (RFC 5321 section 4.5.1).
-	if (!path->postmaster && !has_right(connector, RIGHT_ACCEPT_ANY_RECIPIENT) &&
+	if (!path->postmaster && !has_right(connector, identities, RIGHT_ACCEPT_ANY_RECIPIENT) &&
 	    !all_accepted(policy, path))
 		return REASON_smtp_unable_to_relay;
 	for (unsigned i = 0; i < path->domain_count; i++) {
@@ -114,9 +115,9 @@ enum reason decide_recipient(const struct policy *policy, const struct connector
 	return REASON_NONE;
 }
 
-bool decide_trusts_submitter(const struct connector *connector)
+bool decide_trusts_submitter(const struct connector *connector, unsigned identities)
 {
-	return has_right(connector, RIGHT_ACCEPT_AUTHENTICATION_FLAG);
+	return has_right(connector, identities, RIGHT_ACCEPT_AUTHENTICATION_FLAG);
 }
 
 bool decide_loops(const struct connector *connector, const struct header *header)
@@ -126,8 +127,9 @@ bool decide_loops(const struct connector *connector, const struct header *header
 		header->local_hops > connector->max_local_hop_count);
 }
 
-uint64_t decide_size_limit(const struct connector *connector)
+uint64_t decide_size_limit(const struct connector *connector, unsigned identities)
 {
-	return has_right(connector, RIGHT_BYPASS_MESSAGE_SIZE_LIMIT) ? POLICY_SIZE_UNLIMITED
-								     : connector->max_message_size;
+	return has_right(connector, identities, RIGHT_BYPASS_MESSAGE_SIZE_LIMIT)
+		       ? POLICY_SIZE_UNLIMITED
+		       : connector->max_message_size;
 }

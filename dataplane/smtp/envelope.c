@@ -85,8 +85,8 @@ size_t session_added_header(const struct session *session, struct tick now, char
 			    size_t size)
 {
 	const struct connector *connector = session->peer.connector;
-	const rights_mask rights = connector_session_rights(connector);
-	const bool secured = connector->mechanisms & MECHANISM_EXTERNAL_AUTHORITATIVE;
+	const rights_mask rights = connector_rights(connector, session->peer.identities);
+	const bool secured = session->peer.identities & 1u << PRINCIPAL_EXTERNALLY_SECURED;
 	size_t length = write_received(session, now, buffer, size);
 
 	if (rights & RIGHT_ACCEPT_HEADERS_ORGANIZATION)

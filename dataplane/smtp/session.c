@@ -270,7 +270,8 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	} else if (discarding) {
 		if (scan.verdict == BODY_END)
 			answer_discarded(turn);
-	} else if (session->message_octets > decide_size_limit(session->peer.connector)) {
+	} else if (session->message_octets >
+		   decide_size_limit(session->peer.connector, session->peer.identities)) {
 		discard(turn, REASON_smtp_too_large);
 	} else if (scan.verdict == BODY_END) {
 		turn_suspend(turn, SESSION_END);

@@ -37,7 +37,8 @@ struct session_peer {
 	struct endpoint local;
 	const struct connector *connector; // pinned by the caller for the session's life
 	const struct policy *policy;
-	uint64_t id; // of the session, for Received and logs
+	unsigned identities; // bits (1 << enum principal): whose rights it has
+	uint64_t id;         // of the session, for Received and logs
 	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
 	// closed.
 	bool allowed, blocked;

@@ -276,7 +276,9 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	};
 	if (chunk_pool_init(&play.chunks, 2048 * 8) != 0)
 		abort();
-	struct session_peer peer = {.connector = &play.connector, .policy = &play.policy};
+	struct session_peer peer = {.connector = &play.connector,
+				    .policy = &play.policy,
+				    .identities = 1u << PRINCIPAL_ANONYMOUS};
 	peer.client.address.bytes[15] = 1;
 	session_open(&play.session, &peer, &play.chunks, play.now, &play.reply);
 	if (play.options & OPTION_EHLO)

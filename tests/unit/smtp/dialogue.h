@@ -271,6 +271,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 	assert_int_equal(chunk_pool_init(&dialogue->chunks, 8 * 2048), 0);
 	struct session_peer peer = {
 		.connector = &dialogue->connector,
+		.identities = connector_identities(&dialogue->connector),
 		.policy = &dialogue->policy,
 		.id = 0x08D06729BA48D0CA,
 		.blocked = setup->blocked,

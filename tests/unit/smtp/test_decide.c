@@ -122,6 +122,8 @@ static const struct {
 	{SUBMIT, "<a@foreign.test>", 3, RELAY},
 };
 
+#define ANONYMOUS (1u << PRINCIPAL_ANONYMOUS)
+
 static void test_senders(void **state)
 {
 	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
@@ -131,7 +133,8 @@ static void test_senders(void **state)
 		struct path path;
 		size_t used;
 		assert_true(path_parse(slice_of_text(senders[i].path), &path, &used));
-		const enum reason got = decide_sender(&policy, &connector, &path, senders[i].size);
+		const enum reason got =
+			decide_sender(&policy, &connector, ANONYMOUS, &path, senders[i].size);
 		if ((int)got != senders[i].verdict)
 			fail_msg("row %zu, MAIL FROM:%s: %d", i, senders[i].path, got);
 	}
@@ -145,8 +148,8 @@ static void test_recipients(void **state)
 		struct path path;
 		size_t used;
 		assert_true(path_parse(slice_of_text(recipients[i].path), &path, &used));
-		const enum reason got =
-			decide_recipient(&policy, &connector, &path, recipients[i].already);
+		const enum reason got = decide_recipient(&policy, &connector, ANONYMOUS, &path,
+							 recipients[i].already);
 		if ((int)got != recipients[i].verdict)
 			fail_msg("row %zu, RCPT TO:%s: %d", i, recipients[i].path, got);
 	}
@@ -160,14 +163,14 @@ static void test_rights_come_from_the_connector(void **state)
 	struct path path;
 	size_t used;
 	assert_true(path_parse(slice_of_text("<a@own.test>"), &path, &used));
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), REASON_NONE);
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), REASON_NONE);
 	connector.denied[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), OWN);
 	connector.granted[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
-	assert_int_equal(decide_size_limit(&connector), 1000);
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), OWN);
+	assert_int_equal(decide_size_limit(&connector, ANONYMOUS), 1000);
 	connector.granted[PRINCIPAL_ANONYMOUS] |= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT;
-	assert_true(decide_size_limit(&connector) == POLICY_SIZE_UNLIMITED);
+	assert_true(decide_size_limit(&connector, ANONYMOUS) == POLICY_SIZE_UNLIMITED);
 }
 
 int main(void)
