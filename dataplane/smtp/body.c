@@ -13,9 +13,10 @@ enum state {
 	STATE_BAD, // unlisted transitions end here
 	STATE_LINE_START,
 	STATE_LINE,
-	STATE_CR,     // CR kept back
-	STATE_DOT,    // dot at the start of a line kept back
-	STATE_DOT_CR, // dot and CR kept back: the end of data, or nothing that may pass
+	STATE_CR,         // CR kept back
+	STATE_DOT,        // dot at the start of a line kept back
+	STATE_DOT_CR,     // dot and CR kept back: the end of data, or nothing that may pass
+	STATE_SOFT_START, // the last line ended with a bare LF
 	STATE_END,
 	STATE_COUNT,
 };
@@ -40,6 +41,8 @@ static const uint8_t next_state[STATE_COUNT][CLASS_COUNT] = {
 	[STATE_DOT] =
 		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_DOT_CR},
 	[STATE_DOT_CR] = {[CLASS_LF] = STATE_END},
+	[STATE_SOFT_START] =
+		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_CR},
 };
 
 void body_init(uint8_t *state)
@@ -58,15 +61,36 @@ static struct slice kept_back(uint8_t state)
 	return slice_of_text("");
 }
 
-void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *scan)
+// The bare LF that `in` begins with, as CR LF. A dot that was kept back is a stuffed one.
+static void end_softly(uint8_t *state, size_t room, struct body_scan *scan)
 {
-	const struct slice held = kept_back(*state);
+	scan->held = slice_of_text("\r\n");
+	if (room < scan->held.length) {
+		scan->held = slice_of_text("");
+		return;
+	}
+	*state = STATE_SOFT_START;
+	scan->consumed = 1;
+	scan->octets = scan->held.length;
+}
+
+void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
+		struct body_scan *scan)
+{
+	const bool dot_behind_bare_lf =
+		*state == STATE_SOFT_START && in.length && in.data[0] == '.';
+	const struct slice held = dot_behind_bare_lf ? slice_of_text(".") : kept_back(*state);
 	assert(*state > STATE_BAD && *state < STATE_END);
 	*scan = (struct body_scan){
 		.verdict = BODY_MORE,
 		.held = slice_of_text(""),
 		.run = slice_first(in, 0),
 	};
+	if (accept_bare_lf && in.length && in.data[0] == '\n' && *state != STATE_CR &&
+	    *state != STATE_DOT_CR) {
+		end_softly(state, room, scan);
+		return;
+	}
 	if (room <= held.length)
 		return;
 	const struct slice window = slice_first(in, room - held.length);
@@ -83,6 +107,10 @@ void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *
 				break;
 		}
 		const uint8_t before = current;
+		// A bare LF waits for a call of its own.
+		if (accept_bare_lf && at > 0 && window.data[at] == '\n' && before != STATE_CR &&
+		    before != STATE_DOT_CR)
+			break;
 		current = next_state[before][class_of[window.data[at]]];
 		if (current == STATE_BAD) {
 			scan->verdict = BODY_BAD_LINE_ENDING;
@@ -113,6 +141,6 @@ void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *
 	if (passed > 0) {
 		scan->held = held;
 		scan->run = slice_first(window, passed);
-		scan->octets = held.length + passed - dots;
+		scan->octets = held.length + passed - dots - dot_behind_bare_lf;
 	}
 }

@@ -250,6 +250,7 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	struct session *session = turn->session;
 	struct session_step *step = turn->step;
 	const bool discarding = session->state == SESSION_STATE_DISCARD;
+	const bool accept_bare_lf = !session->peer.connector->bare_linefeed_rejection;
 	struct slice window = in;
 	struct body_scan scan;
 
@@ -260,7 +261,7 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 		room = room > HEADER_HELD_MAX ? room - HEADER_HELD_MAX : 0;
 	}
 	memcpy(step->verb, "BODY", 4);
-	body_input(&session->body_state, window, room, &scan);
+	body_input(&session->body_state, window, room, accept_bare_lf, &scan);
 	step->consumed = scan.consumed;
 	step->intent = scan.consumed > 0 && scan.consumed < in.length ? SESSION_NEXT : SESSION_MORE;
 	session->message_octets += scan.octets;
@@ -275,7 +276,7 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 		discard(turn, REASON_smtp_too_large);
 	} else if (scan.verdict == BODY_END) {
 		turn_suspend(turn, SESSION_END);
-	} else if (scan.run.length > 0) {
+	} else if (scan.held.length + scan.run.length > 0) {
 		pass_body(turn, &scan);
 	}
 }
