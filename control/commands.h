@@ -26,6 +26,7 @@ struct command_options {
 
 int command_run(const struct command_options *options);
 int command_check(const struct command_options *options);
+int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
 int command_log(const struct command_options *options);
 

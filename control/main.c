@@ -26,6 +26,9 @@ static const struct command commands[] = {
 	 true},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
 	 true},
+	{"audit", "-c FILE [--json]",
+	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
+	 true},
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
 	 "which connector, which rights and why, and the reply to each verb", command_explain,
 	 true},
@@ -36,7 +39,9 @@ static const struct command commands[] = {
 static const char usage_text[] =
 	"A packet-level gatekeeper for TCP port 25: receive connectors in front of a mail "
 	"cluster.\v"
-	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr.";
+	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr; "
+	"2 a "
+	"critical finding (audit).";
 
 enum option_key {
 	OPTION_FROM = 0x100,
@@ -60,7 +65,7 @@ static const struct argp_option option_rows[] = {
 	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
 	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
 	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
-	{"json", OPTION_JSON, NULL, 0, "explain: JSON instead of text", 0},
+	{"json", OPTION_JSON, NULL, 0, "audit, explain: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
 	{0},
