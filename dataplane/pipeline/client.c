@@ -192,7 +192,7 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 	struct slice in = tcp_received(client->leg.flow);
 	struct session_step step = {0};
 
-	if (in.length == 0)
+	if (in.length == 0 && !session_due(&client->session))
 		return false;
 	if (client->linger_deadline_us) {
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);

@@ -144,3 +144,70 @@ void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_l
 		scan->octets = held.length + passed - dots - dot_behind_bare_lf;
 	}
 }
+
+bool body_has_half_a_line_end(uint8_t state)
+{
+	return state == STATE_CR;
+}
+
+bool body_in_line(uint8_t state)
+{
+	return state == STATE_LINE;
+}
+
+// As next_state, for content whose dots mean nothing.
+static uint8_t next_chunk_state(uint8_t state, uint8_t byte)
+{
+	if (byte == '\0' || (state == STATE_CR) != (byte == '\n'))
+		return STATE_BAD;
+	return byte == '\r' ? STATE_CR : byte == '\n' ? STATE_LINE_START : STATE_LINE;
+}
+
+void body_chunk(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
+		struct body_scan *scan)
+{
+	const bool at_start = *state == STATE_LINE_START || *state == STATE_SOFT_START;
+	const bool stuffed = at_start && in.length && in.data[0] == '.';
+	const struct slice held = stuffed ? slice_of_text(".") : kept_back(*state);
+	uint8_t current = *state;
+	size_t at = 0, passed = 0;
+
+	*scan = (struct body_scan){
+		.verdict = BODY_MORE, .held = slice_of_text(""), .run = slice_first(in, 0)};
+	if (accept_bare_lf && in.length && in.data[0] == '\n' && current != STATE_CR) {
+		end_softly(state, room, scan);
+		return;
+	}
+	if (room <= held.length)
+		return;
+	const struct slice window = slice_first(in, room - held.length);
+	while (at < window.length) {
+		if (current == STATE_LINE) {
+			at += scan_control(slice_from(window, at));
+			passed = at;
+			if (at == window.length)
+				break;
+		}
+		const uint8_t byte = window.data[at];
+		// What needs something put before it waits for a call of its own.
+		if (at > 0 && ((byte == '.' && current == STATE_LINE_START) ||
+			       (accept_bare_lf && byte == '\n' && current != STATE_CR)))
+			break;
+		current = next_chunk_state(current, byte);
+		if (current == STATE_BAD) {
+			scan->verdict = BODY_BAD_LINE_ENDING;
+			scan->consumed = at + 1;
+			return;
+		}
+		at++;
+		if (current != STATE_CR)
+			passed = at;
+	}
+	*state = current;
+	scan->consumed = at;
+	if (passed > 0) {
+		scan->held = held;
+		scan->run = slice_first(window, passed);
+		scan->octets = held.length + passed - stuffed;
+	}
+}

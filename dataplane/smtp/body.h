@@ -37,4 +37,12 @@ void body_init(uint8_t *state);
 void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
 		struct body_scan *scan);
 
+// The content of a BDAT chunk (RFC 3030): no end of data in it, no stuffed dots. It comes out in
+// DATA form, otherwise as above; the verdict is MORE or BAD_LINE_ENDING.
+void body_chunk(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
+		struct body_scan *scan);
+// What the bytes so far ended with: a CR whose LF did not come; a line without its end.
+bool body_has_half_a_line_end(uint8_t state);
+bool body_in_line(uint8_t state);
+
 #endif

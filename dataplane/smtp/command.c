@@ -5,6 +5,7 @@
 // points where Exchange is and nothing is at stake: trailing blanks, and spaces between "FROM:" or
 // "TO:" and the path.
 #include "dataplane/smtp/command.h"
+#include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/decide.h"
 #include "dataplane/smtp/parameters.h"
 
@@ -30,7 +31,9 @@ static void leave_transaction(struct turn *turn)
 {
 	if (session_transaction_open(turn->session)) {
 		turn->step->transaction_ended_by_client = true;
-		turn->step->intent = SESSION_RESET;
+		// A server that has a part of the message must not take it for all of it.
+		turn->step->intent = turn->session->state == SESSION_STATE_CHUNKS ? SESSION_ABORT
+										  : SESSION_RESET;
 	}
 	session_end_transaction(turn->session);
 }
@@ -91,6 +94,7 @@ static const struct offer {
 	 SMTP_EXTENSION_DSN},
 	{REPLY_ehlo_enhanced_status_codes, offsetof(struct connector, enhanced_status_codes), 0},
 	{REPLY_ehlo_8bitmime, offsetof(struct connector, eight_bit_mime), SMTP_EXTENSION_8BITMIME},
+	{REPLY_ehlo_chunking, offsetof(struct connector, chunking), 0},
 	{REPLY_ehlo_smtputf8, offsetof(struct connector, smtp_utf8), SMTP_EXTENSION_SMTPUTF8},
 };
 
@@ -324,7 +328,7 @@ static const struct command {
 	enum argument argument;
 	bool long_line; // LINE_MAX_OCTETS instead of RFC 5321's 512
 	// By session state, enum reply_id: the refusal there. A state that is not listed allows it.
-	uint8_t refused[SESSION_STATE_RCPT + 1];
+	uint8_t refused[SESSION_STATE_CHUNKS + 1];
 } commands[] = {
 	{"HELO", handle_helo, ARGUMENT_PARSED, false, {0}},
 	{"EHLO", handle_ehlo, ARGUMENT_PARSED, false, {0}},
@@ -334,20 +338,24 @@ static const struct command {
 	 true,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
 	  [SESSION_STATE_MAIL] = REPLY_sender_already_specified,
-	  [SESSION_STATE_RCPT] = REPLY_sender_already_specified}},
+	  [SESSION_STATE_RCPT] = REPLY_sender_already_specified,
+	  [SESSION_STATE_CHUNKS] = REPLY_sender_already_specified}},
 	{"RCPT",
 	 handle_rcpt,
 	 ARGUMENT_PARSED,
 	 true,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
-	  [SESSION_STATE_READY] = REPLY_need_mail_command}},
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"DATA",
 	 handle_data,
 	 ARGUMENT_NONE,
 	 false,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
 	  [SESSION_STATE_READY] = REPLY_need_mail_command,
-	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command}},
+	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
+	{"BDAT", chunking_command, ARGUMENT_PARSED, false, {0}},
 	{"RSET", handle_rset, ARGUMENT_NONE, false, {0}},
 	{"NOOP", handle_noop, ARGUMENT_TEXT, false, {0}},
 	{"QUIT", handle_quit, ARGUMENT_NONE, false, {0}},
@@ -420,7 +428,7 @@ void command_execute(struct turn *turn, struct slice line)
 	while (argument.length && argument.data[0] == ' ')
 		argument = slice_from(argument, 1);
 
-	assert(session->state <= SESSION_STATE_RCPT);
+	assert(session->state <= SESSION_STATE_CHUNKS);
 	note_verb(turn->step, verb);
 	const struct command *command = find(verb);
 	if (!command || (command->handle != handle_rcpt && command->handle != handle_data))

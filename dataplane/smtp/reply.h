@@ -30,9 +30,11 @@
 	X(ehlo_enhanced_status_codes, 250, "ENHANCEDSTATUSCODES", NULL)                            \
 	X(ehlo_8bitmime, 250, "8BITMIME", NULL)                                                    \
 	X(ehlo_dsn, 250, "DSN", NULL)                                                              \
+	X(ehlo_chunking, 250, "CHUNKING", NULL)                                                    \
 	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \
+	X(chunk_ok, 250, "2.6.0 CHUNK received OK, {} octets", NULL)                               \
 	X(sender_ok, 250, "2.1.0 Sender OK", NULL)                                                 \
 	X(cannot_verify, 252, "2.1.5 Cannot VRFY user", NULL)                                      \
 	X(start_mail_input, 354, "Start mail input; end with <CRLF>.<CRLF>", NULL)                 \
@@ -67,6 +69,7 @@
 	X(send_hello_first, 503, "5.5.2 Send hello first", NULL)                                   \
 	X(need_mail_command, 503, "5.5.2 Need mail command", NULL)                                 \
 	X(need_rcpt_command, 503, "5.5.2 Need rcpt command", NULL)                                 \
+	X(need_bdat_command, 503, "5.5.2 Need BDAT command", NULL)                                 \
 	X(sender_already_specified, 503, "5.5.2 Sender already specified", NULL)                   \
 	X(bad_line_ending, 521, "5.5.2 Bare CR, bare LF or NUL, closing transmission channel",     \
 	  NULL)                                                                                    \

@@ -5,6 +5,7 @@
 // does in answer.c. Owns the transitions between states; does not count, log, or keep time.
 #include "dataplane/smtp/session.h"
 #include "dataplane/smtp/body.h"
+#include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/command.h"
 #include "dataplane/smtp/date.h"
 #include "dataplane/smtp/decide.h"
@@ -15,11 +16,12 @@
 #define TO(state) (1u << SESSION_STATE_##state)
 
 // The states that may follow each one; a transition that is not listed is a fault of ours.
-static const uint8_t transitions[] = {
+static const uint16_t transitions[] = {
 	[SESSION_STATE_GREETED] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_READY] = TO(READY) | TO(MAIL) | TO(CLOSED),
 	[SESSION_STATE_MAIL] = TO(READY) | TO(RCPT) | TO(CLOSED),
-	[SESSION_STATE_RCPT] = TO(READY) | TO(RCPT) | TO(BODY) | TO(CLOSED),
+	[SESSION_STATE_RCPT] = TO(READY) | TO(RCPT) | TO(CHUNKS) | TO(BODY) | TO(CLOSED),
+	[SESSION_STATE_CHUNKS] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_BODY] = TO(READY) | TO(DISCARD) | TO(CLOSED),
 	[SESSION_STATE_DISCARD] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_CLOSED] = 0,
@@ -182,17 +184,24 @@ static void input_command(struct turn *turn, struct slice in)
 	}
 }
 
+void turn_reply_early(struct turn *turn)
+{
+	struct session *session = turn->session;
+	uint8_t text[REPLY_MAX];
+	chunk_queue_copy(&session->early, 0, text, session->early.length);
+	reply_set(turn->reply, slice_of(text, session->early.length));
+	chunk_queue_clear(&session->early, session->chunks);
+	turn->step->code = (uint16_t)reply_code(turn->reply);
+	turn->step->reason = session->rejected;
+	turn->step->detail = reply_set_detail(turn->reply, reply_bytes(turn->reply));
+}
+
 // The end of a body that was read only to be refused.
 static void answer_discarded(struct turn *turn)
 {
 	struct session *session = turn->session;
 	if (session->early.length > 0) {
-		uint8_t text[REPLY_MAX];
-		chunk_queue_copy(&session->early, 0, text, session->early.length);
-		reply_set(turn->reply, slice_of(text, session->early.length));
-		turn->step->code = (uint16_t)reply_code(turn->reply);
-		turn->step->reason = session->rejected;
-		turn->step->detail = reply_set_detail(turn->reply, reply_bytes(turn->reply));
+		turn_reply_early(turn);
 	} else {
 		turn_refuse(turn, reply_of_reason(session->rejected), session->rejected,
 			    slice_of_text(""));
@@ -209,14 +218,24 @@ static void discard(struct turn *turn, enum reason reason)
 	turn->step->intent = SESSION_ABORT;
 }
 
-// Message bytes that may go on to the server, as far as the header firewall lets them.
-static void pass_body(struct turn *turn, const struct body_scan *scan)
+void session_begin_body(struct session *session, enum session_state state)
+{
+	session->message_octets = 0;
+	body_init(&session->body_state);
+	header_init(&session->header,
+		    connector_rights(session->peer.connector, session->peer.identities));
+	session_enter(session, state);
+}
+
+enum reason session_pass_body(struct turn *turn, const struct body_scan *scan)
 {
 	struct session *session = turn->session;
 	const struct connector *connector = session->peer.connector;
 	struct slice *body = turn->step->body;
 	struct slice before;
 
+	if (session->message_octets > decide_size_limit(connector, session->peer.identities))
+		return REASON_smtp_too_large;
 	body[0] = slice_of_text("");
 	body[1] = scan->held;
 	body[2] = scan->run;
@@ -225,23 +244,23 @@ static void pass_body(struct turn *turn, const struct body_scan *scan)
 		header_input(&session->header, scan->run, connector->fqdn, &before, &body[2]);
 		if (body[0].length == 0)
 			body[0] = before;
-		if (session->header.octets > connector->max_header_size) {
-			discard(turn, REASON_smtp_header_too_large);
-			return;
-		}
-		if (decide_loops(connector, &session->header)) {
-			discard(turn, REASON_smtp_hop_count);
-			return;
-		}
+		if (session->header.octets > connector->max_header_size)
+			return REASON_smtp_header_too_large;
+		if (decide_loops(connector, &session->header))
+			return REASON_smtp_hop_count;
 	}
 	if (body[0].length + body[1].length + body[2].length > 0)
 		turn->step->intent = SESSION_BODY;
+	return REASON_NONE;
 }
 
-// The header is judged line by line.
-static struct slice first_line(struct slice in)
+struct slice session_header_line(const struct session *session, struct slice in, size_t *room)
 {
-	const uint8_t *end = memchr(in.data, '\n', in.length);
+	const uint8_t *end = in.length ? memchr(in.data, '\n', in.length) : NULL;
+
+	if (header_ended(&session->header))
+		return in;
+	*room = *room > HEADER_HELD_MAX ? *room - HEADER_HELD_MAX : 0;
 	return end ? slice_first(in, (size_t)(end - in.data) + 1) : in;
 }
 
@@ -253,13 +272,12 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	const bool accept_bare_lf = !session->peer.connector->bare_linefeed_rejection;
 	struct slice window = in;
 	struct body_scan scan;
+	enum reason reason;
 
-	if (discarding) {
+	if (discarding)
 		room = SIZE_MAX;
-	} else if (!header_ended(&session->header)) {
-		window = first_line(in);
-		room = room > HEADER_HELD_MAX ? room - HEADER_HELD_MAX : 0;
-	}
+	else
+		window = session_header_line(session, in, &room);
 	memcpy(step->verb, "BODY", 4);
 	body_input(&session->body_state, window, room, accept_bare_lf, &scan);
 	step->consumed = scan.consumed;
@@ -271,13 +289,10 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	} else if (discarding) {
 		if (scan.verdict == BODY_END)
 			answer_discarded(turn);
-	} else if (session->message_octets >
-		   decide_size_limit(session->peer.connector, session->peer.identities)) {
-		discard(turn, REASON_smtp_too_large);
 	} else if (scan.verdict == BODY_END) {
 		turn_suspend(turn, SESSION_END);
-	} else if (scan.held.length + scan.run.length > 0) {
-		pass_body(turn, &scan);
+	} else if ((reason = session_pass_body(turn, &scan)) != REASON_NONE) {
+		discard(turn, reason);
 	}
 }
 
@@ -287,13 +302,20 @@ void session_input(struct session *session, struct slice in, size_t body_room, u
 	struct turn turn = {session, reply, step, now, extensions};
 	assert(!session->suspended && session->state != SESSION_STATE_CLOSED);
 	turn_begin(&turn);
-	if (in.length == 0)
+	if (in.length == 0 && !session_due(session))
 		return;
 	session->input_us = now.now_us;
-	if (session->state >= SESSION_STATE_BODY)
+	if (chunking_active(session))
+		chunking_input(&turn, in, body_room);
+	else if (session->state >= SESSION_STATE_BODY)
 		input_body(&turn, in, body_room);
 	else
 		input_command(&turn, in);
+}
+
+bool session_due(const struct session *session)
+{
+	return session->chunk_due && !session->suspended && session->state != SESSION_STATE_CLOSED;
 }
 
 void session_end_of_input(struct session *session, struct session_step *step)
@@ -304,7 +326,7 @@ void session_end_of_input(struct session *session, struct session_step *step)
 		return;
 	}
 	step->transaction_ended_by_client = session_transaction_open(session);
-	if (session->suspended || session->state >= SESSION_STATE_BODY)
+	if (session->suspended || session->state >= SESSION_STATE_CHUNKS)
 		step->intent = SESSION_ABORT;
 	else if (session_transaction_open(session))
 		step->intent = SESSION_RESET;

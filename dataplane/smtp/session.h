@@ -7,13 +7,13 @@
 // Memory: this struct; a partial command line and the envelope's texts sit in chunks only while
 // there are any. Line endings are strict everywhere; only CR LF . CR LF ends a message.
 //
-// Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and the parameters of
-// parameters.h. Every other verb,
-// whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
-// answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
-// RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
-// refused recipients only is 554 5.5.1. Backends: a reply that does not fit its command is 451
-// 4.3.0, and 421 is 451 4.3.2: what ends their connection does not end the client's.
+// Of RFC 5321 and 3030: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP, and the parameters
+// of parameters.h. Every other verb, whether some standard knows it or not (EXPN, ETRN, STARTTLS,
+// AUTH, XCLIENT ...), is answered 500 5.3.3 by one rule. Answers 50x count against
+// MaxProtocolErrors, but not 503 to the RCPT and DATA that a pipelining client sent behind a MAIL
+// that was refused (RFC 2920). DATA after refused recipients only is 554 5.5.1. Backends: a reply
+// that does not fit its command is 451 4.3.0, and 421 is 451 4.3.2: what ends their connection does
+// not end the client's.
 #ifndef RELAYGATE_SMTP_SESSION_H
 #define RELAYGATE_SMTP_SESSION_H
 
@@ -88,6 +88,7 @@ enum session_state {
 	SESSION_STATE_READY,   // no transaction
 	SESSION_STATE_MAIL,    // MAIL accepted, no RCPT accepted yet
 	SESSION_STATE_RCPT,    // at least one RCPT accepted
+	SESSION_STATE_CHUNKS,  // in or between the chunks of a message
 	SESSION_STATE_BODY,    // after 354
 	SESSION_STATE_DISCARD, // reading a body to its end to answer it then
 	SESSION_STATE_CLOSED,
@@ -110,6 +111,8 @@ struct session {
 	uint64_t opened_us, input_us; // for the two timeouts
 	uint64_t message_octets;      // of the message, dots undone; kept until the next one
 	uint64_t declared_size;       // MAIL SIZE=, 0 = none
+	uint64_t chunk_size;          // of the last BDAT
+	uint64_t chunk_left;          // octets of it that are still to come
 	uint32_t recipients;          // accepted in this transaction
 	uint32_t recipients_asked;    // including refused ones
 	uint32_t protocol_errors;
@@ -117,11 +120,14 @@ struct session {
 	uint8_t suspended : 1;    // waiting for session_answer
 	uint8_t trusted : 1;      // MAIL AUTH= named a submitter, and the peer may say so
 	uint8_t mail_refused : 1; // the last MAIL, and nothing but RCPT and DATA since
+	uint8_t chunk_last : 1;   // BDAT LAST
+	uint8_t chunk_due : 1;    // its octets were read, its answer is due
 	uint8_t input_ended : 1;  // FIN while the final reply is awaited: close after it
 	uint8_t offered;          // bits of enum smtp_extension: by the last EHLO
 	uint8_t needed;           // of a server, for this transaction
 	uint8_t body_state;       // of the end-of-data scanner
 	uint8_t hello_length;
+	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken
 	enum session_intent pending; // what it is suspended for
 	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
 	enum reason rejected; // why the body that is being discarded will be refused
@@ -147,6 +153,9 @@ void session_close(struct session *session);
 // reply is filled from its start. Never called while suspended nor after the session closed.
 void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
 		   struct tick now, struct reply_buffer *reply, struct session_step *step);
+
+// True when session_input() has something to say even without input: the answer to a chunk.
+bool session_due(const struct session *session);
 
 // Answers the intent that suspended the session. NEXT: the answer was yes (after DATA: the body
 // comes) or, to RCPT, no. RESET: it ended the transaction. ABORT: it did not fit, and so the

@@ -44,6 +44,7 @@ struct dialogue_setup {
 	char *banner;
 	uint32_t mechanisms;
 	bool blocked;
+	bool chunking;
 	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
 	bool require_ehlo_domain;
@@ -250,6 +251,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.max_hop_count = setup->max_hop_count ? setup->max_hop_count : 60,
 		.max_local_hop_count = setup->max_local_hop_count,
 		.pipelining = true,
+		.chunking = setup->chunking,
 		.enhanced_status_codes = true,
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,
