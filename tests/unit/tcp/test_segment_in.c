@@ -193,6 +193,22 @@ static void test_paws(void **state)
 	lab_close(lab);
 }
 
+// A guess at the window is worth nothing without one at the ACK number.
+static void test_a_refused_segment_leaves_no_timestamp(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.timestamps = true});
+	static const struct lab_in forged[] = {
+		{.ack = 1000, .time = 0x70000000, .length = 5}, // of bytes never sent
+		{.flags = TCP_SYN, .time = 0x70000000},
+		{.flags = TCP_PSH, .time = 0x70000000, .length = 5}, // no ACK
+	};
+
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+		assert_int_not_equal(lab_give(lab, forged[i]), REASON_NONE);
+	assert_int_equal(lab_give(lab, (struct lab_in){.length = 10, .time = 1001}), REASON_NONE);
+	lab_close(lab);
+}
+
 static void test_paws_forgets_after_24_days(void **state)
 {
 	struct lab *lab = lab_open((struct lab_config){.timestamps = true});
@@ -344,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_challenges_are_limited_per_second),
 		cmocka_unit_test(test_zero_window_takes_the_ack_of_a_probe),
 		cmocka_unit_test(test_paws),
+		cmocka_unit_test(test_a_refused_segment_leaves_no_timestamp),
 		cmocka_unit_test(test_paws_forgets_after_24_days),
 		cmocka_unit_test(test_echo_is_of_the_segment_that_moved_the_window),
 		cmocka_unit_test(test_broken_options_drop_the_segment),
