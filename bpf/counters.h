@@ -39,7 +39,7 @@ typedef unsigned long long counters_u64;
 	X(recipients, "RCPT commands accepted by the backend")                                     \
 	X(recipients_refused, "RCPT commands refused by the gate")                                 \
 	X(recipients_refused_backend, "RCPT commands refused by the backend or for want of one")   \
-	X(messages, "messages answered 250 after the backend's 250")                               \
+	X(messages, "messages answered 250 after the backend's 2yz")                               \
 	X(message_bytes, "octets of those messages as the client sent them, dots undone")          \
 	X(messages_refused, "messages answered 5xx at DATA or after their end")                    \
 	X(messages_deferred, "messages answered 4xx at DATA or after their end")                   \
