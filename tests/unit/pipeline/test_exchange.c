@@ -175,6 +175,91 @@ static void test_dead_replacement_is_told(void **state)
 	lab_close(lab);
 }
 
+// The replacement is a new connection: those that waited in the pool still longer are as dead.
+static void test_replacement_is_a_new_connection(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *clients[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		clients[i] = lab_asking(lab, "a");
+	for (unsigned i = 0; i < 3; i++)
+		assert_string_equal(send_message(lab, clients[i]), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 3);
+	lab->mails_reset = 1;
+	lab_say(lab, clients[0], "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(clients[0]);
+	lab_say(lab, clients[0], "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, clients[0]), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 4);
+	assert_int_equal(lab->delivered, 4);
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 1);
+	lab_close(lab);
+}
+
+// With every connection in use or dead, there is room for the replacement once the dead one is
+// gone.
+static void test_replacement_at_max_connections(void **state)
+{
+	struct lab *lab = lab_open("", "MaxConnections = 1\n");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab->mails_reset = 1;
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, client), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 2);
+	lab_close(lab);
+}
+
+// A server that vanished without a word is found out in the pool, before mail is lent to it.
+static void test_pooled_connection_is_kept_alive_or_given_up(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab_run(lab, 28000);
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 1);
+	lab->server.deaf = true;
+	lab_run(lab, 26000); // still below IdleTimeout
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 0);
+	lab->server.deaf = false;
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, client), "250 queued as 1\r\n");
+	assert_int_equal(lab->reasons[REASON_backend_lost].count, 0);
+	assert_int_equal(lab->reasons[REASON_backend_timeout].count, 0);
+	lab_close(lab);
+}
+
+// Lent, it is not: a server that is silent about a whole message may still be at it.
+static void test_connection_in_use_is_not_given_up_for_silence(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab->plan.final = "";
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_heard(client, accepted);
+	lab_say(lab, client, "DATA\r\n");
+	lab_heard(client);
+	send_body(lab, client);
+	lab->server.deaf = true;
+	lab_run(lab, 300000);
+	lab->server.deaf = false;
+	assert_heard(client, "");
+	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
+	assert_heard(client, "250 queued as 7\r\n");
+	lab_close(lab);
+}
+
 static void test_abandoned_transaction_never_returns_to_the_pool(void **state)
 {
 	struct lab *lab = lab_open("", "");
@@ -356,6 +441,10 @@ int main(void)
 		cmocka_unit_test(test_refusal_in_the_body_waits_for_its_end),
 		cmocka_unit_test(test_stale_connection_is_replaced_unseen),
 		cmocka_unit_test(test_dead_replacement_is_told),
+		cmocka_unit_test(test_replacement_is_a_new_connection),
+		cmocka_unit_test(test_replacement_at_max_connections),
+		cmocka_unit_test(test_pooled_connection_is_kept_alive_or_given_up),
+		cmocka_unit_test(test_connection_in_use_is_not_given_up_for_silence),
 		cmocka_unit_test(test_abandoned_transaction_never_returns_to_the_pool),
 		cmocka_unit_test(test_one_connection_serves_all_in_their_order),
 		cmocka_unit_test(test_who_waits_too_long_is_told),
