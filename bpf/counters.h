@@ -44,7 +44,7 @@ typedef unsigned long long counters_u64;
 	X(messages_refused, "messages answered 5xx at DATA or after their end")                    \
 	X(messages_deferred, "messages answered 4xx at DATA or after their end")                   \
 	X(messages_aborted,                                                                        \
-	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, silence or form")                \
+	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
@@ -62,7 +62,7 @@ typedef unsigned long long counters_u64;
 /*
  * Reasons. kind drop: one received frame that was discarded or refused. kind refusal: an SMTP
  * command or session refused (its frames count as accepted). kind fault: something of ours ran out
- * or a backend failed.
+ * or a backend failed; counted once where it struck, however many commands are refused for it.
  */
 #define REASONS(X)                                                                                 \
 	X(frame_runt, drop, "shorter than its headers say")                                        \

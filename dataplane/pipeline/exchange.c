@@ -25,6 +25,13 @@ static void answer_failure(struct pipeline *pipeline, struct client *client, enu
 	client_pump(pipeline, client);
 }
 
+// A failure that strikes here, and not in a server's leg, which counts its own.
+static void fail(struct pipeline *pipeline, struct client *client, enum reason reason)
+{
+	count_reason(pipeline, reason);
+	answer_failure(pipeline, client, reason);
+}
+
 static void lend(struct client *client, struct server_leg *leg)
 {
 	client->server = leg;
@@ -77,7 +84,7 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 
 	if (!possible) {
 		exchange_reset(pipeline, client);
-		answer_failure(pipeline, client, REASON_backend_lacks_extension);
+		fail(pipeline, client, REASON_backend_lacks_extension);
 		return;
 	}
 	if (upstream_recipient(&leg->upstream, pipeline->policy, sender, recipient,
@@ -115,10 +122,10 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 	case SERVERS_WAIT:
 		break;
 	case SERVERS_UNAVAILABLE:
-		answer_failure(pipeline, client, REASON_backend_unavailable);
+		fail(pipeline, client, REASON_backend_unavailable);
 		break;
 	case SERVERS_BUSY:
-		answer_failure(pipeline, client, REASON_backend_busy);
+		fail(pipeline, client, REASON_backend_busy);
 		break;
 	}
 }

@@ -10,6 +10,7 @@
 static const char accepted[] = "250 recipient\r\n";
 static const char go_on[] = "354 Start mail input; end with <CRLF>.<CRLF>\r\n";
 static const char lost[] = "451 4.4.2 Connection to the mail server was lost\r\n";
+static const char closing[] = "451 4.3.2 Mail server is closing its channel\r\n";
 static const char failed[] = "451 4.4.1 No mail server is available\r\n";
 
 static void send_body(struct lab *lab, struct peer *client)
@@ -66,8 +67,27 @@ static const struct death {
 	{"in the body", {.data = "354 go on\r\n!"}, accepted, go_on, lost, 0, 1},
 	{"final reply", {.final = "!"}, accepted, go_on, lost, 0, 1},
 	{"half a final reply", {.final = "451 que!"}, accepted, go_on, lost, 0, 1},
+	{"421 to RCPT", {.recipient = "421 bye\r\n!"}, .rcpt = closing},
+	{"421 to DATA", {.data = "421 bye\r\n!"}, accepted, closing, .deferred = 1},
+	{"421 in the body", {.data = "354 go on\r\n421 bye\r\n!"}, accepted, go_on, lost, 0, 1},
+	{"421 to the message", {.final = "421 bye\r\n!"}, accepted, go_on, closing, 0, 1},
 	{"behind it", {.final = "250 queued\r\n!"}, accepted, go_on, "250 queued\r\n", 1, 0},
 };
+
+// However many commands were refused for it, a failure of the server's is one.
+static unsigned faults_counted(const struct lab *lab)
+{
+	static const enum reason reasons[] = {
+		REASON_backend_unavailable,    REASON_backend_busy,
+		REASON_backend_lost,           REASON_backend_timeout,
+		REASON_backend_connect_failed, REASON_backend_malformed_reply,
+	};
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		sum += (unsigned)lab->reasons[reasons[i]].count;
+	return sum;
+}
 
 // The planned text with FIN or RST for its "!".
 static const char *planned(const char *text, const char *good, const char *how, char store[64])
@@ -103,12 +123,20 @@ static void die(const struct death *death, const char *how)
 		send_body(lab, client);
 		assert_heard(client, death->message);
 	}
+	// What a lost connection refuses later is no second loss.
+	if (!death->data) {
+		lab_say(lab, client, "RCPT TO:<y@accepted.test>\r\n");
+		assert_int_equal(strncmp(lab_heard(client), "451 ", 4), 0);
+	}
 	lab_say(lab, client, "NOOP\r\n");
 	assert_heard(client, "250 2.0.0 OK\r\n");
 	assert_int_equal(lab->delivered, death->delivered);
 	assert_int_equal(lab->connector.messages, death->delivered);
 	assert_int_equal(lab->connector.messages_deferred, death->deferred);
-	assert_int_equal(lab->connector.recipients_refused_backend, death->rcpt != accepted);
+	assert_int_equal(faults_counted(lab), death->delivered ? 0 : 1);
+	assert_int_equal(lab->connector.messages_aborted, 0);
+	assert_int_equal(lab->connector.recipients_refused_backend,
+			 death->rcpt == accepted ? 0 : 2);
 	assert_int_equal(pipeline_levels(lab->pipeline).servers, 0);
 	lab_close(lab);
 }
