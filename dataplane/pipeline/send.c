@@ -7,7 +7,8 @@
 
 #include "dataplane/pipeline/worker.h"
 
-#define RESETS_PER_SECOND 10000
+// Of each share of the sources; all together 10,240.
+#define RESETS_PER_SECOND 160
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
@@ -90,12 +91,23 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 	return true;
 }
 
+// One allowance for all would tell an outsider, who forges a segment in another's name and counts
+// how many of his own are still answered, whether that one has a connection here (RFC 5961 section
+// 7 has this flaw with challenges). So sources have shares, dealt out by a key.
+static struct allowance *reset_allowance(struct pipeline *pipeline, const struct address *source)
+{
+	struct tuple tuple = {.remote = *source};
+
+	return &pipeline->resets[hash_tuple(&pipeline->reset_key, &tuple) % RESET_SHARES];
+}
+
 void send_reset_for(struct pipeline *pipeline, const struct view *view)
 {
 	struct segment reset;
 
 	if (build_reset_for(view, &reset) &&
-	    allowance_take(&pipeline->resets, RESETS_PER_SECOND, 1000000, pipeline->now.now_us))
+	    allowance_take(reset_allowance(pipeline, &view->source), RESETS_PER_SECOND, 1000000,
+			   pipeline->now.now_us))
 		send_segment(pipeline, &view->link, &reset);
 }
 

@@ -66,6 +66,8 @@ struct allowance {
 	uint64_t refilled_us;
 };
 
+#define RESET_SHARES 64
+
 struct pipeline {
 	struct outbox outbox; // first; counts what it hands on to `device`
 	const struct policy *policy;
@@ -87,7 +89,9 @@ struct pipeline {
 	struct client *first_client;
 	struct leg *dirty, *dirty_tail;
 	uint64_t log_sequence;
-	struct allowance resets, logged_drops, logged_refusals;
+	struct allowance logged_drops, logged_refusals;
+	struct allowance resets[RESET_SHARES];
+	struct hash_key reset_key; // source -> its share
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;

@@ -46,10 +46,36 @@ static void test_answer_to_a_syn_is_lost_and_counted(void **state)
 	lab_close(lab);
 }
 
+// Who uses up his share of the resets leaves that of others alone, and learns nothing of them.
+static void test_resets_are_rationed_by_source(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct view view = {.kind = VIEW_TCP, .flags = TCP_ACK, .source_port = 9};
+	unsigned long long before, *sent = &lab->port_rows[0].frames_out;
+
+	view.destination = lab->policy->ports[0].addresses[0].address;
+	view.source = lab->client_address.address;
+	before = *sent;
+	for (unsigned i = 0; i < 100000; i++)
+		send_reset_for(lab->pipeline, &view);
+	assert_in_range(*sent - before, 100, 1000);
+	before = *sent;
+	view.source.bytes[15]++;
+	send_reset_for(lab->pipeline, &view);
+	assert_int_equal(*sent - before, 1);
+	lab_run(lab, 1100);
+	before = *sent;
+	view.source.bytes[15]--;
+	send_reset_for(lab->pipeline, &view);
+	assert_int_equal(*sent - before, 1);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device_loses_nothing_of_a_flow),
+		cmocka_unit_test(test_resets_are_rationed_by_source),
 		cmocka_unit_test(test_answer_to_a_syn_is_lost_and_counted),
 	};
 
