@@ -156,7 +156,7 @@ typedef unsigned long long counters_u64;
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
 	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
 	X(address_conflict, fault, "event: another station claims one of our addresses")           \
-	X(retransmit_exhausted, fault, "peer stopped acknowledging: flow given up")                \
+	X(retransmit_exhausted, fault, "client or pooled server stopped acknowledging")            \
 	X(linger_expired, fault, "client still sending LingerTimeout after our close: RST")        \
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
 	X(gate_started, fault, "event: the gate began to take frames")                             \

@@ -350,6 +350,14 @@ uint64_t server_leg_deadline(const struct server_leg *leg)
 	return deadline < leg->upstream.deadline_us ? deadline : leg->upstream.deadline_us;
 }
 
+// A pooled connection fails nobody when its server falls silent: this is all that tells of it.
+static void tell_silence(struct pipeline *pipeline, const struct server_leg *leg)
+{
+	count_reason(pipeline, REASON_retransmit_exhausted);
+	log_write(pipeline, &(struct log_entry){.reason = REASON_retransmit_exhausted,
+						.source = server_leg_endpoint(pipeline, leg)});
+}
+
 void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 {
 	enum upstream_state before = leg->upstream.state;
@@ -357,6 +365,8 @@ void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 	unsigned events = 0;
 
 	tcp_timeout(pipeline->tcp, leg->leg.flow, pipeline->now.now_us, &events);
+	if ((events & TCP_EVENT_TIMED_OUT) && leg->connection.pooled)
+		tell_silence(pipeline, leg);
 	server_leg_events(pipeline, leg, events);
 	if (leg->leg.doomed || leg->upstream.deadline_us > pipeline->now.now_us)
 		return;

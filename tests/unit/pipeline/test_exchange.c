@@ -254,6 +254,7 @@ static void test_pooled_connection_is_kept_alive_or_given_up(void **state)
 	lab->server.deaf = true;
 	lab_run(lab, 26000); // still below IdleTimeout
 	assert_int_equal(pipeline_levels(lab->pipeline).servers, 0);
+	assert_int_equal(lab->reasons[REASON_retransmit_exhausted].count, 1);
 	lab->server.deaf = false;
 	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
 	lab_heard(client);
