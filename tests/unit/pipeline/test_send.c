@@ -4,6 +4,8 @@
 // and counted.
 #include "tests/unit/pipeline/lab.h"
 
+#include <stdlib.h>
+
 static void test_full_device_loses_nothing_of_a_flow(void **state)
 {
 	struct lab *lab = lab_open("", "");
@@ -46,6 +48,38 @@ static void test_answer_to_a_syn_is_lost_and_counted(void **state)
 	lab_close(lab);
 }
 
+// RFC 9293 MUST-59: what came together is acknowledged together.
+static void test_one_acknowledgment_for_a_burst(void **state)
+{
+	static const char line[] = "half a dozen segments of a message that is long enough\r\n";
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+	struct flying flying[PIPELINE_BURST];
+	struct slice frames[PIPELINE_BURST];
+	unsigned long long before;
+	unsigned count = 0;
+
+	lab_say(lab, client, "DATA\r\n");
+	for (unsigned i = 0; i < 160; i++)
+		tcp_send(lab->client.tcp, client->connection->flow, slice_of_text(line));
+	host_turn(&lab->client, lab->now);
+	lab->now.now_us += 1000;
+	while (count < PIPELINE_BURST &&
+	       wire_receive(&lab->wire, lab->now.now_us, &flying[count])) {
+		assert_int_equal(flying[count].to, STATION_GATE_OUTSIDE);
+		frames[count] = slice_of(flying[count].bytes, flying[count].length);
+		count++;
+	}
+	assert_in_range(count, 6, 8);
+	before = lab->port_rows[0].frames_out;
+	pipeline_input(lab->pipeline, 0, frames, count, lab->now, &lab->outbox);
+	assert_int_equal(lab->port_rows[0].frames_out - before, 1);
+	while (count > 0)
+		free(flying[--count].bytes);
+	lab_run(lab, LAB_MOMENT_MS);
+	lab_close(lab);
+}
+
 // Who uses up his share of the resets leaves that of others alone, and learns nothing of them.
 static void test_resets_are_rationed_by_source(void **state)
 {
@@ -75,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device_loses_nothing_of_a_flow),
+		cmocka_unit_test(test_one_acknowledgment_for_a_burst),
 		cmocka_unit_test(test_resets_are_rationed_by_source),
 		cmocka_unit_test(test_answer_to_a_syn_is_lost_and_counted),
 	};
