@@ -261,7 +261,7 @@ def urgent_data(checks, lab, _backend):
 
 def half_close(checks, lab, backend):
     message = content('client closed first', 200000)
-    with smtp.Client(lab, 'app') as client:
+    with smtp.Client(lab, 'app', 6) as client:
         client.send(b'EHLO client.example.org\r\nMAIL FROM:<a@sender.test>\r\n'
                     b'RCPT TO:<once@accepted.test>\r\nDATA\r\n' + smtp.stuffed(message) +
                     b'.\r\n')
@@ -348,12 +348,12 @@ def fast_open(checks, lab, _backend):
 
 def options_agreed(checks, lab, backend):
     """The same message by each set of options, on new connections on both sides."""
-    for name, differs, want in AGREEMENTS:
+    for number, (name, differs, want) in enumerate(AGREEMENTS):
         for switch, value in dict(SWITCHES, **differs).items():
             for host in ('app', 'backend'):
                 lab.run(host, 'sysctl', '-qw', f'net.ipv4.{switch}={value}')
         message = content(name, 200000)
-        with smtp.Client(lab, 'app') as client:
+        with smtp.Client(lab, 'app', labs.FAMILIES[number % 2]) as client:
             got = agreed(client.socket)
             client.greet()
             reply = client.message(SENDER, 'once@accepted.test', message)
