@@ -7,8 +7,7 @@
 
 #include "dataplane/pipeline/worker.h"
 
-// Of each share of the sources; all together 10,240.
-#define RESETS_PER_SECOND 160
+#define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
@@ -91,23 +90,34 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 	return true;
 }
 
-// One allowance for all would tell an outsider, who forges a segment in another's name and counts
-// how many of his own are still answered, whether that one has a connection here (RFC 5961 section
-// 7 has this flaw with challenges). So sources have shares, dealt out by a key.
-static struct allowance *reset_allowance(struct pipeline *pipeline, const struct address *source)
+// Who shares a bucket with whom changes each second, so that nobody can look for a neighbour. An
+// IPv6 source is its /64: one host has all of it.
+static bool reset_permitted(struct pipeline *pipeline, const struct address *source)
 {
-	struct tuple tuple = {.remote = *source};
+	struct reset_budget *budget = &pipeline->resets;
+	uint64_t second = pipeline->now.now_us / 1000000 + 1;
+	struct tuple whom = {.remote = *source};
 
-	return &pipeline->resets[hash_tuple(&pipeline->reset_key, &tuple) % RESET_SHARES];
+	if (budget->second != second) {
+		budget->second = second;
+		for (unsigned i = 0; i < RESET_BUCKETS; i++)
+			budget->left[i] = RESETS_PER_BUCKET;
+	}
+	if (!address_is_ipv4(source))
+		memset(whom.remote.bytes + 8, 0, 8);
+	uint16_t *left =
+		&budget->left[hash_tuple_with(&budget->key, &whom, second, 0) % RESET_BUCKETS];
+	if (*left == 0)
+		return false;
+	(*left)--;
+	return true;
 }
 
 void send_reset_for(struct pipeline *pipeline, const struct view *view)
 {
 	struct segment reset;
 
-	if (build_reset_for(view, &reset) &&
-	    allowance_take(reset_allowance(pipeline, &view->source), RESETS_PER_SECOND, 1000000,
-			   pipeline->now.now_us))
+	if (build_reset_for(view, &reset) && reset_permitted(pipeline, &view->source))
 		send_segment(pipeline, &view->link, &reset);
 }
 

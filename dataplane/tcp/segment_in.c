@@ -251,8 +251,9 @@ static enum reason judge(struct flow *flow, struct arrival *arrival, uint64_t no
 	return REASON_NONE;
 }
 
-// Only what begins at or before the last ACK is the value to echo (RFC 7323 4.3), and only what
-// passed every check: PAWS would make a forged value from the future end the connection.
+// Only what begins at or before the last ACK is the value to echo (RFC 7323 4.3). Of a segment
+// whose ACK is plausible, or a blind one that hits the window would set PAWS's clock ahead, and
+// everything that the peer says afterwards would be old.
 static void take_timestamp(struct flow *flow, const struct arrival *arrival, uint64_t now_us)
 {
 	if (!(flow->flags & FLOW_TIMESTAMPS) ||
