@@ -142,6 +142,7 @@ typedef unsigned long long counters_u64;
 	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
 	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
 	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
+	X(smtp_exch50_refused, refusal, "XEXCH50 without the right Accept-Exch50")                 \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \

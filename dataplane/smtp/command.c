@@ -113,6 +113,8 @@ static void handle_ehlo(struct turn *turn, struct slice argument)
 		session->offered |= (uint8_t)offer->extension;
 		turn_reply(turn, offer->reply, NULL);
 	}
+	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
+		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
 }
 
 static const struct path_form {
@@ -356,6 +358,13 @@ static const struct command {
 	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command,
 	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"BDAT", chunking_command, ARGUMENT_PARSED, false, {0}},
+	{"XEXCH50",
+	 chunking_exch50,
+	 ARGUMENT_PARSED,
+	 false,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"RSET", handle_rset, ARGUMENT_NONE, false, {0}},
 	{"NOOP", handle_noop, ARGUMENT_TEXT, false, {0}},
 	{"QUIT", handle_quit, ARGUMENT_NONE, false, {0}},

@@ -32,6 +32,7 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_hello_needs_domain] = REPLY_hello_needs_domain,
 	[REASON_smtp_utf8_not_asked] = REPLY_utf8_not_asked,
 	[REASON_smtp_header_too_large] = REPLY_header_too_large,
+	[REASON_smtp_exch50_refused] = REPLY_exch50_refused,
 	[REASON_smtp_hop_count] = REPLY_hop_count,
 	[REASON_smtp_message_rate] = REPLY_message_rate,
 	[REASON_smtp_blocked] = REPLY_blocked,
