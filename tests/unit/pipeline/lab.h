@@ -29,6 +29,7 @@ struct peer {
 	char heard[8192];              // newest bytes are lost when it is full
 	size_t length;
 	bool reset; // it ended so, and not by FIN
+	bool stays; // does not close when the other side did
 	// Of a server's end only:
 	size_t line; // where the line begins that is being read
 	bool in_data;
@@ -74,8 +75,11 @@ struct lab {
 	unsigned taken_count;
 };
 
-// gate and backend: further lines of these sections. The server's first probe has succeeded.
+// gate and backend: further lines of these sections; MaxSessions is 32 unless gate says it. The
+// server's first probe has succeeded.
 struct lab *lab_open(const char *gate, const char *backend);
+// The same with clients and their side of the gate in IPv6.
+struct lab *lab_open_ipv6(const char *gate, const char *backend);
 // All counters add up, and nothing is left in any pool after a forced drain.
 void lab_close(struct lab *lab);
 void lab_run(struct lab *lab, unsigned ms);
@@ -83,6 +87,8 @@ void lab_run(struct lab *lab, unsigned ms);
 void lab_jump(struct lab *lab, unsigned ms);
 
 struct peer *lab_connect(struct lab *lab);
+// The same, but only the SYN leaves.
+struct peer *lab_connecting(struct lab *lab);
 // Text into the connection, and a moment for it to arrive and be answered.
 void lab_say(struct lab *lab, struct peer *peer, const char *text);
 // What the client has heard since the last call.
