@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Who goes first under pressure. Every client is in one list of its class, in the order in which
+// Who goes first under pressure. Every client is in one list of its rank, in the order in which
 // they last spoke; each list is divided by whether a client holds payload buffers, so that making
 // room never searches: it looks at the heads. What stands for mail goes last: a client that is
 // inside a message body, or that awaits a backend's answer, never makes room for another one.
@@ -19,15 +19,14 @@
 
 #define SECOND_US 1000000ull
 
-// How long a client of each class must have been silent before it makes room.
+// How long a client of each rank must have been silent before it makes room.
 static const uint64_t silent_us[] = {
 	[CLIENT_BEFORE_MAIL] = 1 * SECOND_US,
 	[CLIENT_LINGERING] = 1 * SECOND_US,
 	[CLIENT_IN_TRANSACTION] = 10 * SECOND_US,
-	[CLIENT_PROTECTED] = UINT64_MAX,
 };
 
-static enum client_class class_of(const struct client *client)
+static enum client_rank rank_of(const struct client *client)
 {
 	// A doomed one is on its way out already.
 	if (client->leg.doomed || client->session.suspended)
@@ -48,38 +47,38 @@ static enum client_class class_of(const struct client *client)
 
 static struct client_list *list_of(struct pipeline *pipeline, const struct client *client)
 {
-	return &pipeline->classes[client->class][client->holds];
+	return &pipeline->ranks[client->rank][client->holds];
 }
 
 void evict_init(struct pipeline *pipeline)
 {
-	for (unsigned class = 0; class < CLIENT_CLASSES; class ++)
+	for (unsigned rank = 0; rank < CLIENT_RANKS; rank++)
 		for (unsigned holds = 0; holds < 2; holds++)
-			TAILQ_INIT(&pipeline->classes[class][holds]);
+			TAILQ_INIT(&pipeline->ranks[rank][holds]);
 }
 
 void evict_enter(struct pipeline *pipeline, struct client *client)
 {
-	client->class = (uint8_t)class_of(client);
+	client->rank = (uint8_t)rank_of(client);
 	client->holds =
 		tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
 	client->active_us = pipeline->now.now_us;
-	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_class);
-	pipeline->lingering += client->class == CLIENT_LINGERING;
+	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_rank);
+	pipeline->lingering += client->rank == CLIENT_LINGERING;
 }
 
 void evict_leave(struct pipeline *pipeline, struct client *client)
 {
-	TAILQ_REMOVE(list_of(pipeline, client), client, in_class);
-	pipeline->lingering -= client->class == CLIENT_LINGERING;
+	TAILQ_REMOVE(list_of(pipeline, client), client, in_rank);
+	pipeline->lingering -= client->rank == CLIENT_LINGERING;
 }
 
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
 {
 	bool holds = tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
 
-	if (client->class == class_of(client) && client->holds == holds &&
-	    (!spoke || client->class == CLIENT_PROTECTED))
+	if (client->rank == rank_of(client) && client->holds == holds &&
+	    (!spoke || client->rank == CLIENT_PROTECTED))
 		return;
 	evict_leave(pipeline, client);
 	evict_enter(pipeline, client);
@@ -97,23 +96,23 @@ static struct client *older(struct client *a, struct client *b)
 	return a->active_us <= b->active_us ? a : b;
 }
 
-// The client of the class that has been silent the longest, and long enough.
-static struct client *silent(const struct pipeline *pipeline, enum client_class class,
+// The client of the rank that has been silent the longest, and long enough.
+static struct client *silent(const struct pipeline *pipeline, enum client_rank rank,
 			     bool with_buffers)
 {
-	struct client *client = TAILQ_FIRST(&pipeline->classes[class][true]);
+	struct client *client = TAILQ_FIRST(&pipeline->ranks[rank][true]);
 
 	if (!with_buffers)
-		client = older(client, TAILQ_FIRST(&pipeline->classes[class][false]));
-	if (client && pipeline->now.now_us - client->active_us < silent_us[class])
+		client = older(client, TAILQ_FIRST(&pipeline->ranks[rank][false]));
+	if (client && pipeline->now.now_us - client->active_us < silent_us[rank])
 		client = NULL;
 	return client;
 }
 
 static bool evict(struct pipeline *pipeline, bool with_buffers)
 {
-	for (unsigned class = 0; class < CLIENT_PROTECTED; class ++) {
-		struct client *client = silent(pipeline, class, with_buffers);
+	for (unsigned rank = 0; rank < CLIENT_PROTECTED; rank++) {
+		struct client *client = silent(pipeline, rank, with_buffers);
 
 		if (client) {
 			client_evict(pipeline, client);
@@ -150,6 +149,6 @@ void evict_for_bounds(struct pipeline *pipeline)
 		left--;
 	for (; left && pipeline->lingering > lingering_max(pipeline); left--)
 		client_evict(pipeline,
-			     older(TAILQ_FIRST(&pipeline->classes[CLIENT_LINGERING][true]),
-				   TAILQ_FIRST(&pipeline->classes[CLIENT_LINGERING][false])));
+			     older(TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][true]),
+				   TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][false])));
 }

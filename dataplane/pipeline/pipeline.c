@@ -247,14 +247,14 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 // Those that linger first: the others come to linger by it.
 static void drain_clients(struct pipeline *pipeline, bool force)
 {
-	static const enum client_class order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
-						  CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
+						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
 	struct client *client;
 
-	for (unsigned i = 0; i < 2 * CLIENT_CLASSES; i++) {
-		client = TAILQ_FIRST(&pipeline->classes[order[i / 2]][i % 2]);
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {
+		client = TAILQ_FIRST(&pipeline->ranks[order[i / 2]][i % 2]);
 		while (client) {
-			struct client *next = TAILQ_NEXT(client, in_class);
+			struct client *next = TAILQ_NEXT(client, in_rank);
 
 			client_drain(pipeline, client, force);
 			client = next;

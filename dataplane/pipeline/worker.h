@@ -39,20 +39,20 @@ TAILQ_HEAD(leg_list, leg);
 struct server_leg;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
-enum client_class {
+enum client_rank {
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
 	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
 	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
-	CLIENT_CLASSES
+	CLIENT_RANKS
 };
 
 struct client {
 	struct leg leg;
 	struct session session;
-	TAILQ_ENTRY(client) in_class; // of pipeline.classes[class][holds]
-	uint64_t active_us;           // when it spoke last, or came into its class
-	struct server_leg *server;    // lent to this session, or NULL
+	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
+	uint64_t active_us;          // when it spoke last, or came into its rank
+	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
@@ -63,7 +63,7 @@ struct client {
 	bool in_body;      // the server leg takes message bytes
 	bool busy;         // client_pump is running: it will see what changed
 	bool holds;        // payload buffers
-	uint8_t class;     // enum client_class
+	uint8_t rank;      // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 512,
 	       "a client is eight cache lines: it may be one of a million");
@@ -104,7 +104,7 @@ struct pipeline {
 	struct servers *servers;
 
 	// All clients, those that spoke longest ago first; without and with payload buffers.
-	struct client_list classes[CLIENT_CLASSES][2];
+	struct client_list ranks[CLIENT_RANKS][2];
 	uint32_t lingering;
 	struct leg_list dirty;
 	uint64_t log_sequence;
@@ -169,7 +169,7 @@ struct connector_counters *client_counters(struct pipeline *pipeline, const stru
 
 // ---- evict.c: who goes first under pressure ----------------------------------------------------
 void evict_init(struct pipeline *pipeline);
-// Puts a new client into its class; moves one on that spoke, or whose class changed.
+// Puts a new client into its rank; moves one on that spoke, or whose rank changed.
 void evict_enter(struct pipeline *pipeline, struct client *client);
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
 void evict_leave(struct pipeline *pipeline, struct client *client);

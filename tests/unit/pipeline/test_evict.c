@@ -88,9 +88,14 @@ static void test_longest_idle_makes_room(void **state)
 	struct peer *a = greeted(lab), *b = greeted(lab), *c = greeted(lab), *d;
 
 	assert_lives(lab, a); // it came first, but it spoke last
-	d = greeted(lab);
+	lab->wire.weather[STATION_GATE_OUTSIDE].delay_us = 5000;
+	d = lab_connecting(lab);
+	lab_run(lab, 11);
 	assert_heard(b, evicted);
+	assert_non_null(b->connection); // no RST right behind it: only when b answers
+	lab_run(lab, LAB_MOMENT_MS);
 	assert_null(b->connection);
+	assert_heard(d, banner);
 	assert_counts(lab, 1, 0, 0);
 	assert_int_equal(lab->connector.sessions_open, 3);
 	assert_int_equal(lab->connector.sessions, 4);
@@ -247,16 +252,17 @@ static struct peer *half_a_line(struct lab *lab)
 {
 	struct peer *peer = greeted(lab);
 
-	lab_say(lab, peer, "NO");
+	lab_say(lab, peer, "N");
 	return peer;
 }
 
 static void test_who_holds_buffers_makes_room_for_replies(void **state)
 {
 	struct lab *lab = open_lab(state, "");
-	struct peer *without = greeted(lab), *a = half_a_line(lab), *b = half_a_line(lab);
-	struct peer *body = in_body(lab), *c = half_a_line(lab);
+	struct peer *without = greeted(lab), *c = half_a_line(lab), *a = half_a_line(lab);
+	struct peer *body = in_body(lab), *b = half_a_line(lab);
 
+	lab_say(lab, c, "O"); // it began first, but it spoke last
 	lab_run(lab, 1000);
 	lab_exhaust(lab, client_chunks_reserved(lab->pipeline) - 2);
 	lab_run(lab, LAB_MOMENT_MS);
@@ -306,6 +312,18 @@ static void leave_a_gap(struct lab *lab, struct peer *peer, const char *first, c
 	lab_run(lab, 5);
 }
 
+// Bytes of the client's wait in the gate's flow.
+static bool waits(struct lab *lab, const struct peer *peer)
+{
+	const struct tuple *tuple = tcp_tuple(peer->connection->flow);
+	struct tuple gates = {.local = tuple->remote,
+			      .remote = tuple->local,
+			      .local_port = tuple->remote_port,
+			      .remote_port = tuple->local_port};
+
+	return tcp_holds_chunks(tcp_find(lab->pipeline->tcp, &gates));
+}
+
 static void test_oldest_gap_goes_first(void **state)
 {
 	struct lab *lab = open_lab(state, "");
@@ -317,9 +335,11 @@ static void test_oldest_gap_goes_first(void **state)
 	lab_exhaust(lab, below);
 	lab_run(lab, 5);
 	assert_int_equal(count_of(lab, REASON_out_of_order_evicted), 0);
+	assert_true(waits(lab, a) && waits(lab, b));
 	lab_exhaust(lab, below - 1); // a gap holds two: its list and its bytes
 	lab_run(lab, 5);
 	assert_int_equal(count_of(lab, REASON_out_of_order_evicted), 1);
+	assert_true(!waits(lab, a) && waits(lab, b));
 	lab_exhaust(lab, below - 1);
 	lab_run(lab, 5);
 	assert_int_equal(count_of(lab, REASON_out_of_order_evicted), 2);
