@@ -39,9 +39,9 @@ static void *take(size_t bytes)
 	// An empty pool still owns one line, so that its pointers are valid and distinct.
 	if (bytes < HUGE_PAGE_BYTES)
 		return aligned_alloc(OBJECT_ALIGNMENT, bytes ? bytes : OBJECT_ALIGNMENT);
-	memory = aligned_alloc(HUGE_PAGE_BYTES, bytes);
-	if (memory)
-		madvise(memory, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
+	if (posix_memalign(&memory, HUGE_PAGE_BYTES, bytes) != 0)
+		return NULL;
+	madvise(memory, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
 	return memory;
 }
 

@@ -237,6 +237,15 @@ static double resident_bytes(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static uint64_t elapsed_us(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)((now.tv_sec - since->tv_sec) * 1000000 +
+			  (now.tv_nsec - since->tv_nsec) / 1000);
+}
+
 // What a session takes of each pool and table that grows with their number.
 static uint64_t bytes_by_size(void)
 {
@@ -282,7 +291,7 @@ static void drop_strangers(double *least, double *median)
 {
 	double rounds[ROUNDS];
 	uint64_t dropped = bench.reasons[REASON_no_connector].count;
-	struct timespec start, time;
+	struct timespec start;
 	uint64_t base_us = bench.now.now_us;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
@@ -294,10 +303,7 @@ static void drop_strangers(double *least, double *median)
 
 			for (unsigned k = 0; k < PIPELINE_BURST; k++)
 				frames[k] = slice_of(bench.strangers[i + k], 60);
-			clock_gettime(CLOCK_MONOTONIC, &time);
-			bench.now.now_us = base_us +
-					   (uint64_t)(time.tv_sec - start.tv_sec) * 1000000 +
-					   (uint64_t)(time.tv_nsec - start.tv_nsec) / 1000;
+			bench.now.now_us = base_us + elapsed_us(&start);
 			pipeline_input(bench.pipeline, 0, frames, PIPELINE_BURST, bench.now,
 				       &bench.outbox);
 			pipeline_turn(bench.pipeline, bench.now, &bench.outbox);
@@ -353,20 +359,17 @@ static double all_say(const char *text, const char *code, uint64_t step_us)
 // is their timers.
 static void keep_all(struct figures *figures)
 {
-	struct timespec start, end;
-	uint64_t begin = __rdtsc(), hz;
+	struct timespec start;
+	uint64_t begin = __rdtsc();
+	double hz;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	bench.turn_cycles = 0;
 	for (unsigned round = 0; round < KEEP_ROUNDS; round++)
 		figures->noop_cycles =
 			all_say("NOOP\r\n", "250", KEEP_S * 1000000ull / bench.sessions);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	hz = (uint64_t)((double)(__rdtsc() - begin) /
-			((double)(end.tv_sec - start.tv_sec) +
-			 (double)(end.tv_nsec - start.tv_nsec) / 1e9));
-	figures->timers_percent =
-		100.0 * (double)bench.turn_cycles / (KEEP_ROUNDS * KEEP_S) / (double)hz;
+	hz = (double)(__rdtsc() - begin) * 1e6 / (double)elapsed_us(&start);
+	figures->timers_percent = 100.0 * (double)bench.turn_cycles / (KEEP_ROUNDS * KEEP_S) / hz;
 }
 
 static void measure(struct figures *figures)
