@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POISONS 1
@@ -28,22 +27,6 @@
 #endif
 
 #define OBJECT_ALIGNMENT 64
-#define HUGE_PAGE_BYTES  (2u << 20)
-
-// A pool of many megabytes asks for huge pages: objects of a million sessions lie on as many small
-// ones, and each touch would miss the TLB. Advice only.
-static void *take(size_t bytes)
-{
-	void *memory;
-
-	// An empty pool still owns one line, so that its pointers are valid and distinct.
-	if (bytes < HUGE_PAGE_BYTES)
-		return aligned_alloc(OBJECT_ALIGNMENT, bytes ? bytes : OBJECT_ALIGNMENT);
-	if (posix_memalign(&memory, HUGE_PAGE_BYTES, bytes) != 0)
-		return NULL;
-	madvise(memory, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE);
-	return memory;
-}
 
 int pool_init(struct pool *pool, size_t object_size, uint32_t count)
 {
@@ -57,7 +40,8 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t count)
 	if (__builtin_mul_overflow(object_size, (size_t)count, &bytes))
 		return -ENOMEM;
 	*pool = (struct pool){.object_size = object_size, .count = count, .free_count = count};
-	pool->memory = take(bytes);
+	// An empty pool still owns one line, so that its pointers are valid and distinct.
+	pool->memory = aligned_alloc(OBJECT_ALIGNMENT, bytes ? bytes : OBJECT_ALIGNMENT);
 	pool->free = calloc(count ? count : 1, sizeof(*pool->free));
 	if (!pool->memory || !pool->free) {
 		free(pool->memory);
