@@ -199,9 +199,14 @@ static const struct side {
 	{"2001:db8:1::10/64", "[2001:db8:1::10]:25", "2001:db8:1::/64", "2001:db8:1::20/64"},
 };
 
-static void build_gate(struct lab *lab, const struct side *side, const char *gate,
-		       const char *backend)
+static const struct side *side_of(const char *gate)
 {
+	return &sides[strstr(gate, LAB_IPV6) != NULL];
+}
+
+static void build_gate(struct lab *lab, const char *gate, const char *backend)
+{
+	const struct side *side = side_of(gate);
 	char text[2048];
 	struct diagnostics diagnostics = {.report = report};
 	struct pipeline_settings settings = {.ports = lab->ports};
@@ -230,7 +235,7 @@ static void build_gate(struct lab *lab, const struct side *side, const char *gat
 	pipeline_start(lab->pipeline, lab->now, &lab->outbox);
 }
 
-static struct lab *open_lab(const struct side *side, const char *gate, const char *backend)
+struct lab *lab_open(const char *gate, const char *backend)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
 	const char *why;
@@ -244,8 +249,9 @@ static struct lab *open_lab(const struct side *side, const char *gate, const cha
 	wire_init(&lab->wire, &lab->random);
 	for (unsigned i = 0; i < STATIONS; i++)
 		lab->wire.weather[i].delay_us = 100;
-	build_gate(lab, side, gate, backend);
-	assert_int_equal(interface_address_parse(side->client, &lab->client_address, &why), 0);
+	build_gate(lab, gate, backend);
+	assert_int_equal(interface_address_parse(side_of(gate)->client, &lab->client_address, &why),
+			 0);
 	assert_int_equal(interface_address_parse("10.0.0.11/24", &lab->server_address, &why), 0);
 	host_init(&lab->client, &lab->wire, STATION_GATE_OUTSIDE, &lab->client_address, 1,
 		  &lab->random);
@@ -257,16 +263,6 @@ static struct lab *open_lab(const struct side *side, const char *gate, const cha
 	assert_int_equal(lab->server_count, 1);
 	lab->server_count = 0;
 	return lab;
-}
-
-struct lab *lab_open(const char *gate, const char *backend)
-{
-	return open_lab(&sides[0], gate, backend);
-}
-
-struct lab *lab_open_ipv6(const char *gate, const char *backend)
-{
-	return open_lab(&sides[1], gate, backend);
 }
 
 static uint64_t turn(struct lab *lab)

@@ -22,6 +22,8 @@
 #define LAB_PEERS 32
 // For everything that one side said to be heard, acknowledged and answered.
 #define LAB_MOMENT_MS 500
+// Among the lines of gate: clients and their side of the gate are of IPv6.
+#define LAB_IPV6 "; IPv6\n"
 
 // One end of a connection, as a person at a terminal sees it.
 struct peer {
@@ -78,8 +80,6 @@ struct lab {
 // gate and backend: further lines of these sections; MaxSessions is 32 unless gate says it. The
 // server's first probe has succeeded.
 struct lab *lab_open(const char *gate, const char *backend);
-// The same with clients and their side of the gate in IPv6.
-struct lab *lab_open_ipv6(const char *gate, const char *backend);
 // All counters add up, and nothing is left in any pool after a forced drain.
 void lab_close(struct lab *lab);
 void lab_run(struct lab *lab, unsigned ms);

@@ -5,6 +5,8 @@
 // or awaits a server's answer. Counters are exact.
 #include "tests/unit/pipeline/lab.h"
 
+#include <stdio.h>
+
 static const char banner[] = "220 hello\r\n";
 static const char evicted[] = "421 4.3.2 Service not available, closing transmission channel\r\n";
 static const char noop[] = "250 2.0.0 OK\r\n";
@@ -13,7 +15,10 @@ static const char mail[] = "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n";
 // The test's parameter: IPv6 or not.
 static struct lab *open_lab(void **state, const char *gate)
 {
-	return *(const bool *)*state ? lab_open_ipv6(gate, "") : lab_open(gate, "");
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%s", gate, *(const bool *)*state ? LAB_IPV6 : "");
+	return lab_open(text, "");
 }
 
 static unsigned long long count_of(const struct lab *lab, enum reason reason)
