@@ -44,7 +44,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 			     const struct link *link, uint16_t connector)
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
-	struct client *client;
+	struct client *client = pool_get(&pipeline->clients);
 	struct session_peer peer = {
 		.client = {accept->tuple.remote, accept->tuple.remote_port},
 		.local = {accept->tuple.local, accept->tuple.local_port},
@@ -53,9 +53,8 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.id = ++pipeline->session_ids,
 	};
 
-	if (pipeline->clients.free_count == 0 && !evict_for_newcomer(pipeline))
+	if (!client)
 		return NULL;
-	client = pool_get(&pipeline->clients);
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {

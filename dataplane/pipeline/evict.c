@@ -122,9 +122,10 @@ static bool evict(struct pipeline *pipeline, bool with_buffers)
 	return false;
 }
 
-bool evict_for_newcomer(struct pipeline *pipeline)
+void evict_for_newcomer(struct pipeline *pipeline)
 {
-	return evict(pipeline, false);
+	if (pipeline->clients.free_count == 0)
+		evict(pipeline, false);
 }
 
 static uint32_t lingering_max(const struct pipeline *pipeline)

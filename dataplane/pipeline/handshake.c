@@ -115,6 +115,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.peer_isn = handshake.client_isn;
 	accept.options = handshake.options;
 	accept.timestamp_offset = handshake.timestamp_offset;
+	evict_for_newcomer(pipeline);
 	client = client_create(pipeline, &accept, &view->link, connector);
 	if (!client)
 		return REASON_sessions_full;

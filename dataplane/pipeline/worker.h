@@ -173,8 +173,8 @@ void evict_enter(struct pipeline *pipeline, struct client *client);
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
 void evict_leave(struct pipeline *pipeline, struct client *client);
 bool evict_no_clients(const struct pipeline *pipeline);
-// All clients are taken and one more handshake is complete: true when a place was made.
-bool evict_for_newcomer(struct pipeline *pipeline);
+// One more handshake is complete: makes a place for it when all are taken and somebody may go.
+void evict_for_newcomer(struct pipeline *pipeline);
 // Once a turn: the bounds on half-closed connections and payload buffers.
 void evict_for_bounds(struct pipeline *pipeline);
 
