@@ -57,13 +57,13 @@ struct client {
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t attempts; // connections tried for the RCPT that is being asked
-	uint16_t logged;   // its refusals that went into the log
-	bool peer_closed;  // its FIN was seen
-	bool in_body;      // the server leg takes message bytes
-	bool busy;         // client_pump is running: it will see what changed
-	bool holds;        // payload buffers
-	uint8_t rank;      // enum client_rank
+	uint16_t logged;  // its refusals that went into the log
+	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed; // its FIN was seen
+	bool in_body;     // the server leg takes message bytes
+	bool busy;        // client_pump is running: it will see what changed
+	bool holds;       // payload buffers
+	uint8_t rank;     // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -82,6 +82,16 @@ struct server_leg {
 struct allowance {
 	uint32_t tokens;
 	uint64_t refilled_us;
+};
+
+// RSTs that may still go out this second, by what the source's address hashes to this second. A
+// budget of all would tell a source, who sees how many of his own RSTs are missing, which of the
+// segments that he forged in another's name met a connection (the flaw of RFC 5961 section 7).
+#define RESET_BUCKETS 64
+struct reset_budget {
+	struct hash_key key;
+	uint64_t second; // plus one: 0 is never the current one
+	uint16_t left[RESET_BUCKETS];
 };
 
 struct pipeline {
@@ -107,7 +117,8 @@ struct pipeline {
 	uint32_t lingering;
 	struct leg_list dirty;
 	uint64_t log_sequence;
-	struct allowance resets, logged_drops, logged_refusals;
+	struct reset_budget resets;
+	struct allowance logged_drops, logged_refusals;
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
@@ -132,7 +143,7 @@ void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
-// RST for a segment that fits nothing, within the allowance.
+// RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
 void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
