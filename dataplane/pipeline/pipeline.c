@@ -215,6 +215,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	quit_idle(pipeline);
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
+	evict_for_bounds(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
 		count_reason(pipeline, REASON_time_wait_evicted);
@@ -224,7 +225,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	next = earlier(next, servers_next_us(pipeline->servers));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
-	return pipeline->dirty ? earlier(next, now.now_us + 1000) : next;
+	return TAILQ_EMPTY(&pipeline->dirty) ? next : earlier(next, now.now_us + 1000);
 }
 
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
@@ -243,26 +244,37 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
 }
 
+// Those that linger first: the others come to linger by it.
+static void drain_clients(struct pipeline *pipeline, bool force)
+{
+	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
+						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+	struct client *client;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {
+		client = TAILQ_FIRST(&pipeline->ranks[order[i / 2]][i % 2]);
+		while (client) {
+			struct client *next = TAILQ_NEXT(client, in_rank);
+
+			client_drain(pipeline, client, force);
+			client = next;
+		}
+	}
+}
+
 void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, struct outbox *outbox)
 {
-	struct client *client = pipeline->first_client;
-
 	pipeline->now = now;
 	pipeline->device = outbox;
 	pipeline->draining = true;
 	// A probe in progress is nobody's mail: it does not hold the stop up.
 	server_leg_abort_probes(pipeline);
-	while (client) {
-		struct client *next = client->next;
-
-		client_drain(pipeline, client, force);
-		client = next;
-	}
+	drain_clients(pipeline, force);
 }
 
 bool pipeline_drained(const struct pipeline *pipeline)
 {
-	return !pipeline->first_client && pipeline->server_count == 0;
+	return evict_no_clients(pipeline) && pipeline->server_count == 0;
 }
 
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)

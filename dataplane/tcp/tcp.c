@@ -41,6 +41,7 @@ struct tcp *tcp_create(const struct tcp_settings *settings)
 	tcp->settings = *settings;
 	tcp->isn_key = derive_isn_key(&settings->hash_key);
 	tcp->window_scale = scale_for(settings->receive_buffer);
+	TAILQ_INIT(&tcp->gaps);
 	if (flow_table_init(tcp) != 0)
 		goto free_tcp;
 	tcp->time_wait = time_wait_create(settings->time_wait_entries, &settings->hash_key);
@@ -259,7 +260,7 @@ void tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 		time_wait_insert(tcp->time_wait, flow, now_us);
 	chunk_queue_clear(&flow->send, pool);
 	chunk_queue_clear(&flow->unread, pool);
-	out_of_order_clear(flow, pool);
+	out_of_order_clear(tcp, flow);
 	scoreboard_clear(flow, pool);
 	flow_table_remove(tcp, flow);
 	pool_put(&tcp->flows, flow);
@@ -292,6 +293,20 @@ bool tcp_all_acknowledged(const struct flow *flow)
 	bool fin_open = (flow->flags & (FLOW_CLOSE_WANTED | FLOW_FIN_ACKED)) == FLOW_CLOSE_WANTED;
 
 	return flow->send.length == 0 && flow->snd_una == flow->snd_max && !fin_open;
+}
+
+bool tcp_all_sent(const struct flow *flow)
+{
+	bool fin_unsent = (flow->flags & FLOW_CLOSE_WANTED) &&
+			  flow->snd_max - flow->snd_una == flow->send.length &&
+			  !(flow->flags & FLOW_FIN_ACKED);
+
+	return flow->snd_max - flow->snd_una >= flow->send.length && !fin_unsent;
+}
+
+bool tcp_holds_chunks(const struct flow *flow)
+{
+	return flow->send.length || flow->unread.length || flow->out_of_order || flow->scoreboard;
 }
 
 bool tcp_can_receive(const struct flow *flow)

@@ -147,6 +147,11 @@ uint64_t tcp_deadline(const struct flow *flow);
 // tcp_output.
 void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events);
 
+// Gives up the bytes beyond a gap of the flow that has waited the longest for its gap to be filled;
+// the peer sends them again (RFC 2018 section 8 allows it, whatever was reported). False when no
+// flow holds any.
+bool tcp_drop_out_of_order(struct tcp *tcp);
+
 // Ends the flow and frees everything it holds; leaves a TIME-WAIT record when the state asks for
 // one. The only way that a flow dies.
 void tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us);
@@ -157,7 +162,10 @@ void *tcp_user(const struct flow *flow);
 void tcp_set_user(struct flow *flow, void *user);
 bool tcp_is_established(const struct flow *flow); // SYN exchanged; closing states included
 bool tcp_all_acknowledged(
-	const struct flow *flow);              // everything queued, FIN included, is acknowledged
+	const struct flow *flow); // everything queued, FIN included, is acknowledged
+// Everything queued, FIN included, went out at least once.
+bool tcp_all_sent(const struct flow *flow);
+bool tcp_holds_chunks(const struct flow *flow);
 bool tcp_can_receive(const struct flow *flow); // peer's FIN not seen yet
 uint32_t tcp_flows_used(const struct tcp *tcp);
 uint32_t tcp_time_wait_used(const struct tcp *tcp);
