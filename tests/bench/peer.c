@@ -85,7 +85,7 @@ uint16_t peer_build(uint8_t frame[PEER_FRAME_MAX], struct peer *peer, uint8_t fl
 		    struct slice payload, uint32_t now_ms)
 {
 	uint8_t *ip = frame + IP_AT, *tcp = frame + TCP_AT;
-	bool first = flags == TCP_SYN;
+	bool first = peer->acknowledgment == 0; // the SYN of who opens
 	size_t header = TCP_HEADER_BYTES +
 			write_options(tcp + TCP_HEADER_BYTES, peer, flags & TCP_SYN, now_ms);
 	uint16_t length = (uint16_t)(header + payload.length);

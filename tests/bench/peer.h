@@ -17,7 +17,7 @@ struct peer {
 	uint32_t local, remote; // IPv4 addresses, host byte order
 	uint16_t local_port, remote_port;
 	uint32_t sequence;       // of the next byte that we send
-	uint32_t acknowledgment; // next byte that we expect
+	uint32_t acknowledgment; // next byte that we expect; 0 = none yet
 	uint32_t echo;           // the other side's newest TSval
 	bool timestamps;
 };

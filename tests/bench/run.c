@@ -10,6 +10,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "tests/bench/ring.h"
+#include "tests/bench/sample.h"
 
 #include <argp.h>
 #include <assert.h>
@@ -223,9 +224,11 @@ static unsigned turn(struct turns *turns)
 		frames[count] = &turns->frames[count];
 		count++;
 	}
+	sample_inside = true;
 	start = __rdtsc();
 	input(turns->gate, frames, count, tick_at(now_us));
 	turns->cycles += __rdtsc() - start;
+	sample_inside = false;
 	for (unsigned i = 0; i < turns->gate->out_count; i++)
 		turns->load->take(turns->load, &turns->gate->out[i], now_ms);
 	turns->gate->out_count = 0;
@@ -260,8 +263,8 @@ static void run_one_core(struct gate *gate, struct load *load, const struct run_
 	frames_in = gate->port_rows[0].frames_in + gate->port_rows[1].frames_in;
 	frames_out = gate->port_rows[0].frames_out + gate->port_rows[1].frames_out;
 	before = load->done;
-	if (stages_reset)
-		stages_reset();
+	if (options->samples)
+		sample_start();
 	for (unsigned i = 0; i < WINDOWS; i++) {
 		uint64_t cycles = turns.cycles, done = load->done;
 
@@ -270,6 +273,8 @@ static void run_one_core(struct gate *gate, struct load *load, const struct run_
 			figures->windows[figures->window_count++] =
 				(struct window){turns.cycles - cycles, load->done - done};
 	}
+	if (options->samples && sample_write(options->samples))
+		perror(options->samples);
 	figures->units = load->done - before;
 	figures->frames_in =
 		gate->port_rows[0].frames_in + gate->port_rows[1].frames_in - frames_in;
@@ -402,11 +407,6 @@ static void print_one_core(const struct load *load, const struct figures *figure
 			figures->median, figures->best, figures->tsc_mhz * 1e6 / figures->median,
 			figures->tsc_mhz * 1e6 / figures->best, (double)figures->frames_in / units,
 			(double)figures->frames_out / units);
-	if (stages_print) {
-		if (json)
-			fprintf(json, ", ");
-		stages_print(figures->units, json);
-	}
 }
 
 static void print_two_cores(const struct load *load, const struct figures *figures, FILE *json)
@@ -436,7 +436,8 @@ static void print_drops(const struct gate *gate)
 int run(struct load *load, const struct run_options *options)
 {
 	struct figures figures = {.tsc_mhz = measure_tsc_mhz()};
-	struct gate *gate = gate_open(options, tick_at(1000000));
+	struct gate *gate =
+		gate_open(options, tick_at(options->two_cores ? monotonic_us() : 1000000));
 	FILE *json = options->json ? fopen(options->json, "w") : NULL;
 
 	if (options->json && !json) {
@@ -472,7 +473,15 @@ int run(struct load *load, const struct run_options *options)
 
 // ---- Options ---------------------------------------------------------------------------------
 
-enum { KEY_JSON = 1000, KEY_NO_TIMESTAMPS, KEY_BARE_ACKS, KEY_TWO_CORES, KEY_MESSAGES, KEY_BYTES };
+enum {
+	KEY_JSON = 1000,
+	KEY_NO_TIMESTAMPS,
+	KEY_BARE_ACKS,
+	KEY_TWO_CORES,
+	KEY_MESSAGES,
+	KEY_BYTES,
+	KEY_SAMPLES
+};
 
 static const struct argp_option arguments[] = {
 	{"count", 'n', "N", 0, "units to measure", 0},
@@ -484,6 +493,7 @@ static const struct argp_option arguments[] = {
 	{"bare-acks", KEY_BARE_ACKS, NULL, 0, "peers acknowledge each reply by itself", 0},
 	{"two-cores", KEY_TWO_CORES, NULL, 0, "the load runs on the other core", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
+	{"samples", KEY_SAMPLES, "FILE", 0, "addresses at which the time is spent", 0},
 	{0},
 };
 
@@ -519,6 +529,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_JSON:
 		options->json = value;
+		break;
+	case KEY_SAMPLES:
+		options->samples = value;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -19,7 +19,8 @@ struct run_options {
 	bool timestamps;     // peers offer them
 	bool bare_acks;      // peers acknowledge each reply before they go on
 	bool two_cores;
-	const char *json; // NULL = none
+	const char *json;    // NULL = none
+	const char *samples; // likewise: where the time goes (sample.h)
 };
 
 struct run_frame {
@@ -50,10 +51,5 @@ extern const uint8_t run_gate_mac[2][6], run_peer_mac[2][6];
 struct run_options run_options_of(int argc, char **argv, struct run_options defaults);
 // Runs the load, prints, and returns the program's exit code: 1 when anything went wrong.
 int run(struct load *load, const struct run_options *options);
-
-// ---- stages.c: linked only where every stage is measured by itself ---------------------------
-void stages_reset(void) __attribute__((weak));
-// Prints cycles a unit of each stage; as JSON into the file as well unless it is NULL.
-void stages_print(uint64_t units, void *json_file) __attribute__((weak));
 
 #endif
