@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The gate in memory, the two ways to drive it, and the figures. Cycles are the time stamp
-// counter's: real time at a fixed rate, so what else runs on the machine shows in them. Hence the
-// median of many windows, and the best one beside it.
+// The gate in memory, the two ways to drive it, and the figures. Cycles are the thread's CPU time
+// at the rate of the time stamp counter: what else runs on the core does not count, but what it
+// does to the caches does. Hence the median of many windows, and the best one beside it.
 #include "tests/bench/run.h"
 
 #include "config/load.h"
@@ -59,7 +59,8 @@ struct gate {
 
 // Cycles of the pipeline and units that were done in them.
 struct window {
-	uint64_t cycles, units;
+	double cycles;
+	uint64_t units;
 };
 
 struct figures {
@@ -199,14 +200,21 @@ static struct tick tick_at(uint64_t us)
 	return (struct tick){us, 1790000000000000ull + us};
 }
 
+static uint64_t thread_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 // ---- One core --------------------------------------------------------------------------------
 
 struct turns {
 	struct gate *gate;
 	struct load *load;
 	unsigned burst;
-	double tsc_mhz;
-	uint64_t cycles; // of the pipeline, since the start
+	uint64_t ns; // of the pipeline, since the start
 	struct run_frame *frames;
 };
 
@@ -214,7 +222,7 @@ struct turns {
 static unsigned turn(struct turns *turns)
 {
 	const struct run_frame *frames[PIPELINE_BURST];
-	uint64_t now_us = 1000000 + (uint64_t)((double)turns->cycles / turns->tsc_mhz);
+	uint64_t now_us = 1000000 + turns->ns / 1000;
 	uint32_t now_ms = (uint32_t)(now_us / 1000);
 	unsigned count = 0;
 	uint64_t start;
@@ -225,9 +233,9 @@ static unsigned turn(struct turns *turns)
 		count++;
 	}
 	sample_inside = true;
-	start = __rdtsc();
+	start = thread_ns();
 	input(turns->gate, frames, count, tick_at(now_us));
-	turns->cycles += __rdtsc() - start;
+	turns->ns += thread_ns() - start;
 	sample_inside = false;
 	for (unsigned i = 0; i < turns->gate->out_count; i++)
 		turns->load->take(turns->load, &turns->gate->out[i], now_ms);
@@ -254,7 +262,7 @@ static void run_until(struct turns *turns, uint64_t units)
 static void run_one_core(struct gate *gate, struct load *load, const struct run_options *options,
 			 struct figures *figures)
 {
-	struct turns turns = {gate, load, options->burst, figures->tsc_mhz, 0, NULL};
+	struct turns turns = {gate, load, options->burst, 0, NULL};
 	uint64_t warm = options->count / 8 + 3 * options->concurrent;
 	uint64_t before = 0, frames_in, frames_out;
 
@@ -266,12 +274,13 @@ static void run_one_core(struct gate *gate, struct load *load, const struct run_
 	if (options->samples)
 		sample_start();
 	for (unsigned i = 0; i < WINDOWS; i++) {
-		uint64_t cycles = turns.cycles, done = load->done;
+		uint64_t ns = turns.ns, done = load->done;
 
 		run_until(&turns, before + options->count * (i + 1) / WINDOWS);
 		if (load->done > done)
 			figures->windows[figures->window_count++] =
-				(struct window){turns.cycles - cycles, load->done - done};
+				(struct window){(double)(turns.ns - ns) * figures->tsc_mhz / 1000,
+						load->done - done};
 	}
 	if (options->samples && sample_write(options->samples))
 		perror(options->samples);
@@ -371,15 +380,15 @@ static void run_two_cores(struct gate *gate, struct load *load, const struct run
 static int compare_windows(const void *a, const void *b)
 {
 	const struct window *x = a, *y = b;
-	double left = (double)x->cycles / (double)x->units;
-	double right = (double)y->cycles / (double)y->units;
+	double left = x->cycles / (double)x->units;
+	double right = y->cycles / (double)y->units;
 
 	return left < right ? -1 : left > right;
 }
 
 static double of_window(const struct window *window)
 {
-	return (double)window->cycles / (double)window->units;
+	return window->cycles / (double)window->units;
 }
 
 static void evaluate(struct figures *figures)
