@@ -42,7 +42,6 @@ static bool add_chunk(struct chunk_queue *queue, struct pool *pool)
 	struct chunk *chunk = pool_get(pool);
 	if (!chunk)
 		return false;
-	chunk->next = NULL;
 	if (queue->last)
 		queue->last->next = chunk;
 	else
@@ -120,9 +119,11 @@ void chunk_queue_copy(const struct chunk_queue *queue, uint32_t offset, uint8_t 
 static void drop_first_chunk(struct chunk_queue *queue, struct pool *pool)
 {
 	struct chunk *chunk = queue->first;
-	queue->first = chunk->next;
-	if (!queue->first)
-		queue->last = NULL;
+	// The last one is not read: nobody touched it since it was sent, and it is out of the cache.
+	if (chunk == queue->last)
+		queue->first = queue->last = NULL;
+	else
+		queue->first = chunk->next;
 	pool_put(pool, chunk);
 }
 
