@@ -4,6 +4,7 @@
 // Not rte_hash: it keeps a second copy of each key, needs EAL for its memory, and a test could not
 // have it. Here the memory is exactly one index a bucket, the keyed hash keeps chains short against
 // a peer who chooses its ports, and insertion cannot fail. Owns the flows' pool.
+#include "dataplane/base/block.h"
 #include "dataplane/base/prefetch.h"
 #include "dataplane/tcp/flow.h"
 
@@ -28,7 +29,7 @@ int flow_table_init(struct tcp *tcp)
 
 	if (pool_init(&tcp->flows, sizeof(struct flow), tcp->settings.flows) != 0)
 		return -ENOMEM;
-	tcp->buckets = malloc((size_t)buckets * sizeof(tcp->buckets[0]));
+	tcp->buckets = block_allocate((size_t)buckets * sizeof(tcp->buckets[0]));
 	if (tcp->buckets == NULL) {
 		pool_fini(&tcp->flows);
 		return -ENOMEM;
@@ -81,6 +82,8 @@ void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash)
 
 	if (flow)
 		prefetch(flow, sizeof(*flow));
+	else
+		time_wait_prefetch(tcp->time_wait, hash); // a handshake, likely
 }
 
 const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash)
