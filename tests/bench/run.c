@@ -122,7 +122,8 @@ static struct gate *gate_open(const struct run_options *options, struct tick now
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
 	for (uint16_t i = 0; i < 2; i++) {
-		gate->ports[i] = (struct packet_port){.index = i};
+		gate->ports[i] = (struct packet_port){.index = i,
+						      .trust_checksums = options->trust_checksums};
 		memcpy(gate->ports[i].mac, run_gate_mac[i], 6);
 		gate->port_row[i] = &gate->port_rows[i];
 	}
@@ -489,6 +490,7 @@ enum {
 	KEY_TWO_CORES,
 	KEY_MESSAGES,
 	KEY_BYTES,
+	KEY_TRUST,
 	KEY_SAMPLES
 };
 
@@ -500,6 +502,7 @@ static const struct argp_option arguments[] = {
 	{"bytes", KEY_BYTES, "N", 0, "size of one message", 0},
 	{"no-timestamps", KEY_NO_TIMESTAMPS, NULL, 0, "peers offer none", 0},
 	{"bare-acks", KEY_BARE_ACKS, NULL, 0, "peers acknowledge each reply by itself", 0},
+	{"trust-checksums", KEY_TRUST, NULL, 0, "as if the card had verified them", 0},
 	{"two-cores", KEY_TWO_CORES, NULL, 0, "the load runs on the other core", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
 	{"samples", KEY_SAMPLES, "FILE", 0, "addresses at which the time is spent", 0},
@@ -532,6 +535,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_BARE_ACKS:
 		options->bare_acks = true;
+		break;
+	case KEY_TRUST:
+		options->trust_checksums = true;
 		break;
 	case KEY_TWO_CORES:
 		options->two_cores = true;

@@ -11,13 +11,14 @@
 #include "tests/bench/peer.h"
 
 struct run_options {
-	uint64_t count;      // units to measure
-	uint32_t concurrent; // client sessions at once
-	unsigned burst;      // most frames between two turns of the pipeline
-	uint32_t messages;   // of one session
-	uint32_t bytes;      // of one message
-	bool timestamps;     // peers offer them
-	bool bare_acks;      // peers acknowledge each reply before they go on
+	uint64_t count;       // units to measure
+	uint32_t concurrent;  // client sessions at once
+	unsigned burst;       // most frames between two turns of the pipeline
+	uint32_t messages;    // of one session
+	uint32_t bytes;       // of one message
+	bool timestamps;      // peers offer them
+	bool bare_acks;       // peers acknowledge each reply before they go on
+	bool trust_checksums; // the gate does: what a card that verifies them would save
 	bool two_cores;
 	const char *json;    // NULL = none
 	const char *samples; // likewise: where the time goes (sample.h)
