@@ -25,7 +25,9 @@ static uint32_t buckets_for(uint32_t count)
 
 int flow_table_init(struct tcp *tcp)
 {
-	uint32_t buckets = buckets_for(tcp->settings.flows);
+	// Many more than flows: the first one in a bucket is then nearly always the one that is
+	// meant, so that what is fetched ahead is what is needed.
+	uint32_t buckets = buckets_for(4 * tcp->settings.flows);
 
 	if (pool_init(&tcp->flows, sizeof(struct flow), tcp->settings.flows) != 0)
 		return -ENOMEM;
