@@ -134,7 +134,8 @@ static void take(struct load *load, const struct run_frame *frame, uint32_t now_
 	if (number >= crowd->count) // the probe of the backend: nobody is there
 		return;
 	session = &crowd->sessions[number];
-	if (segment.destination_port != session->peer.local_port)
+	if (segment.destination_port != session->peer.local_port ||
+	    !peer_expects(&session->peer, &segment))
 		return;
 	if (number % 64 == 0 && !peer_checksums_good(bytes))
 		load->wrong++;
