@@ -50,6 +50,20 @@ bool peer_checksums_good(struct slice frame)
 	       checksum_good(checksum_add(sum, frame.data + TCP_AT, length));
 }
 
+bool peer_trim(const struct peer *peer, struct peer_segment *segment)
+{
+	uint32_t old = peer->acknowledgment - segment->sequence;
+
+	if (peer->acknowledgment == 0 || old == 0)
+		return true;
+	if (old > segment->payload.length ||
+	    (old == segment->payload.length && !(segment->flags & TCP_FIN)))
+		return false;
+	segment->payload = slice_from(segment->payload, old);
+	segment->sequence += old;
+	return true;
+}
+
 void peer_take(struct peer *peer, const struct peer_segment *segment)
 {
 	uint32_t syn = (segment->flags & TCP_SYN) != 0, fin = (segment->flags & TCP_FIN) != 0;

@@ -36,11 +36,9 @@ struct peer_segment {
 bool peer_parse(struct slice frame, struct peer_segment *out);
 // IPv4 header and TCP checksum are those of the frame's bytes.
 bool peer_checksums_good(struct slice frame);
-// Is this what comes next? Not when the gate repeats itself, because we were late to answer.
-static inline bool peer_expects(const struct peer *peer, const struct peer_segment *segment)
-{
-	return peer->acknowledgment == 0 || segment->sequence == peer->acknowledgment;
-}
+// Cuts off what came before: the gate repeats itself, more in one segment, when we were late to
+// answer. False when nothing is left, or something is missing before it.
+bool peer_trim(const struct peer *peer, struct peer_segment *segment);
 // Counts what the segment brought (flags and payload); the caller knows that it is in order.
 void peer_take(struct peer *peer, const struct peer_segment *segment);
 // Writes the next segment and counts it as sent; returns its length. flags: TCP_SYN, TCP_FIN,

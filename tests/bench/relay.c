@@ -306,7 +306,7 @@ static void take(struct load *load, const struct run_frame *frame, uint32_t now_
 		return;
 	}
 	end = end_of(world, frame, &segment);
-	if (!end || !peer_expects(&end->peer, &segment))
+	if (!end || !peer_trim(&end->peer, &segment))
 		return;
 	if (load->done % 64 == 0 && !peer_checksums_good(bytes))
 		load->wrong++;

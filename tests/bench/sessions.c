@@ -135,7 +135,7 @@ static void take(struct load *load, const struct run_frame *frame, uint32_t now_
 		return;
 	session = &crowd->sessions[number];
 	if (segment.destination_port != session->peer.local_port ||
-	    !peer_expects(&session->peer, &segment))
+	    !peer_trim(&session->peer, &segment))
 		return;
 	if (number % 64 == 0 && !peer_checksums_good(bytes))
 		load->wrong++;
