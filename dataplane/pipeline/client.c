@@ -55,6 +55,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 
 	if (!client)
 		return NULL;
+	pool_prefetch_next(&pipeline->clients, sizeof(*client));
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {

@@ -203,12 +203,15 @@ void flow_table_insert(struct tcp *tcp, struct flow *flow); // by flow->tuple; m
 void flow_table_remove(struct tcp *tcp, struct flow *flow);
 
 // ---- time_wait.c -----------------------------------------------------------------------------
+// key: that of the flow table, so that flow->hash serves here, too.
 struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key);
 void time_wait_destroy(struct time_wait *time_wait);
 // Remembers a flow that ends in TIME-WAIT; gives up the oldest record when full.
 void time_wait_insert(struct time_wait *time_wait, const struct flow *flow, uint64_t now_us);
 bool time_wait_holds(const struct time_wait *time_wait, const struct tuple *tuple);
-void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple);
+void time_wait_remove(struct time_wait *time_wait, const struct flow *flow);
+// Brings the place of a hash, as in flow->hash, into the cache.
+void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash);
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us);
 
 // ---- congestion.c ----------------------------------------------------------------------------

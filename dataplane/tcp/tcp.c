@@ -79,6 +79,7 @@ static struct flow *flow_new(struct tcp *tcp, const struct tuple *tuple, uint32_
 
 	if (flow == NULL)
 		return NULL;
+	pool_prefetch_next(&tcp->flows, sizeof(*flow));
 	*flow = (struct flow){
 		.tuple = *tuple,
 		.our_mss = our_mss,
@@ -139,7 +140,7 @@ struct flow *tcp_accept(struct tcp *tcp, const struct tcp_accept *accept, uint64
 
 	if (flow == NULL)
 		return NULL;
-	time_wait_remove(tcp->time_wait, &accept->tuple);
+	time_wait_remove(tcp->time_wait, flow);
 	flow->irs = accept->peer_isn;
 	flow->rcv_nxt = accept->peer_isn + 1;
 	flow->ts_offset = accept->timestamp_offset;

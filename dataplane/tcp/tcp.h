@@ -56,6 +56,15 @@ void tcp_advance(struct tcp *tcp, uint64_t now_us);
 struct tuple tcp_tuple_of(const struct view *view); // local = destination of the frame
 struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple);
 
+// The same for a burst, one look-up ahead of the other. The hash serves all four; the first two
+// bring the bucket, then the flow into the cache. tcp_likely_user, when the flow is there: the user
+// of the flow that is most likely meant, or NULL. A hint, to be fetched and not to be believed.
+uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple);
+void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash);
+void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash);
+const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash);
+struct flow *tcp_find_hashed(const struct tcp *tcp, const struct tuple *tuple, uint32_t hash);
+
 enum tcp_time_wait {
 	TCP_TIME_WAIT_NONE,   // no record of this tuple
 	TCP_TIME_WAIT_ANSWER, // send *answer (an ACK), drop the segment: REASON_time_wait
