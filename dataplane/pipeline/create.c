@@ -78,7 +78,7 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs, struct tick no
 	pipeline->tcp = create_tcp(pipeline, policy->gate.max_sessions + legs);
 	if (!pipeline->tcp)
 		goto destroy_half_open;
-	pipeline->servers = servers_create(policy, &pipeline->random);
+	pipeline->servers = servers_create(policy, &pipeline->random, NULL, 0);
 	if (!pipeline->servers)
 		goto destroy_tcp;
 	return 0;

@@ -5,13 +5,34 @@
 // run through the callers' objects, so nothing here is allocated after servers_create and no list
 // can be full; a backend has a handful of servers, so choosing looks at each.
 // Health is servers_health.c. Does not open, close or read connections, and knows no clock.
+#include "dataplane/base/spread.h"
 #include "dataplane/relay/servers_state.h"
 
 #include <stdlib.h>
 
 #define NEVER UINT64_MAX
 
-struct servers *servers_create(const struct policy *policy, struct random *random)
+static void fill_groups(struct servers *servers, const struct policy *policy,
+			struct servers_shared *shared, unsigned worker)
+{
+	for (unsigned i = 0, offset = 0; i < policy->backend_count; i++) {
+		const struct backend *backend = &policy->backends[i];
+		struct group *group = &servers->groups[i];
+
+		group->backend = backend;
+		group->shared = &shared->groups[i];
+		group->servers = servers->all + offset;
+		for (unsigned j = 0; j < backend->server_count; j++) {
+			group->servers[j].shared = &shared->servers[offset + j];
+			group->servers[j].most = (unsigned)spread_share(backend->max_connections,
+									worker, shared->workers);
+		}
+		offset += backend->server_count;
+	}
+}
+
+struct servers *servers_create(const struct policy *policy, struct random *random,
+			       struct servers_shared *shared, unsigned worker)
 {
 	struct servers *servers =
 		calloc(1, sizeof(*servers) + policy->backend_count * sizeof(struct group));
@@ -19,19 +40,22 @@ struct servers *servers_create(const struct policy *policy, struct random *rando
 	if (servers == NULL)
 		return NULL;
 	servers->random = random;
+	servers->prober = worker == 0;
 	servers->group_count = policy->backend_count;
-	for (unsigned i = 0; i < policy->backend_count; i++)
-		servers->total += policy->backends[i].server_count;
+	servers->total = servers_state_count(policy);
+	if (shared == NULL) {
+		shared = servers->own = servers_shared_create(policy, 1);
+		if (shared == NULL)
+			goto free_servers;
+	}
 	servers->all = calloc(servers->total ? servers->total : 1, sizeof(struct server));
 	if (servers->all == NULL)
-		goto free_servers;
-	for (unsigned i = 0, offset = 0; i < policy->backend_count; i++) {
-		servers->groups[i].backend = &policy->backends[i];
-		servers->groups[i].servers = servers->all + offset;
-		offset += policy->backends[i].server_count;
-	}
+		goto free_shared;
+	fill_groups(servers, policy, shared, worker);
 	return servers;
 
+free_shared:
+	servers_shared_destroy(servers->own);
 free_servers:
 	free(servers);
 	return NULL;
@@ -42,6 +66,7 @@ void servers_destroy(struct servers *servers)
 	if (servers == NULL)
 		return;
 	free(servers->all);
+	servers_shared_destroy(servers->own);
 	free(servers);
 }
 
@@ -78,6 +103,7 @@ static void pool_take(struct server *server, struct servers_connection *connecti
 
 // ---- Waiters ---------------------------------------------------------------------------------
 
+// The caller has counted it for all workers.
 static void waiter_put(struct servers *servers, struct group *group, struct servers_waiter *waiter,
 		       uint64_t now_us)
 {
@@ -111,13 +137,35 @@ static void waiter_take(struct servers *servers, struct group *group, struct ser
 	assert(group->waiting > 0);
 	group->waiting--;
 	servers->waiting--;
+	servers_state_give(&group->shared->waiting);
 }
 
 // ---- Choice ----------------------------------------------------------------------------------
 
+// Others have transactions waiting for this backend.
+static bool others_wait(const struct group *group)
+{
+	return servers_state_read(&group->shared->waiting) > group->waiting;
+}
+
+static bool is_full(const struct group *group, const struct server *server)
+{
+	return servers_state_read(&server->shared->connections) >= group->backend->max_connections;
+}
+
+// Idle connections that this worker must not use again: others wait for room, and it has more than
+// its part. Without this, a busy worker would lend each connection to its own next waiter for ever.
+static bool must_yield(const struct group *group, const struct server *server)
+{
+	return server->connections > server->most && others_wait(group) && is_full(group, server);
+}
+
 static bool has_room(const struct group *group, const struct server *server)
 {
-	return server->idle > 0 || server->connections < group->backend->max_connections;
+	if (server->idle > 0 && !must_yield(group, server))
+		return true;
+	return !is_full(group, server) &&
+	       (server->connections < server->most || !others_wait(group));
 }
 
 // The best of the group's servers, or NULL. Equal ones take turns.
@@ -129,7 +177,7 @@ static struct server *choose(const struct group *group)
 	for (unsigned i = 0; i < count; i++) {
 		struct server *server = &group->servers[(group->turn + i) % count];
 
-		if (server->health != SERVER_LIVE || !has_room(group, server))
+		if (servers_state_health(server) != SERVER_LIVE || !has_room(group, server))
 			continue;
 		if (best == NULL || servers_state_in_use(server) < servers_state_in_use(best))
 			best = server;
@@ -140,7 +188,7 @@ static struct server *choose(const struct group *group)
 static bool any_of_health(const struct group *group, enum server_health health)
 {
 	for (unsigned i = 0; i < group->backend->server_count; i++)
-		if (group->servers[i].health == health)
+		if (servers_state_health(&group->servers[i]) == health)
 			return true;
 	return false;
 }
@@ -157,11 +205,14 @@ static enum servers_choice serve(struct group *group, struct servers_connection 
 			       : SERVERS_UNAVAILABLE;
 	*server = (unsigned)(best - group->servers);
 	group->turn = (*server + 1) % group->backend->server_count;
-	if (best->newest != NULL) {
+	if (best->newest != NULL && !must_yield(group, best)) {
 		*connection = best->newest;
 		pool_take(best, best->newest);
 		return SERVERS_BORROW;
 	}
+	// Another worker may have taken the last one just now.
+	if (!servers_state_take(&best->shared->connections, group->backend->max_connections))
+		return SERVERS_WAIT;
 	best->connections++;
 	best->opening++;
 	return SERVERS_CONNECT;
@@ -178,10 +229,10 @@ enum servers_choice servers_request(struct servers *servers, unsigned backend,
 	if (group->first == NULL)
 		choice = serve(group, connection, server);
 	if (choice == SERVERS_UNAVAILABLE)
-		servers_health_hasten(group, now_us);
+		servers_health_hasten(servers, group, now_us);
 	if (choice != SERVERS_WAIT)
 		return choice;
-	if (group->waiting >= group->backend->max_waiting)
+	if (!servers_state_take(&group->shared->waiting, group->backend->max_waiting))
 		return SERVERS_BUSY;
 	waiter_put(servers, group, waiter, now_us);
 	return SERVERS_WAIT;
@@ -211,7 +262,7 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 			*choice = SERVERS_BUSY;
 		}
 		if (*choice == SERVERS_UNAVAILABLE)
-			servers_health_hasten(group, now_us);
+			servers_health_hasten(servers, group, now_us);
 		waiter_take(servers, group, waiter);
 		return waiter;
 	}
@@ -225,6 +276,7 @@ static void forget_opening(struct server *server)
 	assert(server->opening > 0);
 	server->opening--;
 	server->connections--;
+	servers_state_give(&server->shared->connections);
 }
 
 void servers_opened(struct servers *servers, struct servers_connection *connection,
@@ -267,6 +319,15 @@ void servers_closed(struct servers *servers, struct servers_connection *connecti
 	connection->bound = false;
 	assert(server->connections > 0);
 	server->connections--;
+	servers_state_give(&server->shared->connections);
+}
+
+// Another worker could use the room that an idle connection takes: there is none left, and here
+// nobody waits, or has more than his part.
+static bool is_wanted(const struct group *group, const struct server *server)
+{
+	return others_wait(group) && is_full(group, server) &&
+	       (group->first == NULL || server->connections > server->most);
 }
 
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us)
@@ -275,7 +336,8 @@ struct servers_connection *servers_next_idle(struct servers *servers, uint64_t n
 		struct server *server = &servers->all[i];
 		struct servers_connection *oldest = server->oldest;
 
-		if (oldest == NULL || now_us < oldest->idle_deadline_us)
+		if (oldest == NULL || (now_us < oldest->idle_deadline_us &&
+				       !is_wanted(&servers->groups[oldest->backend], server)))
 			continue;
 		pool_take(server, oldest);
 		return oldest;
@@ -299,7 +361,7 @@ uint64_t servers_next_us(const struct servers *servers)
 	for (unsigned i = 0; i < servers->total; i++) {
 		const struct server *server = &servers->all[i];
 
-		if (!server->probing && server->probe_due_us < next_us)
+		if (servers->prober && !server->probing && server->probe_due_us < next_us)
 			next_us = server->probe_due_us;
 		if (server->oldest != NULL && server->oldest->idle_deadline_us < next_us)
 			next_us = server->oldest->idle_deadline_us;
