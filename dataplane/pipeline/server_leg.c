@@ -53,6 +53,7 @@ static enum reason open_flow(struct pipeline *pipeline, struct server_leg *leg)
 		return REASON_neighbour_unresolved;
 	if (!choose_port(pipeline, &tuple))
 		return REASON_ports_full;
+	assert(!others_own(pipeline, &tuple)); // as in client_create
 	mtu = pipeline->policy->ports[leg->leg.link.port].mtu;
 	leg->leg.flow = tcp_connect(pipeline->tcp, &tuple,
 				    (uint16_t)(mtu - (address_is_ipv4(&tuple.remote) ? 40 : 60)),
