@@ -7,8 +7,11 @@
 #include "dataplane/io/environment.h"
 
 #include "config/policy.h"
+#include "dataplane/io/port.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -26,9 +29,9 @@
 #define ARGUMENTS_MAX 64
 // The CPUs as ranges: at worst every second one, "1022,".
 #define CPU_LIST_BYTES (CPU_SETSIZE / 2 * 5)
-// Packet buffers of one port and DPDK's own tables, in MiB.
+// DPDK's own tables, and a port's beside its packet buffers, in MiB.
 #define MEMORY_BASE_MIB   32
-#define MEMORY_A_PORT_MIB 48
+#define MEMORY_A_PORT_MIB 16
 
 struct arguments {
 	int count;
@@ -77,6 +80,34 @@ void environment_device_name(const struct policy *policy, unsigned port, char na
 		snprintf(name, 64, "%.*s", (int)strcspn(device + 5, ","), device + 5);
 }
 
+// Queues that AF_XDP can have on an interface: those that it shows as combined, else one.
+static unsigned interface_queues(const char *interface)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq request = {.ifr_data = (char *)&channels};
+	int handle = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result;
+
+	if (handle < 0)
+		return 1;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	result = ioctl(handle, SIOCETHTOOL, &request);
+	close(handle);
+	return result == 0 && channels.combined_count > 0 ? channels.combined_count : 1;
+}
+
+// One a worker, where the device is made by us.
+static unsigned device_queues(const struct policy *policy, unsigned port)
+{
+	const char *device = policy->ports[port].device;
+	unsigned workers = policy->gate.workers, queues;
+
+	if (strncmp(device, "af_xdp:", 7) != 0)
+		return workers;
+	queues = interface_queues(device + 7);
+	return queues < workers ? queues : workers;
+}
+
 static int add_device(struct arguments *arguments, const struct policy *policy, unsigned port,
 		      const char *xdp_object)
 {
@@ -85,11 +116,11 @@ static int add_device(struct arguments *arguments, const struct policy *policy, 
 
 	environment_device_name(policy, port, name);
 	if (strncmp(device, "af_xdp:", 7) == 0)
-		return add(arguments, "--vdev=%s,iface=%s,xdp_prog=%s", name, device + 7,
-			   xdp_object);
+		return add(arguments, "--vdev=%s,iface=%s,xdp_prog=%s,queue_count=%u", name,
+			   device + 7, xdp_object, device_queues(policy, port));
 	if (strncmp(device, "af_packet:", 10) == 0)
-		return add(arguments, "--vdev=%s,iface=%s,framesz=%u,blocksz=%u", name, device + 10,
-			   2048, 4096);
+		return add(arguments, "--vdev=%s,iface=%s,framesz=%u,blocksz=%u,qpairs=%u", name,
+			   device + 10, 2048, 4096, device_queues(policy, port));
 	if (strncmp(device, "pci:", 4) == 0)
 		return add(arguments, "-a%s", device + 4);
 	return add(arguments, "--vdev=%s", device + 5);
@@ -156,7 +187,11 @@ static int add_lcores(struct arguments *arguments, const struct policy *policy, 
 
 static unsigned memory_mib(const struct policy *policy)
 {
-	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count;
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < policy->port_count; i++)
+		bytes += port_buffer_bytes(policy, i, device_queues(policy, i));
+	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count + (unsigned)(bytes >> 20);
 }
 
 static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,
