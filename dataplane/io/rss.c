@@ -30,6 +30,15 @@ static bool is_able(const struct rte_eth_dev_info *info)
 	       info->reta_size <= RTE_ETH_RSS_RETA_SIZE_512;
 }
 
+static struct rte_eth_rss_conf with_our_key(struct rss *rss, const struct spread *spread,
+					    const struct rte_eth_dev_info *info)
+{
+	*rss = (struct rss){0};
+	memcpy(rss->key, spread->key, SPREAD_KEY_BYTES);
+	return (struct rte_eth_rss_conf){
+		.rss_key = rss->key, .rss_key_len = key_length(info), .rss_hf = TCP_HASHES};
+}
+
 void rss_ask(uint16_t device, const struct spread *spread, struct rss *rss,
 	     struct rte_eth_conf *configuration)
 {
@@ -37,11 +46,8 @@ void rss_ask(uint16_t device, const struct spread *spread, struct rss *rss,
 
 	if (rte_eth_dev_info_get(device, &info) || !is_able(&info))
 		return;
-	*rss = (struct rss){0};
-	memcpy(rss->key, spread->key, SPREAD_KEY_BYTES);
 	configuration->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	configuration->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
-		.rss_key = rss->key, .rss_key_len = key_length(&info), .rss_hf = TCP_HASHES};
+	configuration->rx_adv_conf.rss_conf = with_our_key(rss, spread, &info);
 }
 
 static void fill(struct table *table, const struct spread *spread, unsigned size)
@@ -56,14 +62,15 @@ static void fill(struct table *table, const struct spread *spread, unsigned size
 	}
 }
 
-static bool shows_table(uint16_t device, const struct table *ours, unsigned size)
+static bool shows_table(uint16_t device, const struct spread *spread, unsigned size)
 {
-	struct table shown = {0};
+	struct table shown = {0}, ours;
 
+	fill(&ours, spread, size);
 	for (unsigned i = 0; i < size / RTE_ETH_RETA_GROUP_SIZE; i++)
 		shown.groups[i].mask = UINT64_MAX;
 	return rte_eth_dev_rss_reta_query(device, shown.groups, (uint16_t)size) == 0 &&
-	       memcmp(&shown, ours, sizeof(shown)) == 0;
+	       memcmp(&shown, &ours, sizeof(shown)) == 0;
 }
 
 static bool shows_key(uint16_t device, const struct spread *spread, uint8_t length)
@@ -76,15 +83,28 @@ static bool shows_key(uint16_t device, const struct spread *spread, uint8_t leng
 	       memcmp(key, spread->key, SPREAD_KEY_BYTES) == 0;
 }
 
+bool rss_is_ours(uint16_t device, const struct spread *spread)
+{
+	struct rte_eth_dev_info info;
+
+	return rte_eth_dev_info_get(device, &info) == 0 && is_able(&info) &&
+	       shows_table(device, spread, info.reta_size) &&
+	       shows_key(device, spread, key_length(&info));
+}
+
 bool rss_install(uint16_t device, const struct spread *spread)
 {
 	struct rte_eth_dev_info info;
+	struct rte_eth_rss_conf hash;
 	struct table table;
+	struct rss rss;
 
 	if (rte_eth_dev_info_get(device, &info) || !is_able(&info))
 		return false;
+	hash = with_our_key(&rss, spread, &info);
 	fill(&table, spread, info.reta_size);
-	return rte_eth_dev_rss_reta_update(device, table.groups, info.reta_size) == 0 &&
-	       shows_table(device, &table, info.reta_size) &&
-	       shows_key(device, spread, key_length(&info));
+	// What fails here shows below.
+	rte_eth_dev_rss_hash_update(device, &hash);
+	rte_eth_dev_rss_reta_update(device, table.groups, info.reta_size);
+	return rss_is_ours(device, spread);
 }

@@ -22,8 +22,10 @@ struct rss {
 // says that it can. Leaves the configuration as it is otherwise.
 void rss_ask(uint16_t device, const struct spread *spread, struct rss *rss,
 	     struct rte_eth_conf *configuration);
-// After it was started: sets the table. True when the device then shows our key, our table and the
-// hash of TCP's tuples.
+// After it was started: sets the table, and the key once more, as some drivers take it only then.
+// True when rss_is_ours.
 bool rss_install(uint16_t device, const struct spread *spread);
+// Does the device show our key, our table and the hash of TCP's tuples?
+bool rss_is_ours(uint16_t device, const struct spread *spread);
 
 #endif
