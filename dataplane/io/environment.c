@@ -80,20 +80,19 @@ void environment_device_name(const struct policy *policy, unsigned port, char na
 		snprintf(name, 64, "%.*s", (int)strcspn(device + 5, ","), device + 5);
 }
 
-// Queues that AF_XDP can have on an interface: those that it shows as combined, else one.
-static unsigned interface_queues(const char *interface)
+// The interface's queues; all zero when it does not say.
+static struct ethtool_channels interface_channels(const char *interface)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct ifreq request = {.ifr_data = (char *)&channels};
 	int handle = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int result;
 
-	if (handle < 0)
-		return 1;
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
-	result = ioctl(handle, SIOCETHTOOL, &request);
-	close(handle);
-	return result == 0 && channels.combined_count > 0 ? channels.combined_count : 1;
+	if (handle < 0 || ioctl(handle, SIOCETHTOOL, &request))
+		channels = (struct ethtool_channels){0};
+	if (handle >= 0)
+		close(handle);
+	return channels;
 }
 
 // One a worker, where the device is made by us.
@@ -104,8 +103,9 @@ static unsigned device_queues(const struct policy *policy, unsigned port)
 
 	if (strncmp(device, "af_xdp:", 7) != 0)
 		return workers;
-	queues = interface_queues(device + 7);
-	return queues < workers ? queues : workers;
+	// DPDK takes combined queues only.
+	queues = interface_channels(device + 7).combined_count;
+	return queues == 0 ? 1 : queues < workers ? queues : workers;
 }
 
 static int add_device(struct arguments *arguments, const struct policy *policy, unsigned port,
@@ -252,6 +252,31 @@ static int check_huge_pages(const struct policy *policy, char error[ENVIRONMENT_
 	return -ENOMEM;
 }
 
+// AF_XDP gets nothing of what comes in at a queue that no worker has: the kernel would, and drop
+// it.
+static int check_queues(const struct policy *policy, unsigned index,
+			char error[ENVIRONMENT_ERROR_MAX])
+{
+	const struct port_settings *port = &policy->ports[index];
+	const char *interface = environment_interface(port->device);
+	struct ethtool_channels channels;
+	unsigned ours = device_queues(policy, index);
+
+	if (strncmp(port->device, "af_xdp:", 7) != 0)
+		return 0;
+	channels = interface_channels(interface);
+	if (channels.combined_count + channels.rx_count <= ours)
+		return 0;
+	snprintf(
+		error, ENVIRONMENT_ERROR_MAX,
+		"%s:%u: [port %s] Device: interface \"%s\" receives into %u queues, the gate takes "
+		"%u (at most one a worker); \"ethtool -L %s %s %u\" first",
+		policy->file, port->line, port->name, interface,
+		channels.combined_count + channels.rx_count, ours, interface,
+		channels.combined_count ? "combined" : "rx", ours);
+	return -ERANGE;
+}
+
 int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
 {
 	for (unsigned i = 0; i < policy->port_count; i++) {
@@ -261,8 +286,13 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 		if (!interface)
 			continue;
 		if (if_nametoindex(interface)) {
-			if (interface_is_up(interface))
+			if (interface_is_up(interface)) {
+				int result = check_queues(policy, i, error);
+
+				if (result)
+					return result;
 				continue;
+			}
 			snprintf(error, ENVIRONMENT_ERROR_MAX,
 				 "%s:%u: [port %s] Device: interface \"%s\" is down; "
 				 "\"ip link set %s up\" first",
