@@ -8,6 +8,7 @@
 #include "bpf/export.h"
 #include "config/policy.h"
 #include "dataplane/base/spread.h"
+#include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
 

@@ -11,6 +11,7 @@
 #include "dataplane/base/handover.h"
 #include "dataplane/base/outbox.h"
 #include "dataplane/base/tick.h"
+#include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <rte_launch.h>
 #include <rte_ring.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -31,11 +31,6 @@
 struct waiting {
 	struct rte_mbuf *frames[WAITING_MAX];
 	unsigned count;
-};
-
-struct inboxes {
-	unsigned workers;
-	struct rte_ring *rings[];
 };
 
 struct worker {
@@ -77,7 +72,9 @@ static uint16_t transmit(struct worker *worker, const struct port *port, struct 
 {
 	if (worker->index < port->queues)
 		return rte_eth_tx_burst(port->device, (uint16_t)worker->index, frames, count);
-	return (uint16_t)rte_ring_mp_enqueue_burst(port->outgoing, (void **)frames, count, NULL);
+	count = (uint16_t)rte_ring_mp_enqueue_burst(port->outgoing, (void **)frames, count, NULL);
+	inboxes_wake(worker->inboxes, 0);
+	return count;
 }
 
 static void send_waiting(struct worker *worker, unsigned port)
@@ -146,7 +143,7 @@ static bool hand_over(struct handover *handover, unsigned to, unsigned index)
 	// One more holder; each frees his part.
 	mbuf->port = worker->received_port;
 	rte_mbuf_refcnt_update(mbuf, 1);
-	if (rte_ring_mp_enqueue(worker->inboxes->rings[to], mbuf) == 0)
+	if (inboxes_put(worker->inboxes, to, mbuf))
 		return true;
 	rte_mbuf_refcnt_update(mbuf, -1);
 	return false;
@@ -182,8 +179,7 @@ static unsigned receive_handed(struct worker *worker, struct tick now)
 
 	if (!worker->inboxes)
 		return 0;
-	count = rte_ring_sc_dequeue_burst(worker->inboxes->rings[worker->index], (void **)mbufs,
-					  PIPELINE_BURST, NULL);
+	count = inboxes_take(worker->inboxes, worker->index, mbufs, PIPELINE_BURST);
 	for (unsigned first = 0; first < count; first = last) {
 		uint16_t port = mbufs[first]->port;
 
@@ -217,6 +213,26 @@ static unsigned gather(struct worker *worker)
 	return gathered;
 }
 
+// Nothing of others waits to be sent.
+static bool outgoing_empty(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->port_count && worker->index == 0; i++)
+		if (worker->ports[i].outgoing && !rte_ring_empty(worker->ports[i].outgoing))
+			return false;
+	return true;
+}
+
+// Until the pause is over, or another worker has something for this one.
+static void doze(struct worker *worker, const struct timespec *pause)
+{
+	if (!worker->inboxes) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, pause, NULL);
+		return;
+	}
+	inboxes_sleep_begin(worker->inboxes, worker->index);
+	inboxes_sleep(worker->inboxes, worker->index, outgoing_empty(worker) ? pause : NULL);
+}
+
 static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us)
 {
 	uint64_t longest;
@@ -230,7 +246,7 @@ static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us
 	if (next_us - now_us < longest / 1000)
 		longest = (next_us - now_us) * 1000;
 	pause.tv_nsec = (long)longest;
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	doze(worker, &pause);
 }
 
 static int run(void *argument)
@@ -270,35 +286,6 @@ static int run(void *argument)
 			send_waiting(worker, port);
 	} while (gather(worker));
 	return 0;
-}
-
-struct inboxes *inboxes_create(unsigned workers)
-{
-	struct inboxes *inboxes = calloc(1, sizeof(*inboxes) + workers * sizeof(struct rte_ring *));
-
-	if (!inboxes)
-		return NULL;
-	for (; inboxes->workers < workers; inboxes->workers++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "inbox%u", inboxes->workers);
-		inboxes->rings[inboxes->workers] =
-			rte_ring_create(name, INBOX_MAX, SOCKET_ID_ANY, RING_F_SC_DEQ);
-		if (!inboxes->rings[inboxes->workers]) {
-			inboxes_destroy(inboxes);
-			return NULL;
-		}
-	}
-	return inboxes;
-}
-
-void inboxes_destroy(struct inboxes *inboxes)
-{
-	if (!inboxes)
-		return;
-	while (inboxes->workers > 0)
-		rte_ring_free(inboxes->rings[--inboxes->workers]);
-	free(inboxes);
 }
 
 struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,

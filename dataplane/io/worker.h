@@ -3,7 +3,8 @@
 // A worker: polls its queue of each port and its inbox, hands bursts to its pipeline, sends what
 // comes out, and sleeps when there is nothing to do (unless told to spin). Runs on an lcore of its
 // own until it is asked to stop. Workers meet in rings only: an inbox each, for received frames,
-// and each port's outgoing frames of those who have no queue there.
+// and each port's outgoing frames of those who have no queue there. Whoever puts something there
+// wakes the one who sleeps.
 #ifndef RELAYGATE_IO_WORKER_H
 #define RELAYGATE_IO_WORKER_H
 
@@ -22,11 +23,6 @@ enum worker_order {
 	WORKER_DRAIN_FORCE, // end them now
 	WORKER_STOP,        // leave the loop
 };
-
-// Where received frames for each of so many workers wait. After environment_start. NULL when out of
-// memory. Frames that are still there go with their port's buffers.
-struct inboxes *inboxes_create(unsigned workers);
-void inboxes_destroy(struct inboxes *inboxes); // NULL is fine
 
 // ports, and inboxes of all workers (NULL: the only one), outlive the worker. NULL when out of
 // memory.
