@@ -12,6 +12,13 @@
 
 #define NEVER UINT64_MAX
 
+static unsigned part_of(const struct backend *backend, unsigned worker, unsigned workers)
+{
+	uint64_t part = spread_share(backend->max_connections, worker, workers);
+
+	return part ? (unsigned)part : 1;
+}
+
 static void fill_groups(struct servers *servers, const struct policy *policy,
 			struct servers_shared *shared, unsigned worker)
 {
@@ -24,8 +31,7 @@ static void fill_groups(struct servers *servers, const struct policy *policy,
 		group->servers = servers->all + offset;
 		for (unsigned j = 0; j < backend->server_count; j++) {
 			group->servers[j].shared = &shared->servers[offset + j];
-			group->servers[j].most = (unsigned)spread_share(backend->max_connections,
-									worker, shared->workers);
+			group->servers[j].part = part_of(backend, worker, shared->workers);
 		}
 		offset += backend->server_count;
 	}
@@ -101,6 +107,25 @@ static void pool_take(struct server *server, struct servers_connection *connecti
 	server->idle--;
 }
 
+// ---- Hunger ----------------------------------------------------------------------------------
+
+// After a waiter came or went, or a connection was opened or closed.
+static void note_hunger(struct group *group)
+{
+	for (unsigned i = 0; i < group->backend->server_count; i++) {
+		struct server *server = &group->servers[i];
+		bool hungry = group->waiting > 0 && server->connections < server->part;
+
+		if (hungry == server->hungry)
+			continue;
+		server->hungry = hungry;
+		if (hungry)
+			atomic_fetch_add_explicit(&server->shared->hungry, 1, memory_order_relaxed);
+		else
+			servers_state_give(&server->shared->hungry);
+	}
+}
+
 // ---- Waiters ---------------------------------------------------------------------------------
 
 // The caller has counted it for all workers.
@@ -120,6 +145,7 @@ static void waiter_put(struct servers *servers, struct group *group, struct serv
 	group->last = waiter;
 	group->waiting++;
 	servers->waiting++;
+	note_hunger(group);
 }
 
 static void waiter_take(struct servers *servers, struct group *group, struct servers_waiter *waiter)
@@ -138,6 +164,7 @@ static void waiter_take(struct servers *servers, struct group *group, struct ser
 	group->waiting--;
 	servers->waiting--;
 	servers_state_give(&group->shared->waiting);
+	note_hunger(group);
 }
 
 // ---- Choice ----------------------------------------------------------------------------------
@@ -153,11 +180,18 @@ static bool is_full(const struct group *group, const struct server *server)
 	return servers_state_read(&server->shared->connections) >= group->backend->max_connections;
 }
 
-// Idle connections that this worker must not use again: others wait for room, and it has more than
-// its part. Without this, a busy worker would lend each connection to its own next waiter for ever.
+// Another worker with mail waiting has less than its part of this server.
+static bool others_hungry(const struct server *server)
+{
+	return servers_state_read(&server->shared->hungry) > server->hungry;
+}
+
+// Idle connections that this worker must not use again: it has more than its part, another one
+// less. Without this, a busy worker would lend each connection to its own next waiter for ever.
 static bool must_yield(const struct group *group, const struct server *server)
 {
-	return server->connections > server->most && others_wait(group) && is_full(group, server);
+	return server->connections > server->part && others_hungry(server) &&
+	       is_full(group, server);
 }
 
 static bool has_room(const struct group *group, const struct server *server)
@@ -165,7 +199,7 @@ static bool has_room(const struct group *group, const struct server *server)
 	if (server->idle > 0 && !must_yield(group, server))
 		return true;
 	return !is_full(group, server) &&
-	       (server->connections < server->most || !others_wait(group));
+	       (server->connections < server->part || !others_hungry(server));
 }
 
 // The best of the group's servers, or NULL. Equal ones take turns.
@@ -215,6 +249,7 @@ static enum servers_choice serve(struct group *group, struct servers_connection 
 		return SERVERS_WAIT;
 	best->connections++;
 	best->opening++;
+	note_hunger(group);
 	return SERVERS_CONNECT;
 }
 
@@ -271,12 +306,13 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 
 // ---- Connections -----------------------------------------------------------------------------
 
-static void forget_opening(struct server *server)
+static void forget_opening(struct group *group, struct server *server)
 {
 	assert(server->opening > 0);
 	server->opening--;
 	server->connections--;
 	servers_state_give(&server->shared->connections);
+	note_hunger(group);
 }
 
 void servers_opened(struct servers *servers, struct servers_connection *connection,
@@ -296,7 +332,8 @@ void servers_opened(struct servers *servers, struct servers_connection *connecti
 
 void servers_abandoned(struct servers *servers, unsigned backend, unsigned server)
 {
-	forget_opening(servers_state_server(servers, backend, server));
+	forget_opening(servers_state_group(servers, backend),
+		       servers_state_server(servers, backend, server));
 }
 
 void servers_return(struct servers *servers, struct servers_connection *connection, uint64_t now_us)
@@ -320,6 +357,7 @@ void servers_closed(struct servers *servers, struct servers_connection *connecti
 	assert(server->connections > 0);
 	server->connections--;
 	servers_state_give(&server->shared->connections);
+	note_hunger(servers_state_group(servers, connection->backend));
 }
 
 // Another worker could use the room that an idle connection takes: there is none left, and here
@@ -327,7 +365,7 @@ void servers_closed(struct servers *servers, struct servers_connection *connecti
 static bool is_wanted(const struct group *group, const struct server *server)
 {
 	return others_wait(group) && is_full(group, server) &&
-	       (group->first == NULL || server->connections > server->most);
+	       (group->first == NULL || must_yield(group, server));
 }
 
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us)
@@ -350,7 +388,7 @@ enum reason servers_connect_failed(struct servers *servers, unsigned backend, un
 {
 	struct server *at = servers_state_server(servers, backend, server);
 
-	forget_opening(at);
+	forget_opening(servers_state_group(servers, backend), at);
 	return servers_health_down(at);
 }
 

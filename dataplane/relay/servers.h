@@ -11,8 +11,9 @@
 //
 // Several workers share MaxConnections, MaxWaiting and what is known of a server's health through
 // one table: the limits hold for all of them together. Worker 0 alone probes. When a server has no
-// room left and transactions of one worker wait, the others give up idle connections, and lend no
-// more than their part (MaxConnections / workers); the one who waits notices by looking again.
+// room left and transactions of one worker wait, the others give up idle connections. A worker that
+// waits and has less than its part (MaxConnections / workers) gets it: those above theirs open and
+// lend nothing more meanwhile. The one who waits notices by looking again.
 #ifndef RELAYGATE_RELAY_SERVERS_H
 #define RELAYGATE_RELAY_SERVERS_H
 

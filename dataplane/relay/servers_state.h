@@ -17,6 +17,7 @@
 // One server for all workers.
 struct server_shared {
 	atomic_uint connections; // of all workers
+	atomic_uint hungry;      // workers with mail waiting that have less than their part
 	atomic_uint health;      // enum server_health
 	atomic_uint extensions;  // as of the last successful probe
 	_Atomic uint64_t size;
@@ -37,7 +38,8 @@ struct servers_shared {
 struct server {
 	struct server_shared *shared;
 	unsigned connections; // counted: being opened, lent, pooled; of this worker
-	unsigned most;        // this worker's part of MaxConnections, when others want theirs
+	unsigned part;        // of MaxConnections, that nobody may keep from this worker
+	bool hungry;          // this worker is counted in shared->hungry
 	unsigned opening;     // of these, not yet bound
 	unsigned idle;        // of these, pooled
 	struct servers_connection *newest, *oldest;

@@ -184,6 +184,48 @@ static void a_busy_worker_yields_what_is_beyond_its_part(void **state)
 	crew_close(&crew);
 }
 
+// Parts bind nobody while those who wait have theirs: what is free is for whoever looks first.
+static void room_that_nobody_is_short_of_is_used(void **state)
+{
+	struct backend backend = {.name = (char *)"three", .server_count = 1, LIMITS};
+	const struct policy policy = {.backends = &backend, .backend_count = 1};
+	struct servers_shared *shared;
+	struct servers *worker[3];
+	struct servers_connection connections[8], *borrowed = NULL;
+	struct servers_waiter waiters[8] = {{0}};
+	unsigned server;
+
+	backend.max_connections = 6;
+	shared = servers_shared_create(&policy, 3);
+	for (unsigned i = 0; i < 3; i++)
+		worker[i] = servers_create(&policy, &cluster_random, shared, i);
+	cluster_probe(worker[0], 0, true);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(
+			servers_request(worker[i % 3], 0, &waiters[i], SECOND, &borrowed, &server),
+			SERVERS_CONNECT);
+		servers_opened(worker[i % 3], &connections[i], 0, server);
+	}
+	for (unsigned i = 6; i < 8; i++)
+		assert_int_equal(
+			servers_request(worker[i % 3], 0, &waiters[i], SECOND, &borrowed, &server),
+			SERVERS_WAIT);
+	// The third worker needs its two no more.
+	servers_closed(worker[2], &connections[2]);
+	servers_closed(worker[2], &connections[5]);
+	for (unsigned i = 6; i < 8; i++) {
+		enum servers_choice choice;
+
+		assert_ptr_equal(
+			servers_next_waiter(worker[i % 3], SECOND, &choice, &borrowed, &server),
+			&waiters[i]);
+		assert_int_equal(choice, SERVERS_CONNECT);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		servers_destroy(worker[i]);
+	servers_shared_destroy(shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +234,7 @@ int main(void)
 		cmocka_unit_test(max_connections_is_a_total),
 		cmocka_unit_test(max_waiting_is_a_total),
 		cmocka_unit_test(an_idle_connection_makes_room_for_anothers_waiter),
+		cmocka_unit_test(room_that_nobody_is_short_of_is_used),
 		cmocka_unit_test(a_busy_worker_yields_what_is_beyond_its_part),
 	};
 
