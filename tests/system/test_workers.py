@@ -111,6 +111,19 @@ def check_accounts(checks, gate, when):
     return frames
 
 
+def device_that_takes_key_and_table(checks, lab):
+    """DPDK's null device shows whatever it was given: such a one is believed."""
+    config = lab.config()
+    labs.shape(config, '3', None)
+    config['port outside']['Device'] = 'vdev:net_null0,no-rx=1'
+    config['port inside']['Device'] = 'vdev:net_null1,no-rx=1'
+    with labs.Gate(lab, config) as gate:
+        said = labs.read(gate.log).decode()
+        checks.that('a device that takes our key and table is said to', said.count(
+            "3 queues; the device puts each connection into its worker's queue") == 2, said)
+        checks.equal('and the gate stops in good order', gate.stop(), 0)
+
+
 def config_of(lab, device):
     config = lab.config()
     labs.shape(config, '2', device)
@@ -122,6 +135,7 @@ def config_of(lab, device):
 def test(checks):
     with labs.Lab() as lab:
         lab.command('backend', 'none')
+        device_that_takes_key_and_table(checks, lab)
         with smtp.Backend(lab, (4,)) as backend, \
                 labs.Gate(lab, config_of(lab, sys.argv[1])) as gate:
             smtp.await_backend(lab)
