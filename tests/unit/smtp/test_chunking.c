@@ -107,7 +107,7 @@ static const struct script scripts[] = {
 	 "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
 	 "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 XEXCH50\n" MAIL_REPLY RCPT_INTENT RCPT_REPLY
 		 BAD_ARGUMENTS "354 Send binary data\n250 2.0.0 OK\n354 Send binary data\n250 "
-			       "2.0.0 OK\n[DATA]\n" DATA_REPLY},
+	 "2.0.0 OK\n[DATA]\n" DATA_REPLY},
 	{"a bare LF", CHUNKS, CLIENT(TO_BDAT "BDAT 4 LAST\r\n\nb\r\n"), YES,
 	 .expect = ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
 	// limits and refusals
