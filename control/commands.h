@@ -22,12 +22,16 @@ struct command_options {
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
 	bool json;             // --json
+	const char *capture;   // replay IN.pcap, or NULL
+	const char *write;     // replay --write OUT.pcap, or NULL
+	const char *backend;   // replay --backend MOOD, or NULL
 };
 
 int command_run(const struct command_options *options);
 int command_check(const struct command_options *options);
 int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
+int command_replay(const struct command_options *options);
 int command_log(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

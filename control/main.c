@@ -19,21 +19,25 @@ struct command {
 	const char *help;
 	int (*run)(const struct command_options *options);
 	bool needs_config;
+	bool takes_capture; // a file, after the command
 };
 
 static const struct command commands[] = {
 	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
-	 true},
+	 true, false},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
-	 true},
+	 true, false},
 	{"audit", "-c FILE [--json]",
 	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
-	 true},
+	 true, false},
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
-	 "which connector, which rights and why, and the reply to each verb", command_explain,
-	 true},
+	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
+	 false},
+	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
+	 "a capture through the data path: verdicts and reasons; no root, no device",
+	 command_replay, true, true},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
-	 command_log, false},
+	 command_log, false, false},
 };
 
 static const char usage_text[] =
@@ -53,6 +57,8 @@ enum option_key {
 	OPTION_PARTNER,
 	OPTION_JSON,
 	OPTION_PIN_DIRECTORY,
+	OPTION_WRITE,
+	OPTION_BACKEND,
 };
 
 static const struct argp_option option_rows[] = {
@@ -65,9 +71,13 @@ static const struct argp_option option_rows[] = {
 	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
 	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
 	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
-	{"json", OPTION_JSON, NULL, 0, "audit, explain: JSON instead of text", 0},
+	{"json", OPTION_JSON, NULL, 0, "audit, explain, replay: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
+	{"write", OPTION_WRITE, "OUT.pcap", 0, "replay: the gate's answers, at the capture's times",
+	 0},
+	{"backend", OPTION_BACKEND, "MOOD", 0,
+	 "replay: what the servers do: accept (default), refuse every recipient, or down", 0},
 	{0},
 };
 
@@ -147,7 +157,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_PIN_DIRECTORY:
 		parsed->options.directory = argument;
 		return 0;
+	case OPTION_WRITE:
+		parsed->options.write = argument;
+		return 0;
+	case OPTION_BACKEND:
+		parsed->options.backend = argument;
+		return 0;
 	case ARGP_KEY_ARG:
+		if (parsed->command && parsed->command->takes_capture && !parsed->options.capture) {
+			parsed->options.capture = argument;
+			return 0;
+		}
 		if (parsed->command)
 			argp_error(state, "one command at a time");
 		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
