@@ -203,6 +203,17 @@ static void play(struct replay *replay, const struct replay_frame *frame)
 	}
 }
 
+// The first look.
+static void look_at(struct replay *replay, const struct replay_frame *frame)
+{
+	struct slice bytes = slice_of(frame->bytes, frame->length);
+	struct view view;
+
+	replay_places_learn(&replay->places, bytes);
+	if (!frame->cut && parse_sent(bytes, 0, &view) && view.kind == VIEW_TCP)
+		replay_sequence_foresee(replay->sequence, &view);
+}
+
 // Both looks at the capture: what to do with each frame. 0 or -1.
 static int each_frame(struct replay *replay, const char *path, bool learn,
 		      char error[REPLAY_ERROR_MAX])
@@ -220,7 +231,7 @@ static int each_frame(struct replay *replay, const char *path, bool learn,
 		}
 		if (replay->totals.read++ == 0)
 			replay->first_wall_us = frame.wall_us;
-		replay_places_learn(&replay->places, slice_of(frame.bytes, frame.length));
+		look_at(replay, &frame);
 	}
 	replay_capture_close(capture);
 	return result;
@@ -282,14 +293,11 @@ static int create_gate(struct replay *replay, enum replay_backend_mood mood)
 {
 	struct pipeline_settings settings = {.policy = replay->policy,
 					     .ports = replay->places.ports};
-	struct hash_key key;
 
 	replay->now = (struct tick){START_US, replay->first_wall_us};
 	replay->ruleset = ruleset_create(replay->policy);
-	randombytes_buf(&key, sizeof(key));
-	replay->sequence = replay_sequence_create(CONNECTIONS, &key);
 	replay->backend = replay_backend_create(replay->policy, mood, replay->now.now_us);
-	if (!replay->ruleset || !replay->sequence || !replay->backend || create_rows(replay))
+	if (!replay->ruleset || !replay->backend || create_rows(replay))
 		return -1;
 	settings.ruleset = replay->ruleset;
 	settings.counters = (struct pipeline_counters){.connectors = replay->connector_rows,
@@ -373,9 +381,13 @@ static void print(const struct replay *replay, bool json)
 static int run(struct replay *replay, const struct command_options *options,
 	       enum replay_backend_mood mood, char error[REPLAY_ERROR_MAX])
 {
+	struct hash_key key;
 	int result;
 
-	if (survey(replay, options->capture, error) || open_dump(replay, options, error))
+	randombytes_buf(&key, sizeof(key));
+	replay->sequence = replay_sequence_create(CONNECTIONS, &key);
+	if (!replay->sequence || survey(replay, options->capture, error) ||
+	    open_dump(replay, options, error))
 		return -1;
 	snprintf(error, REPLAY_ERROR_MAX, "not enough memory for a gate of this configuration");
 	if (create_gate(replay, mood))

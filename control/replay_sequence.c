@@ -11,7 +11,16 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 5, OPTION_TIMESTAMPS = 8 };
+enum {
+	OPTION_END = 0,
+	OPTION_NOP = 1,
+	OPTION_WINDOW_SCALE = 3,
+	OPTION_SACK_PERMITTED = 4,
+	OPTION_SACK = 5,
+	OPTION_TIMESTAMPS = 8
+};
+// Options that a handshake went without.
+enum { NO_TIMESTAMPS = 1, NO_WINDOW_SCALE = 2, NO_SACK = 4, LACKS = 7 };
 enum { TIMESTAMPS_BYTES = 10, TIMESTAMPS_ECHO = 6, SACK_BLOCK_BYTES = 8 };
 enum { TCP_ACKNOWLEDGMENT = 8, TCP_CHECKSUM = 16 }; // offsets in the header
 
@@ -45,6 +54,8 @@ struct replay_sequence {
 	uint64_t forgotten;
 	struct bucket *buckets;
 	struct ages ages; // the longest silent first
+	// Of a handshake, by its hash: the hash, with what it lacks in the lowest bits.
+	uint64_t *foreseen; // [mask + 1]
 };
 
 // How far a lies behind b; negative when it lies before it.
@@ -73,7 +84,8 @@ struct replay_sequence *replay_sequence_create(uint32_t connections, const struc
 	sequence->connections = calloc(connections, sizeof(*sequence->connections));
 	sequence->buckets = calloc(buckets, sizeof(*sequence->buckets));
 	TAILQ_INIT(&sequence->ages);
-	if (sequence->connections && sequence->buckets)
+	sequence->foreseen = calloc(buckets, sizeof(*sequence->foreseen));
+	if (sequence->connections && sequence->buckets && sequence->foreseen)
 		return sequence;
 	replay_sequence_destroy(sequence);
 	return NULL;
@@ -85,6 +97,7 @@ void replay_sequence_destroy(struct replay_sequence *sequence)
 		return;
 	free(sequence->connections);
 	free(sequence->buckets);
+	free(sequence->foreseen);
 	free(sequence);
 }
 
@@ -146,6 +159,67 @@ static void begin(struct replay_sequence *sequence, const struct tuple *tuple, u
 	connection->captured_mark = connection->gate_mark = 0;
 }
 
+// ---- What the handshake agreed on ---------------------------------------------------------------
+
+static struct tuple tuple_from_client(const struct view *view)
+{
+	return (struct tuple){.local = view->destination,
+			      .remote = view->source,
+			      .local_port = view->destination_port,
+			      .remote_port = view->source_port};
+}
+
+static struct tuple tuple_from_server(const struct view *view)
+{
+	return (struct tuple){.local = view->source,
+			      .remote = view->destination,
+			      .local_port = view->source_port,
+			      .remote_port = view->destination_port};
+}
+
+static uint64_t handshake_hash(const struct replay_sequence *sequence, const struct tuple *tuple,
+			       uint32_t client_isn)
+{
+	return hash_tuple_with(&sequence->key, tuple, client_isn, 0) & ~(uint64_t)LACKS;
+}
+
+static uint64_t *foreseen_at(const struct replay_sequence *sequence, uint64_t hash)
+{
+	return &sequence->foreseen[hash >> 32 & sequence->mask];
+}
+
+static unsigned lacking(const struct view *view, bool syn)
+{
+	struct tcp_options options;
+	unsigned lacks = 0;
+
+	options_parse(view->options, syn, &options); // what was read before a fault counts
+	if (!options.timestamps)
+		lacks |= NO_TIMESTAMPS;
+	if (syn && options.window_scale == TCP_NO_WINDOW_SCALE)
+		lacks |= NO_WINDOW_SCALE;
+	if (syn && !options.sack_permitted)
+		lacks |= NO_SACK;
+	return lacks;
+}
+
+void replay_sequence_foresee(struct replay_sequence *sequence, const struct view *view)
+{
+	bool syn = view->flags & TCP_SYN;
+	struct tuple tuple = syn ? tuple_from_server(view) : tuple_from_client(view);
+	uint32_t client_isn = (syn ? view->acknowledgment : view->sequence) - 1;
+	uint64_t hash = handshake_hash(sequence, &tuple, client_isn);
+	uint64_t *at = foreseen_at(sequence, hash);
+	unsigned lacks = 0;
+
+	if ((view->flags & (TCP_ACK | TCP_RST | TCP_FIN)) != TCP_ACK || view->payload.length > 0)
+		return;
+	lacks = lacking(view, syn);
+	// A SYN-ACK knows more than the ACK after it.
+	if (lacks && ((*at & ~(uint64_t)LACKS) != hash || syn))
+		*at = hash | lacks;
+}
+
 // ---- What both servers send -------------------------------------------------------------------
 
 static void note(struct side *side, const struct view *view)
@@ -175,10 +249,7 @@ static void note(struct side *side, const struct view *view)
 // The connection of a segment that a server sent.
 static struct connection *find_sent(struct replay_sequence *sequence, const struct view *view)
 {
-	struct tuple tuple = {.local = view->source,
-			      .remote = view->destination,
-			      .local_port = view->source_port,
-			      .remote_port = view->destination_port};
+	struct tuple tuple = tuple_from_server(view);
 
 	return find(sequence, &tuple);
 }
@@ -300,27 +371,47 @@ static void alter_sack(const struct connection *connection, uint8_t *option, uin
 		memset(option, OPTION_NOP, length);
 }
 
+// The option at or after *at that is no padding; *at is then behind it. NULL when there is none.
+static uint8_t *next_option(uint8_t *options, size_t length, size_t *at)
+{
+	uint8_t *option;
+
+	while (*at < length && options[*at] == OPTION_NOP)
+		++*at;
+	option = options + *at;
+	// stops options that end past the header, or never
+	if (length - *at < 2 || option[0] == OPTION_END || option[1] < 2 ||
+	    option[1] > length - *at)
+		return NULL;
+	*at += option[1];
+	return option;
+}
+
 static void alter_options(struct connection *connection, uint8_t *options, size_t length)
 {
+	uint8_t *option;
 	size_t at = 0;
 
-	while (at < length && options[at] != OPTION_END) {
-		uint8_t *option = options + at;
-
-		if (option[0] == OPTION_NOP) {
-			at++;
-			continue;
-		}
-		// stops options that end past the header, or never
-		if (length - at < 2 || option[1] < 2 || option[1] > length - at)
-			return;
-		at += option[1];
+	while ((option = next_option(options, length, &at))) {
 		if (option[0] == OPTION_TIMESTAMPS && option[1] == TIMESTAMPS_BYTES)
 			put32(option + TIMESTAMPS_ECHO,
 			      map_echo(connection, get32(option + TIMESTAMPS_ECHO)));
 		else if (option[0] == OPTION_SACK)
 			alter_sack(connection, option, option[1]);
 	}
+}
+
+static void withdraw_options(uint8_t *options, size_t length, unsigned lacks)
+{
+	static const uint8_t needed[] = {[OPTION_TIMESTAMPS] = NO_TIMESTAMPS,
+					 [OPTION_WINDOW_SCALE] = NO_WINDOW_SCALE,
+					 [OPTION_SACK_PERMITTED] = NO_SACK};
+	uint8_t *option;
+	size_t at = 0;
+
+	while ((option = next_option(options, length, &at)))
+		if (option[0] < sizeof(needed) && needed[option[0]] & lacks)
+			memset(option, OPTION_NOP, option[1]);
 }
 
 static bool checksum_is_good(const struct view *view)
@@ -349,19 +440,30 @@ static void restore_checksum(const struct view *view, uint8_t *field, bool was_g
 	checksum_store(field, checksum_add(sum, view->frame.data + view->transport_offset, length));
 }
 
+static void alter_syn(struct replay_sequence *sequence, const struct view *view, uint8_t *segment)
+{
+	struct tuple tuple = tuple_from_client(view);
+	uint64_t hash = handshake_hash(sequence, &tuple, view->sequence);
+	uint64_t foreseen = *foreseen_at(sequence, hash);
+	bool good = checksum_is_good(view);
+
+	begin(sequence, &tuple, view->sequence);
+	if ((foreseen & ~(uint64_t)LACKS) != hash)
+		return;
+	withdraw_options(segment + TCP_HEADER_BYTES, view->options.length, foreseen & LACKS);
+	restore_checksum(view, segment + TCP_CHECKSUM, good);
+}
+
 void replay_sequence_client(struct replay_sequence *sequence, const struct view *view,
 			    bool believed, uint8_t *frame)
 {
-	struct tuple tuple = {.local = view->destination,
-			      .remote = view->source,
-			      .local_port = view->destination_port,
-			      .remote_port = view->source_port};
+	struct tuple tuple = tuple_from_client(view);
 	uint8_t *segment = frame + view->transport_offset;
 	struct connection *connection;
 	bool good;
 
 	if ((view->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
-		begin(sequence, &tuple, view->sequence);
+		alter_syn(sequence, view, segment);
 	if (!(view->flags & TCP_ACK))
 		return;
 	connection = find(sequence, &tuple);

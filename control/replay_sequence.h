@@ -16,6 +16,8 @@
 //  - a server whose answers are not in the capture is known by the client's ACKs of it: the first
 //    one gives its ISN, later ones may run ahead by SEQUENCE_UNSEEN_MAX bytes.
 // A connection is known from its client's SYN on. What the gate has not answered is left alone.
+// The gate must not agree to options that the captured server did not, since the client then goes
+// without them: what a first look at the capture found refused is taken out of the SYN.
 #ifndef RELAYGATE_CONTROL_REPLAY_SEQUENCE_H
 #define RELAYGATE_CONTROL_REPLAY_SEQUENCE_H
 
@@ -30,6 +32,11 @@ struct replay_sequence;
 // memory.
 struct replay_sequence *replay_sequence_create(uint32_t connections, const struct hash_key *key);
 void replay_sequence_destroy(struct replay_sequence *sequence);
+
+// The first look: any segment. Which of timestamps, window scale and SACK a SYN-ACK lacks, or the
+// ACK that follows it, is remembered for the SYN; of so many handshakes that a few are lost to
+// others' at random when there are more than connections.
+void replay_sequence_foresee(struct replay_sequence *sequence, const struct view *view);
 
 // A segment of the captured server, or one that the gate sends: what they have sent so far.
 void replay_sequence_server(struct replay_sequence *sequence, const struct view *view);

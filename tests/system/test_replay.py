@@ -25,8 +25,10 @@ TIMES = 3
 SAME = ('frames', 'syns', 'sessions', 'sessions_reset', 'transactions', 'senders_refused',
         'recipients', 'recipients_refused', 'messages', 'message_bytes', 'messages_aborted',
         'protocol_errors', 'closed_protocol_errors', 'bad_line_endings')
-# What also comes from stations that ask for others, from servers, or goes by a station's clock.
-ELSEWHERE = re.compile('arp_|nd_|icmp|frame_|ip_not_ours|ip_protocol|gate_|backend_|neighbour_')
+# What servers and stations that do not speak to the gate have part in; and fragments, which the
+# driver's socket keeps to itself.
+ELSEWHERE = re.compile('arp_|nd_|icmp|frame_|ip_not_ours|ip_protocol|gate_|backend_|neighbour_|'
+                       'ipv4_fragment|ipv6_extension')
 
 
 @contextlib.contextmanager
@@ -48,10 +50,11 @@ def recording(checks, lab, host, interface, file):
 
 
 def replay(config, capture, *options):
-    """Exit code, stdout, stderr. As nobody when that can be: it needs no right."""
+    """Exit code, stdout, and stderr without the configuration's warnings."""
     done = subprocess.run((labs.BINARY, 'replay', '-c', config, capture, *options), text=True,
                           capture_output=True, timeout=120)
-    return done.returncode, done.stdout, done.stderr
+    said = [line for line in done.stderr.splitlines(True) if not line.endswith('(warning)\n')]
+    return done.returncode, done.stdout, ''.join(said)
 
 
 def replayed(checks, config, capture, *options):
@@ -78,7 +81,8 @@ def mails(lab, address, family):
                 client.quit()
     with Client(lab, 'app', address) as client:
         client.greet()
-        client.message('a@sender.test', 'big@accepted.test', b'0123456789abcde\r\n' * 20000)
+        client.message('a@sender.test', 'big@accepted.test',
+                       b'Subject: big\r\n\r\n' + b'0123456789abcde\r\n' * 20000)
         client.command('NONSENSE')
         client.command('RCPT TO:<too@early.test>')
         client.message('a@sender.test', 'two@accepted.test', b'second\r\n')
@@ -138,13 +142,14 @@ def of_gate(checks, lab):
     for name, row in live.items():
         for key in SAME:
             checks.equal(f'{name}: {key}', found['connectors'][name][key], row[key])
-    checks.that('and mail passed', live['Anonymous Relay']['messages'] >= 50, live)
+    checks.that('and mail passed', live['Anonymous Relay']['messages'] >= 48, live)
     for name in sorted(set(reasons) | set(found['reasons'])):
         if not ELSEWHERE.match(name) and name != 'none':
             checks.equal(f'reason {name}', found['reasons'].get(name, 0), reasons.get(name, 0))
     for name in ('no_connector', 'no_binding', 'tcp_checksum', 'ipv4_fragment', 'tcp_flags',
-                 'smtp_unable_to_relay'):
+                 'ipv6_extension'):
         checks.that(f'{name} occurred', found['reasons'].get(name, 0) >= TIMES, found['reasons'])
+    checks.equal('relaying was refused', found['reasons'].get('smtp_unable_to_relay'), 2)
     totals = found['frames']
     checks.equal('each frame is in one total', totals['read'], sum(
         totals[key] for key in ('fed', 'server', 'backend', 'not_ours', 'cut')))
@@ -159,8 +164,8 @@ def answers(checks, lab, file, found):
     done = subprocess.run(('tcpdump', '-n', '-r', file, '-vv'), text=True, capture_output=True,
                           errors='replace')
     checks.equal('tcpdump reads the answers', done.returncode, 0)
-    checks.that('with good checksums', 'incorrect' not in done.stdout and
-                'bad' not in done.stdout, done.stdout[:400])
+    wrong = [line for line in done.stdout.splitlines() if re.search('incorrect|bad cksum', line)]
+    checks.equal('with good checksums', wrong[:5], [])
     for word in ('192.0.2.10.25 >', '2001:db8:1::10.25 >', '10.0.0.1.', '250 2.1.0 Sender OK',
                  '550 5.7.1 Unable to relay'):
         checks.that(f'the answers have {word!r}', word in done.stdout)
@@ -173,17 +178,18 @@ def answers(checks, lab, file, found):
 def moods(checks, config, capture, accepted):
     refused = replayed(checks, config, capture, '--backend', 'refuse')
     down = replayed(checks, config, capture, '--backend', 'down')
-    wanted = {name: row['recipients'] for name, row in accepted['connectors'].items()}
-    for name, count in wanted.items():
-        row = refused['connectors'][name]
-        checks.equal(f'{name}, servers refuse: messages', row['messages'], 0)
-        checks.equal(f'{name}, servers refuse: recipients', row['recipients_refused_backend'],
-                     count)
-        checks.equal(f'{name}, servers down: messages', down['connectors'][name]['messages'], 0)
-        checks.equal(f'{name}, servers down: sessions', down['connectors'][name]['sessions'],
-                     accepted['connectors'][name]['sessions'])
+    for name, row in accepted['connectors'].items():
+        checks.equal(f'{name}: sessions, whatever the servers do', *(
+            (mood['connectors'][name]['sessions'], row['sessions']) for mood in (refused, down)))
+        for mood in (refused, down):
+            checks.equal(f'{name}: recipients and messages of such servers', [
+                mood['connectors'][name][key] for key in ('recipients', 'messages')], [0, 0])
+    # One recipient a session, so that no refusal changes what is asked next.
+    checks.equal('servers refuse: recipients',
+                 refused['connectors']['Submission']['recipients_refused_backend'],
+                 accepted['connectors']['Submission']['recipients'])
     checks.equal('servers refuse: the reason', refused['reasons'].get('backend_refused_recipient'),
-                 sum(wanted.values()))
+                 sum(row['recipients_refused_backend'] for row in refused['connectors'].values()))
     checks.that('servers down: the reason', down['reasons'].get('backend_connect_failed', 0) > 0,
                 down['reasons'])
 
@@ -215,6 +221,11 @@ def of_postfix(checks, lab):
     with recording(checks, lab, 'backend', 'net0', capture):
         for family in labs.FAMILIES:
             mails(lab, POSTFIX[family], family)
+            # The rest from a server that refuses what the gate would take.
+            lab.run('backend', 'sysctl', '-qw', *(f'net.ipv4.tcp_{option}=0' for option in (
+                'timestamps', 'sack', 'window_scaling')))
+    lab.run('backend', 'sysctl', '-qw', *(f'net.ipv4.tcp_{option}=1' for option in (
+        'timestamps', 'sack', 'window_scaling')))
     lab.run('switch', 'ip', 'link', 'delete', 'patch0')
     for address in ('192.0.2.99/24', '2001:db8:1::99/64'):
         lab.run('backend', 'ip', 'address', 'delete', address, 'dev', 'net0')
