@@ -275,5 +275,6 @@ struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
 		.half_open = half_open_count(pipeline->half_open),
 		.chunks_used = pool_used(&pipeline->chunks),
 		.chunks = pipeline->chunks.count,
+		.timers = wheel_count(pipeline->wheel),
 	};
 }
