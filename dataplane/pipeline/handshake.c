@@ -61,9 +61,12 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;
-	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
-	if (known && known->handshake.client_isn == view->sequence)
-		return answer_syn(pipeline, known, connector);
+	// The same SYN again: the same answer, whatever the cookie's epoch is by now. But to where
+	// this one came from: another router may have brought it.
+	if (known && known->handshake.client_isn == view->sequence) {
+		entry.handshake = known->handshake;
+		return answer_syn(pipeline, &entry, connector);
+	}
 	if (!options_parse(view->options, true, &options))
 		return REASON_syn_malformed;
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);

@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define DRAINING_LOOK_US 100000u
+
 // One burst between the stages: the TCP frames among it.
 struct burst {
 	struct view views[PIPELINE_BURST];
@@ -199,6 +201,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+// A gate that stops makes no probes any more, and theirs may be the next time: look again later
+// instead of at once, or the worker would never rest.
+static uint64_t servers_due(const struct pipeline *pipeline)
+{
+	uint64_t due = servers_next_us(pipeline->servers);
+
+	if (pipeline->draining && due <= pipeline->now.now_us)
+		return pipeline->now.now_us + DRAINING_LOOK_US;
+	return due;
+}
+
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	uint64_t next;
@@ -221,7 +234,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 
 	next = earlier(next, wheel_next_us(pipeline->wheel));
 	next = earlier(next, half_open_next_us(pipeline->half_open));
-	next = earlier(next, servers_next_us(pipeline->servers));
+	next = earlier(next, servers_due(pipeline));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
 	return pipeline->dirty ? earlier(next, now.now_us + 1000) : next;

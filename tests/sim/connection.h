@@ -27,8 +27,8 @@ struct transport {
 	void (*consume)(struct connection *connection, size_t length);
 	size_t (*room)(const struct connection *connection);
 	size_t (*send)(struct connection *connection, struct slice bytes); // returns how many
-	void (*close)(struct connection *connection); // FIN behind what was sent; idempotent
-	void (*abort)(struct connection *connection); // RST; it ends when its application returned
+	void (*close)(struct connection *connection);  // FIN behind what was sent; idempotent
+	void (*abort)(struct connection *connection);  // RST; it ends when its application returned
 	void (*vanish)(struct connection *connection); // neither hears nor says anything any more
 };
 
@@ -40,6 +40,7 @@ struct connection {
 	uint64_t now_us;
 	bool peer_closed; // FIN received, all bytes before it are readable or were read
 	bool aborted;
+	bool reset; // it ended so, by either side
 };
 
 #endif

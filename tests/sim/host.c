@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A host with the gate's TCP. It accepts with SYN cookies and a half-open cache like the gate does, so that
-// no second handshake has to be written and trusted.
+// A host with the gate's TCP. It accepts with SYN cookies and a half-open cache like the gate does,
+// so that no second handshake has to be written and trusted.
 
 #include "tests/sim/host.h"
 
@@ -21,13 +21,6 @@ static void commit(struct outbox *outbox, uint16_t length)
 		wire_send(host->wire, host->towards, slice_of(host->frame, length),
 			  host->now.now_us);
 }
-
-struct host_connection {
-	struct connection base; // first
-	struct host *host;
-	struct flow *flow;
-	struct host_connection *next;
-};
 
 #define BLOCKED_RETRY_US 20000
 
@@ -105,9 +98,8 @@ static void vanish(struct connection *connection)
 	((struct host_connection *)connection)->host->deaf = true;
 }
 
-static const struct transport transport = {received,   consume,          room,
-					   send_bytes, close_connection, abort_connection,
-					   vanish};
+static const struct transport transport = {received,         consume,          room,  send_bytes,
+					   close_connection, abort_connection, vanish};
 
 static struct host_connection *add(struct host *host, struct flow *flow,
 				   const struct application *application, void *state)
@@ -115,7 +107,7 @@ static struct host_connection *add(struct host *host, struct flow *flow,
 	struct host_connection *connection = calloc(1, sizeof(*connection));
 
 	*connection = (struct host_connection){
-		{&transport, application, state, host->now.now_us, false, false},
+		{&transport, application, state, host->now.now_us, false, false, false},
 		host,
 		flow,
 		host->connections};
@@ -202,20 +194,21 @@ static void after(struct host_connection *connection, unsigned events)
 		flush(connection);
 	}
 	if (events & final) {
+		base->reset = events & TCP_EVENT_RESET;
 		base->application->ended(base);
 		remove_connection(connection);
 	}
 }
 
-void host_connect(struct host *host, const struct tuple *tuple,
-		  const struct application *application, void *state, struct tick now)
+struct connection *host_connect(struct host *host, const struct tuple *tuple,
+				const struct application *application, void *state, struct tick now)
 {
 	uint16_t mss = address_is_ipv4(&tuple->remote) ? 1460 : 1440;
 	struct flow *flow = tcp_connect(host->tcp, tuple, mss, now.now_us);
 
 	assert(flow);
 	host->now = now;
-	add(host, flow, application, state);
+	return &add(host, flow, application, state)->base;
 }
 
 static void syn_ack(struct host *host, const struct half_open_entry *entry)
@@ -231,7 +224,8 @@ static void syn_ack(struct host *host, const struct half_open_entry *entry)
 	send_segment(host, &entry->link, &segment);
 }
 
-static void accept_segment(struct host *host, const struct view *view)
+// True when the segment did something for a handshake.
+static bool accept_segment(struct host *host, const struct view *view)
 {
 	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
 	struct tcp_options options;
@@ -243,30 +237,38 @@ static void accept_segment(struct host *host, const struct view *view)
 	cookie_keys_advance(&host->cookies, host->now.now_us);
 	if (view->destination_port != host->listen_port || host->listen_port == 0 ||
 	    !options_parse(view->options, view->flags & TCP_SYN, &options))
-		return;
+		return false;
 	if (view->flags & TCP_SYN) {
 		cookie_make(&host->cookies, &entry.tuple, view->sequence, &options, false,
 			    host->now.now_us, &entry.handshake);
 		half_open_insert(host->half_open, &entry, host->now.now_us);
 		syn_ack(host, &entry);
-		return;
+		return true;
 	}
 	if (!cookie_check(&host->cookies, &entry.tuple, view->sequence, view->acknowledgment,
 			  &options, host->now.now_us, &entry.handshake))
-		return;
+		return false;
 	accept.our_isn = entry.handshake.our_isn;
 	accept.peer_isn = entry.handshake.client_isn;
 	accept.options = entry.handshake.options;
 	accept.timestamp_offset = entry.handshake.timestamp_offset;
 	flow = tcp_accept(host->tcp, &accept, host->now.now_us);
 	if (!flow)
-		return;
+		return false;
 	half_open_remove(host->half_open, &entry.tuple);
 	struct host_connection *connection =
 		add(host, flow, host->listen_application, host->listen_state);
 	connection->base.application->opened(&connection->base);
 	tcp_input(host->tcp, flow, view, host->now.now_us, &events);
 	after(connection, events);
+	return true;
+}
+
+// The ACK that completes what a SYN to a connection in TIME-WAIT began.
+static bool reopens(struct host *host, const struct view *view)
+{
+	return (view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+	       tcp_time_wait_newer(host->tcp, view) && accept_segment(host, view);
 }
 
 static void reset_for(struct host *host, const struct view *view)
@@ -303,9 +305,11 @@ void host_receive(struct host *host, struct slice frame, struct tick now)
 	}
 	switch (tcp_time_wait_input(host->tcp, &view, now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:
-		send_segment(host, &view.link, &answer);
+		if (!reopens(host, &view))
+			send_segment(host, &view.link, &answer);
 		return;
 	case TCP_TIME_WAIT_DROP:
+		reopens(host, &view);
 		return;
 	default:
 		break;

@@ -14,7 +14,14 @@
 #include "tests/sim/connection.h"
 #include "tests/sim/wire.h"
 
-struct host_connection;
+struct host;
+
+struct host_connection {
+	struct connection base; // first
+	struct host *host;
+	struct flow *flow;
+	struct host_connection *next;
+};
 
 struct host {
 	struct outbox outbox; // first
@@ -44,8 +51,9 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 	       struct interface_address *addresses, unsigned count, const uint8_t mac[6]);
 void host_fini(struct host *host);
 // Opens a connection from local (port chosen by the caller).
-void host_connect(struct host *host, const struct tuple *tuple,
-		  const struct application *application, void *state, struct tick now);
+struct connection *host_connect(struct host *host, const struct tuple *tuple,
+				const struct application *application, void *state,
+				struct tick now);
 void host_receive(struct host *host, struct slice frame, struct tick now);
 // Runs timers and applications; returns when it wants to run again.
 uint64_t host_turn(struct host *host, struct tick now);

@@ -135,6 +135,13 @@ bool literal_is_tcp(const uint8_t *frame, size_t length)
 	       (length > ETHERNET + 6 && get16(frame + 12) == 0x86dd && frame[ETHERNET + 6] == 6);
 }
 
+bool literal_is_icmp(const uint8_t *frame, size_t length)
+{
+	return (length > ETHERNET + 9 && get16(frame + 12) == 0x0800 && frame[ETHERNET + 9] == 1) ||
+	       (length > ETHERNET + IPV6 && get16(frame + 12) == 0x86dd &&
+		frame[ETHERNET + 6] == 58 && frame[ETHERNET + IPV6] < 128);
+}
+
 bool literal_read(const uint8_t *frame, size_t length, struct literal *segment)
 {
 	const uint8_t *ip = frame + ETHERNET;

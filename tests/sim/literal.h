@@ -55,6 +55,8 @@ uint32_t literal_span(const struct literal *segment);
 bool literal_read(const uint8_t *frame, size_t length, struct literal *segment);
 // Is it one at all, right or not?
 bool literal_is_tcp(const uint8_t *frame, size_t length);
+// An ICMP message, or an ICMPv6 error (neighbour discovery is none)?
+bool literal_is_icmp(const uint8_t *frame, size_t length);
 // Returns the frame's length, at most LITERAL_FRAME_MAX.
 size_t literal_write(const struct literal *segment, uint8_t *frame);
 // ARP request or neighbour solicitation for `address`? Then the answer of who has it. Returns its

@@ -33,7 +33,7 @@ struct weather {
 	uint64_t change_us;           // at this time the delay becomes later_delay_us; 0 = never
 	uint32_t later_delay_us;      //
 	uint64_t dark_us, dark_until; // nothing passes between these; 0 = never
-	bool spares_resolution; // ARP and neighbour discovery always arrive
+	bool spares_resolution;       // ARP and neighbour discovery always arrive
 	bool in_burst;
 };
 

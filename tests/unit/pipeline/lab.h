@@ -52,7 +52,6 @@ struct lab {
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[LAB_LOG];
 	struct pipeline *pipeline;
-	struct random random;
 	struct wire wire;
 	struct host client, server;
 	struct interface_address client_address, server_address;
