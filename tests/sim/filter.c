@@ -14,7 +14,7 @@
 struct filtered {
 	struct leg *leg; // NULL = free
 	struct pipeline *pipeline;
-	uint32_t most, left; // bytes of a piece, of this one
+	uint32_t most, left;    // bytes of a piece, of this one
 	uint64_t busy_until_us; // 0 = no errand
 	bool closed_held;       // the peer closed; not told yet
 	bool ended;             // early: what still comes is thrown away
@@ -64,9 +64,8 @@ static struct filtered *find_or_add(struct pipeline *pipeline, struct leg *leg)
 		i++;
 	assert(i < LEGS_MAX);
 	legs_used += i == legs_used;
-	legs[i] = (struct filtered){.leg = leg,
-				    .pipeline = pipeline,
-				    .most = pieces[dice_below(&filter.dice, 4)]};
+	legs[i] = (struct filtered){
+		.leg = leg, .pipeline = pipeline, .most = pieces[dice_below(&filter.dice, 4)]};
 	return &legs[i];
 }
 
@@ -87,13 +86,25 @@ static void tell(struct filtered *filtered, unsigned events)
 					 events);
 }
 
-static void tell_end(struct filtered *filtered)
+// True when it was told now.
+static bool tell_end(struct filtered *filtered)
 {
 	if (!filtered->closed_held || filtered->leg->doomed || filtered->busy_until_us ||
 	    (!filtered->ended && __real_tcp_received(filtered->leg->flow).length))
-		return;
+		return false;
 	filtered->closed_held = false;
 	tell(filtered, TCP_EVENT_PEER_CLOSED);
+	return true;
+}
+
+// The answer to an errand that is due. False when there is none.
+static bool answer(struct filtered *filtered, uint64_t now_us)
+{
+	if (!filtered->busy_until_us || filtered->busy_until_us > now_us || filtered->leg->doomed)
+		return false;
+	filtered->busy_until_us = 0;
+	tell(filtered, 0);
+	return true;
 }
 
 static void events_of(struct pipeline *pipeline, struct leg *leg, unsigned events)
@@ -114,17 +125,12 @@ uint64_t filter_turn(struct pipeline *pipeline)
 	for (unsigned i = 0; filter.on && i < legs_used; i++) {
 		struct filtered *filtered = &legs[i];
 
-		if (!filtered->leg || filtered->pipeline != pipeline || !filtered->busy_until_us ||
-		    filtered->leg->doomed)
+		if (!filtered->leg || filtered->pipeline != pipeline || filtered->leg->doomed)
 			continue;
-		if (filtered->busy_until_us > pipeline->now.now_us) {
-			next = filtered->busy_until_us < next ? filtered->busy_until_us : next;
-			continue;
-		}
-		filtered->busy_until_us = 0;
-		tell(filtered, 0);
-		tell_end(filtered);
-		worked = true;
+		worked |= answer(filtered, pipeline->now.now_us);
+		worked |= tell_end(filtered); // its bytes may be used up without an event
+		if (filtered->busy_until_us && filtered->busy_until_us < next)
+			next = filtered->busy_until_us;
 	}
 	if (worked)
 		send_flush(pipeline);
@@ -165,8 +171,8 @@ void __wrap_tcp_consume(struct tcp *tcp, struct flow *flow, size_t length)
 		return;
 	// The piece is used up: what comes next may need an errand.
 	if (dice_permille(&filter.dice, filtered->most < 300 ? 2 : 100))
-		filtered->busy_until_us = filtered->pipeline->now.now_us + 1 +
-					  dice_below(&filter.dice, ERRAND_US);
+		filtered->busy_until_us =
+			filtered->pipeline->now.now_us + 1 + dice_below(&filter.dice, ERRAND_US);
 	if (filter.ends_early && dice_permille(&filter.dice, EARLY_PERMILLE)) {
 		filtered->ended = filtered->closed_held = true;
 		filtered->busy_until_us = filtered->pipeline->now.now_us + 1;

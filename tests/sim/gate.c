@@ -6,6 +6,7 @@
 
 #include "config/load.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/tcp/flow.h"
 #include "tests/sim/filter.h"
 #include "tests/sim/narrow.h"
 
@@ -27,11 +28,9 @@ static const char policy_text[] =
 	"MaxConnections = %u\nMaxWaiting = %u\n";
 
 #define CLIENT_SIDE                                                                                \
-	.outside = "192.0.2.10/24, 2001:db8:1::10/64",                                             \
-	.inside = "10.0.0.1/24, 2001:db8:2::1/64",                                                 \
+	.outside = "192.0.2.10/24, 2001:db8:1::10/64", .inside = "10.0.0.1/24, 2001:db8:2::1/64",  \
 	.bindings = "192.0.2.10:25, [2001:db8:1::10]:25",                                          \
-	.ranges = "192.0.2.0/24, 2001:db8:1::/64",                                                 \
-	.servers = "10.0.0.11:25, [2001:db8:2::11]:25"
+	.ranges = "192.0.2.0/24, 2001:db8:1::/64", .servers = "10.0.0.11:25, [2001:db8:2::11]:25"
 
 const struct gate_place gate_single = {
 	CLIENT_SIDE,
@@ -116,9 +115,8 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 
 static void create_worker(struct gate *gate, struct gate_worker *worker, struct dice *dice)
 {
-	struct pipeline_settings settings = {.policy = gate->policy,
-					     .ruleset = gate->ruleset,
-					     .ports = gate->ports};
+	struct pipeline_settings settings = {
+		.policy = gate->policy, .ruleset = gate->ruleset, .ports = gate->ports};
 
 	for (unsigned i = 0; i < GATE_PORTS; i++)
 		worker->port_row[i] = &worker->port_rows[i];
@@ -141,6 +139,7 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	struct diagnostics diagnostics = {.report = report};
 	struct watch_rules rules = {.receive_buffer = gate_plan->receive_kb * 1024,
 				    .prompt = plan->climate == CLIMATE_CALM,
+				    .repeats = plan->climate != CLIMATE_ROUGH,
 				    .print = plan->print_frames ? place->name : NULL};
 	struct dice dice = plan->dice;
 
@@ -193,10 +192,28 @@ void gate_input(struct gate *gate, unsigned port, struct slice frame, struct tic
 	worker->next_us = now.now_us;
 }
 
+// The limits of one connection, where it can be seen.
+static void judge_queues(struct gate *gate, const struct flow *flow)
+{
+	uint32_t receive = gate->plan.receive_kb * 1024;
+
+	if ((flow->send.length > gate->plan.send_kb * 1024 || flow->unread.length > receive) &&
+	    !gate->watch.fault[0])
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%u bytes to send, %u to read: more than the buffers", flow->send.length,
+			 flow->unread.length);
+}
+
 static void note_levels(struct gate *gate, const struct gate_worker *worker)
 {
 	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
 
+	for (const struct client *client = worker->pipeline->first_client; client;
+	     client = client->next) {
+		judge_queues(gate, client->leg.flow);
+		if (client->server)
+			judge_queues(gate, client->server->leg.flow);
+	}
 	if (levels.chunks_used > gate->most_chunks)
 		gate->most_chunks = levels.chunks_used;
 	if (levels.flows > gate->most_flows)
@@ -291,7 +308,7 @@ void __wrap_tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 		memcpy(ends.destination, tuple->remote.bytes, 16);
 		ends.source_port = tuple->local_port;
 		ends.destination_port = tuple->remote_port;
-		watch_released(&gate->watch, &ends);
+		watch_released(&gate->watch, &ends, now_us);
 	}
 	__real_tcp_release(tcp, flow, now_us);
 }

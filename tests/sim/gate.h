@@ -28,9 +28,9 @@ struct gate_worker {
 
 // Which network a gate stands in: text of its policy and where its frames go.
 struct gate_place {
-	const char *outside, *inside;   // Address of each port
-	const char *bindings, *ranges;  // of its connector
-	const char *servers;            // of its backend
+	const char *outside, *inside;  // Address of each port
+	const char *bindings, *ranges; // of its connector
+	const char *servers;           // of its backend
 	enum station towards[GATE_PORTS];
 	enum station here[GATE_PORTS];
 	uint8_t mac; // last byte of its outside MAC address; one more inside

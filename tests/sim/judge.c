@@ -32,18 +32,27 @@ static const char *judge_reasons(const struct world *world, const enum reason re
 
 // What must not happen when peers are polite and little is lost; and when nothing is lost either.
 static const enum reason in_vain[] = {
-	REASON_smtp_session_timeout, REASON_backend_timeout,     REASON_backend_busy,
-	       REASON_retransmit_exhausted, REASON_linger_expired,
-	REASON_backend_unavailable, REASON_backend_lost,         REASON_backend_malformed_reply,
-	REASON_flows_full,          REASON_ports_full,           REASON_neighbour_full,
-	REASON_backend_connect_failed,
+	REASON_smtp_session_timeout, REASON_backend_timeout,         REASON_backend_busy,
+	REASON_retransmit_exhausted, REASON_linger_expired,          REASON_backend_unavailable,
+	REASON_backend_lost,         REASON_backend_malformed_reply, REASON_flows_full,
+	REASON_ports_full,           REASON_neighbour_full,          REASON_backend_connect_failed,
 };
 static const enum reason lossless[] = {
-	REASON_tcp_checksum,     REASON_tcp_malformed,       REASON_tcp_flags,
-	REASON_tcp_options,      REASON_tcp_paws,            REASON_tcp_ack_unacceptable,
-	REASON_tcp_no_buffer,    REASON_tcp_out_of_order_full, REASON_tcp_syn_challenged,
-	REASON_tcp_unacceptable, REASON_buffers_low,         REASON_cookie_no_entry,
-	REASON_sessions_full,    REASON_half_open_full,      REASON_neighbour_unresolved,
+	REASON_tcp_checksum,
+	REASON_tcp_malformed,
+	REASON_tcp_flags,
+	REASON_tcp_options,
+	REASON_tcp_paws,
+	REASON_tcp_ack_unacceptable,
+	REASON_tcp_no_buffer,
+	REASON_tcp_out_of_order_full,
+	REASON_tcp_syn_challenged,
+	REASON_tcp_unacceptable,
+	REASON_buffers_low,
+	REASON_cookie_no_entry,
+	REASON_sessions_full,
+	REASON_half_open_full,
+	REASON_neighbour_unresolved,
 };
 
 // A client's reset was lost, perhaps: its session waits in vain.
@@ -179,8 +188,8 @@ static const char *judge_memory(const struct world *world, char text[JUDGE_TEXT]
 {
 	for (unsigned i = 0; i < world->gate_count; i++) {
 		const struct gate *gate = &world->gates[i];
-		uint32_t queues = gate->plan.send_kb * 1024 / 2032 +
-				  gate->plan.receive_kb * 1024 / 2032 + 4;
+		uint32_t queues =
+			gate->plan.send_kb * 1024 / 2032 + gate->plan.receive_kb * 1024 / 2032 + 4;
 		uint32_t runs = world->plan.climate == CLIMATE_CALM ? 4 : 65;
 		uint32_t bound = gate->most_flows * (queues + runs);
 

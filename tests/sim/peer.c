@@ -226,7 +226,8 @@ static void transmit_at(struct line *line, uint32_t position, uint32_t length, u
 	line->ack_us = 0;
 	line->unanswered = 0;
 	// An old duplicate, from before the sequence numbers wrapped, seems to be what comes next.
-	if (line->timestamps && length && dice_permille(&line->peer->dice, line->peer->quirks.old_permille)) {
+	if (line->timestamps && length &&
+	    dice_permille(&line->peer->dice, line->peer->quirks.old_permille)) {
 		static const uint8_t garbage[64] = "\r\nOLD DUPLICATE THAT MUST NOT BE TAKEN\r\n";
 
 		segment.sequence += length;
@@ -412,9 +413,9 @@ static void take_payload(struct line *line, const struct literal *segment)
 static void take_acknowledgment(struct line *line, const struct literal *segment)
 {
 	uint32_t number = segment->acknowledgment - line->isn;
-	uint32_t window = (uint32_t)segment->window
-			  << (line->scaled && !(segment->flags & LITERAL_SYN) ? line->gate_scale
-									      : 0);
+	uint32_t window =
+		(uint32_t)segment->window
+		<< (line->scaled && !(segment->flags & LITERAL_SYN) ? line->gate_scale : 0);
 
 	if (number > end_of_stream(line))
 		return;
@@ -517,7 +518,8 @@ static void after(struct line *line)
 
 		window_of(line);
 		if ((line->offered - before) >> scale &&
-		    (before == line->in_end || line->offered - before >= 2 * line->peer->quirks.mss) &&
+		    (before == line->in_end ||
+		     line->offered - before >= 2 * line->peer->quirks.mss) &&
 		    !(line->closed_until_us && line->peer->quirks.opens_silently))
 			line->ack_now = true;
 	}
@@ -547,6 +549,13 @@ static void reset_for(struct peer *peer, const struct literal *segment,
 	transmit(&stray, &reset);
 }
 
+static void reset_line(struct line *line)
+{
+	line->base.reset = true;
+	line->linger_us = line->peer->now_us;
+	end_line(line);
+}
+
 static void line_input(struct line *line, const struct literal *segment)
 {
 	uint32_t position = segment->sequence - line->gate_isn;
@@ -556,7 +565,7 @@ static void line_input(struct line *line, const struct literal *segment)
 	if (segment->flags & LITERAL_RST) {
 		// RFC 5961: only the exact one; the gate's come behind all that it sent.
 		if (!line->established || position >= line->in_end)
-			end_line(line), line->linger_us = line->peer->now_us;
+			reset_line(line);
 		return;
 	}
 	if (segment->flags & LITERAL_SYN) {
@@ -599,7 +608,8 @@ void peer_receive(struct peer *peer, const uint8_t *frame, size_t length, uint64
 
 	peer->now_us = now_us;
 	for (unsigned i = 0; i < 2; i++) {
-		size_t bytes = literal_resolve(frame, length, peer->addresses[i], peer->mac, answer);
+		size_t bytes =
+			literal_resolve(frame, length, peer->addresses[i], peer->mac, answer);
 
 		if (bytes)
 			wire_send(peer->wire, peer->towards, slice_of(answer, bytes), now_us);
@@ -647,8 +657,8 @@ static void repeat(struct line *line)
 		line->linger_us = line->peer->now_us;
 		return;
 	}
-	line->interval_us = 2 * line->interval_us < REPEAT_MAX_US ? 2 * line->interval_us
-								  : REPEAT_MAX_US;
+	line->interval_us =
+		2 * line->interval_us < REPEAT_MAX_US ? 2 * line->interval_us : REPEAT_MAX_US;
 	if (!line->established) {
 		transmit_syn(line);
 		return;

@@ -11,15 +11,15 @@
 #include "tests/sim/wire.h"
 
 struct quirks {
-	uint16_t mss;            // offered; 0 = no option
-	int scale;               // offered; -1 = no option
-	bool timestamps, sack;   // offered
-	uint32_t window;         // buffer that it offers
-	uint16_t piece;          // largest payload that it sends; 1 = byte by byte
-	uint16_t flight;         // most segments in flight
-	bool ack_each;           // else each second segment, or 200 ms later
-	bool keeps;              // bytes beyond a gap; else it drops them
-	bool probes;             // a closed window of the gate's; else it waits to be told
+	uint16_t mss;              // offered; 0 = no option
+	int scale;                 // offered; -1 = no option
+	bool timestamps, sack;     // offered
+	uint32_t window;           // buffer that it offers
+	uint16_t piece;            // largest payload that it sends; 1 = byte by byte
+	uint16_t flight;           // most segments in flight
+	bool ack_each;             // else each second segment, or 200 ms later
+	bool keeps;                // bytes beyond a gap; else it drops them
+	bool probes;               // a closed window of the gate's; else it waits to be told
 	uint32_t close_window_at;  // after so many bytes its window closes; 0 = never
 	uint32_t closed_window_ms; // for so long; UINT32_MAX = for ever
 	bool opens_silently;       // by no segment of its own: only probes find out

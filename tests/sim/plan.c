@@ -87,9 +87,12 @@ static void draw_gate(struct plan *plan, struct dice *dice, struct gate_plan *ga
 	gate->max_sessions = pick(dice, scarce, 3, 16);
 	gate->receive_kb = pick(dice, true, 8, 64);
 	gate->send_kb = pick(dice, true, 16, 64);
-	gate->buffer_kb = pick(dice, scarce, 1024, 3072);
+	gate->buffer_kb = pick(dice, scarce, 1024, 2048);
 	gate->half_open = pick(dice, scarce, 16, 64);
-	gate->max_connections = dice_one_in(dice, 3) ? dice_between(dice, 1, 2) : 20;
+	gate->max_connections = 20;
+	// Where frames are lost they would wait too long for one another.
+	if (plan->climate != CLIMATE_FAIR && dice_one_in(dice, 3))
+		gate->max_connections = dice_between(dice, 1, 2);
 	gate->max_waiting = pick(dice, scarce, 1, 100);
 	for (unsigned i = 0; i < 2; i++) {
 		gate->mtu[i] = narrow == i ? mtus[dice_below(dice, 3)] : 1500;
@@ -115,7 +118,8 @@ static void draw_quirks(struct plan *plan, struct dice *dice, struct quirks *qui
 		.piece = dice_one_in(dice, 3) ? (uint16_t)dice_between(dice, 1, 700) : 1460,
 		.flight = (uint16_t)dice_between(dice, 2, 30),
 		.ack_each = dice_one_in(dice, 3),
-		.keeps = !dice_one_in(dice, 3),
+		// Without them it takes minutes to make losses good.
+		.keeps = plan->climate == CLIMATE_FAIR || !dice_one_in(dice, 3),
 		.probes = !calm(plan) || dice_one_in(dice, 2),
 	};
 	quirks->sack &= quirks->keeps;
@@ -189,7 +193,19 @@ static void draw_client(struct plan *plan, struct dice *dice, struct client_plan
 		for (unsigned i = 0; i < client->script.count; i++)
 			if (client->kinds[i] == MAIL_TOO_LARGE)
 				client->quirks.piece = 200;
+	// Our own TCP waits a minute for the answer to a FIN, no longer.
+	for (unsigned i = 0; i < client->script.count; i++)
+		client->literal |= client->script.rushed || client->kinds[i] == MAIL_HALF_CLOSED;
 	client->script.dice = dice_split(dice);
+}
+
+static bool closes_windows(const struct plan *plan)
+{
+	bool closes = plan->server_quirks.close_window_at;
+
+	for (unsigned i = 0; i < plan->client_count; i++)
+		closes |= plan->clients[i].quirks.close_window_at != 0;
+	return closes;
 }
 
 static void draw_server(struct plan *plan, struct dice *dice)
@@ -252,6 +268,9 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	plan->client_count = 1 + dice_below(&dice, PLAN_CLIENTS);
 	for (unsigned i = 0; i < plan->client_count; i++)
 		draw_client(plan, &dice, &plan->clients[i]);
+	// Waiting for a connection must not take too long in a good world.
+	if (!rough(plan) && closes_windows(plan))
+		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);

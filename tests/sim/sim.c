@@ -72,11 +72,11 @@ static void print_run(const struct world *world)
 
 struct arguments {
 	unsigned long seeds, first, step;
-	bool trace, frames, until_fault;
+	bool trace, frames, until_failure, verbose;
 };
 
-static const char *run_seed(uint64_t seed, const struct arguments *arguments,
-			    char text[JUDGE_TEXT], struct totals *totals)
+static const char *run_seed(uint64_t seed, const struct arguments *arguments, char text[JUDGE_TEXT],
+			    struct totals *totals)
 {
 	static struct world world;
 	const char *verdict;
@@ -119,8 +119,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'w':
 		arguments->frames = true;
 		return 0;
+	case 'v':
+		arguments->verbose = true;
+		return 0;
 	case 'u':
-		arguments->until_fault = true;
+		arguments->until_failure = true;
 		return 0;
 	case 'p':
 		if (!faults_use(argument))
@@ -143,6 +146,7 @@ int main(int argc, char **argv)
 		{"trace", 't', NULL, 0, "print each run's plan, mails and counters", 0},
 		{"frames", 'w', NULL, 0, "print each segment that a gate sends or gets", 0},
 		{"until-failure", 'u', NULL, 0, "stop at the first seed that fails", 0},
+		{"verbose", 'v', NULL, 0, "name each seed before it runs", 0},
 		{"fault", 'p', "NAME", 0, "plant a fault (sim_faults only)", 0},
 		{"list-faults", 'l', NULL, 0, "their names", 0},
 		{0}};
@@ -163,13 +167,16 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	for (unsigned long i = 0; i < arguments.seeds; i++) {
 		unsigned long seed = arguments.first + i * arguments.step;
-		const char *verdict = run_seed(seed, &arguments, text, &totals);
+		const char *verdict;
 
+		if (arguments.verbose)
+			printf("running seed %lu\n", seed);
+		verdict = run_seed(seed, &arguments, text, &totals);
 		if (!verdict)
 			continue;
 		failed++;
 		printf("seed %lu: %s\n", seed, verdict);
-		if (arguments.until_fault)
+		if (arguments.until_failure)
 			break;
 	}
 	printf("%lu seeds, %lu failed; %llu mails, %llu acknowledged, %llu frames, %llu virtual "

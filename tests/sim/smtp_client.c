@@ -21,10 +21,10 @@ struct client_mind {
 	unsigned code; // of the reply being read
 	unsigned column;
 	char separator;
-	bool skip; // an envelope command was refused: go on to the next mail
-	bool left;  // it sent its FIN
+	bool skip;         // an envelope command was refused: go on to the next mail
+	bool left;         // it sent its FIN
 	uint64_t heard_us; // last reply, or last byte of a body that went out
-	unsigned answers; // of a rushed client
+	unsigned answers;  // of a rushed client
 	char out[1024];
 	size_t out_length;
 };

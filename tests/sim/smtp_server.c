@@ -138,9 +138,8 @@ static bool read_byte(struct server_mind *mind, uint8_t byte)
 {
 	if (mind->in_data) {
 		keep(mind, byte);
-		mind->data_ended =
-			byte == '\n' && mind->length >= 5 &&
-			memcmp(mind->text + mind->length - 5, "\r\n.\r\n", 5) == 0;
+		mind->data_ended = byte == '\n' && mind->length >= 5 &&
+				   memcmp(mind->text + mind->length - 5, "\r\n.\r\n", 5) == 0;
 		return mind->data_ended;
 	}
 	if (mind->line_length < sizeof(mind->line) - 1)
@@ -166,9 +165,9 @@ static void think(struct connection *connection, struct server_mind *mind)
 {
 	mind->thought = true;
 	if (mind->script->think_ms)
-		mind->busy_until_us = connection->now_us +
-				      1000ull * dice_below(&mind->script->dice,
-							   mind->script->think_ms);
+		mind->busy_until_us =
+			connection->now_us +
+			1000ull * dice_below(&mind->script->dice, mind->script->think_ms);
 }
 
 // A reply in the middle of the body, or a reset.

@@ -12,10 +12,13 @@
 
 #define RANGES     64
 #define HANDSHAKES 8
+#define ANSWERS    4
 
 #define ACK_WITHIN_US    500000u   // RFC 9293 3.8.6.3
 #define REPEAT_WITHIN_US 62000000u // the longest time-out that there is
+#define REPEAT_SLACK_US  1000000u  // beside a time-out that doubles
 #define CHECK_EACH_US    50000u
+#define COOKIE_US        130000000u // two epochs of a SYN cookie
 
 struct range {
 	uint32_t from, to;
@@ -31,11 +34,14 @@ struct handshake {
 struct watched {
 	struct literal_ends ends; // source = the gate's
 	struct watched *next;
-	bool active; // the gate opened it
-	bool open;   // both initial sequence numbers are known
-	bool dead;   // reset by either side
+	bool active;          // the gate opened it
+	bool open;            // both initial sequence numbers are known
+	bool dead;            // reset by either side
+	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
+	struct literal answers[ANSWERS]; // SYN-ACKs to the gate
+	unsigned answer_count;
 	int peer_scale;
 	uint16_t peer_mss, gate_mss;
 
@@ -122,13 +128,32 @@ static struct watched *add(struct watch *watch, const struct literal_ends *ends)
 	return flow;
 }
 
-void watch_released(struct watch *watch, const struct literal_ends *ends)
+void watch_released(struct watch *watch, const struct literal_ends *ends, uint64_t now_us)
 {
 	for (struct watched **link = &watch->flows; *link; link = &(*link)->next) {
-		if (memcmp(&(*link)->ends, ends, sizeof(*ends)) != 0)
+		struct watched *flow = *link;
+
+		if (memcmp(&flow->ends, ends, sizeof(*ends)) != 0)
 			continue;
-		forget(watch, link);
+		flow->open = flow->dead = false;
+		flow->released_us = now_us;
+		if (flow->active)
+			forget(watch, link);
 		return;
+	}
+}
+
+// Cookies do not live longer.
+static void forget_released(struct watch *watch, uint64_t now_us)
+{
+	struct watched **link = &watch->flows;
+
+	while (*link) {
+		if (!(*link)->open && (*link)->released_us &&
+		    now_us - (*link)->released_us > COOKIE_US)
+			forget(watch, link);
+		else
+			link = &(*link)->next;
 	}
 }
 
@@ -194,6 +219,9 @@ static uint32_t whole_until(const struct watched *flow)
 static void open_flow(struct watched *flow, const struct handshake *handshake)
 {
 	flow->open = true;
+	flow->dead = flow->came_lost = flow->has_timestamp = false;
+	flow->fin = flow->edge = flow->owed_full = 0;
+	flow->owed_us = flow->first_us = flow->first_gap_us = 0;
 	flow->gate_isn = handshake->gate_isn;
 	flow->peer_isn = handshake->peer_isn;
 	flow->offered = 1 + handshake->window;
@@ -213,9 +241,22 @@ static void peer_syn(struct watched *flow, const struct literal *segment)
 	if (!flow->active || flow->open || !(segment->flags & LITERAL_ACK) ||
 	    segment->acknowledgment != flow->handshakes[0].gate_isn + 1)
 		return;
-	flow->handshakes[0].peer_isn = segment->sequence;
-	open_flow(flow, &flow->handshakes[0]);
-	flow->edge = 1 + segment->window;
+	flow->answers[flow->answer_count++ % ANSWERS] = *segment;
+}
+
+// The gate goes on with one of the SYN-ACKs that came for its SYN.
+static void take_answer(struct watched *flow, const struct literal *segment)
+{
+	for (unsigned i = 0; i < ANSWERS && i < flow->answer_count; i++) {
+		const struct literal *answer = &flow->answers[i];
+
+		if (segment->acknowledgment != answer->sequence + 1)
+			continue;
+		flow->handshakes[0].peer_isn = answer->sequence;
+		open_flow(flow, &flow->handshakes[0]);
+		flow->edge = 1 + answer->window;
+		return;
+	}
 }
 
 static void note_acknowledgment(struct watched *flow, const struct literal *segment)
@@ -274,7 +315,7 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 	watch->arrived = NULL;
 	if (!literal_is_tcp(frame, length)) {
 		// A router may make the gate send again.
-		for (flow = watch->flows; flow; flow = flow->next)
+		for (flow = watch->flows; flow && literal_is_icmp(frame, length); flow = flow->next)
 			flow->heard_us = now_us;
 		return;
 	}
@@ -288,12 +329,10 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 	ends.destination_port = segment->ends.source_port;
 	flow = find(watch, &ends);
 	if ((segment->flags & (LITERAL_SYN | LITERAL_ACK)) == LITERAL_SYN) {
-		if (flow && flow->dead) {
-			watch_released(watch, &ends);
-			flow = NULL;
-		}
 		if (!flow)
 			flow = add(watch, &ends);
+		else if (flow->dead)
+			flow->open = flow->dead = false;
 	}
 	if (!flow)
 		return;
@@ -422,6 +461,13 @@ static void judge_fin(struct watch *watch, struct watched *flow, const struct li
 	flow->fin = at;
 }
 
+// A server may be out of reach for want of its MAC address; a client is answered where it was last
+// heard.
+static bool must_repeat(const struct watch *watch, const struct watched *flow)
+{
+	return watch->rules.repeats || !flow->active;
+}
+
 // The first byte that the peer has not confirmed: how long ago, and how patiently, it was sent.
 static void judge_repetition(struct watch *watch, struct watched *flow,
 			     const struct literal *segment, uint64_t now_us)
@@ -432,10 +478,14 @@ static void judge_repetition(struct watch *watch, struct watched *flow,
 	if (literal_span(segment) == 0 || from > flow->confirmed ||
 	    from + literal_span(segment) <= flow->confirmed)
 		return;
-	if (flow->first_position == flow->confirmed && flow->heard_us < flow->first_us) {
+	if (flow->first_position == flow->confirmed && flow->heard_us < flow->first_us &&
+	    must_repeat(watch, flow)) {
 		if (flow->first_gap_us && flow->first_gap_us < 30000000 &&
 		    gap * 2 < flow->first_gap_us * 3)
 			blame(watch, flow, "repeats without backing off (ms)",
+			      (uint32_t)(flow->first_gap_us / 1000), (uint32_t)(gap / 1000));
+		if (flow->first_gap_us && gap > 3 * flow->first_gap_us + REPEAT_SLACK_US)
+			blame(watch, flow, "backs off too far (ms)",
 			      (uint32_t)(flow->first_gap_us / 1000), (uint32_t)(gap / 1000));
 		flow->first_gap_us = gap;
 	} else {
@@ -505,7 +555,12 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 			flow->dead = true;
 		return;
 	}
+	if (!flow->open && flow->active)
+		take_answer(flow, &segment);
 	if (!flow->open) {
+		// What is left of a connection: an ACK in TIME-WAIT.
+		if (flow->released_us && segment.length == 0 && !(segment.flags & LITERAL_FIN))
+			return;
 		blame(watch, flow, "a session without a handshake", segment.sequence,
 		      segment.acknowledgment);
 		return;
@@ -517,16 +572,17 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 
 void watch_time(struct watch *watch, uint64_t now_us)
 {
-	if (!watch->rules.prompt || now_us < watch->next_check_us)
+	if (now_us < watch->next_check_us)
 		return;
 	watch->next_check_us = now_us + CHECK_EACH_US;
+	forget_released(watch, now_us);
 	for (struct watched *flow = watch->flows; flow; flow = flow->next) {
 		if (!flow->open || flow->dead)
 			continue;
-		if (flow->owed_us && now_us - flow->owed_us > ACK_WITHIN_US)
+		if (watch->rules.prompt && flow->owed_us && now_us - flow->owed_us > ACK_WITHIN_US)
 			blame(watch, flow, "no ACK within half a second", flow->answer_due,
 			      flow->acknowledged);
-		if (flow->confirmed < flow->sent + (flow->fin != 0) &&
+		if (must_repeat(watch, flow) && flow->confirmed < flow->sent + (flow->fin != 0) &&
 		    now_us - flow->first_us > REPEAT_WITHIN_US)
 			blame(watch, flow, "does not repeat what was lost", flow->confirmed,
 			      flow->sent);

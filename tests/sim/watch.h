@@ -15,7 +15,8 @@
 
 struct watch_rules {
 	uint32_t receive_buffer; // the gate's: its windows are not larger
-	bool prompt;             // ACKs and repetitions must come in time
+	bool prompt;             // ACKs must come in time
+	bool repeats;            // what servers lost, too, must be repeated in time
 	const char *print;       // each segment, after this name; NULL = nothing
 };
 
@@ -41,6 +42,6 @@ void watch_done(struct watch *watch, bool accepted, uint64_t now_us);
 // What should have happened by now.
 void watch_time(struct watch *watch, uint64_t now_us);
 // The gate gave the connection up: source is the gate's side.
-void watch_released(struct watch *watch, const struct literal_ends *ends);
+void watch_released(struct watch *watch, const struct literal_ends *ends, uint64_t now_us);
 
 #endif

@@ -26,7 +26,7 @@ static struct interface_address parse(const char *text)
 // ---- Peers -----------------------------------------------------------------------------------
 
 static void build_machine(struct world *world, struct machine *machine, enum station towards,
-			   const struct quirks *quirks, const uint8_t gate_mac[6])
+			  const struct quirks *quirks, const uint8_t gate_mac[6])
 {
 	if (!machine->literal) {
 		host_init(&machine->host, &world->wire, towards, machine->addresses, 2,
@@ -52,7 +52,7 @@ static void build_server(struct world *world)
 	server->addresses[1] = parse(world->plan.chain ? "2001:db8:3::11/64" : "2001:db8:2::11/64");
 	memcpy(server->mac, (uint8_t[]){2, 0, 0, 0, 2, 0}, 6);
 	build_machine(world, server, gate->place->here[GATE_INSIDE], &world->plan.server_quirks,
-		       gate->ports[GATE_INSIDE].mac);
+		      gate->ports[GATE_INSIDE].mac);
 	server->host.listen_port = server->peer.listen_port = 25;
 	server->host.listen_application = server->peer.listen_application = &server_application;
 	server->host.listen_state = server->peer.listen_state = &world->plan.server;
@@ -100,7 +100,7 @@ static void build_client(struct world *world, unsigned index)
 	client->addresses[1] = parse(text);
 	memcpy(client->mac, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)index}, 6);
 	build_machine(world, client, STATION_GATE_OUTSIDE, &plan->quirks,
-		       world->gates[0].ports[GATE_OUTSIDE].mac);
+		      world->gates[0].ports[GATE_OUTSIDE].mac);
 	connect_client(world, client, index, plan, client_state(&plan->script));
 }
 
@@ -108,7 +108,7 @@ static uint64_t turn_machine(struct machine *machine, struct tick now)
 {
 	if (machine->next_us <= now.now_us)
 		machine->next_us = machine->literal ? peer_turn(&machine->peer, now.now_us)
-						      : host_turn(&machine->host, now);
+						    : host_turn(&machine->host, now);
 	return machine->next_us;
 }
 
@@ -154,8 +154,8 @@ static void forge(struct world *world)
 	segment.ends.destination_port = 25;
 	segment.sequence = (uint32_t)dice_u64(&world->plan.dice);
 	segment.acknowledgment = (uint32_t)dice_u64(&world->plan.dice);
-	wire_send(&world->wire, STATION_GATE_OUTSIDE, slice_of(frame, literal_write(&segment, frame)),
-		  world->now.now_us);
+	wire_send(&world->wire, STATION_GATE_OUTSIDE,
+		  slice_of(frame, literal_write(&segment, frame)), world->now.now_us);
 }
 
 void world_build(struct world *world, uint64_t seed, bool print_frames)
