@@ -400,8 +400,11 @@ static void take_payload(struct line *line, const struct literal *segment)
 		line->base.peer_closed = true;
 	if (quirks->stall_at && before <= quirks->stall_at && line->in_end > quirks->stall_at)
 		line->stalled_until_us = line->peer->now_us + 1000ull * quirks->stall_ms;
-	if (literal_span(segment) == 0)
+	if (literal_span(segment) == 0) {
+		// Outside of the window: where are we? (RFC 9293 3.10.7.4; a keep-alive asks so.)
+		line->ack_now |= from + 1 == line->in_end;
 		return;
+	}
 	line->unanswered++;
 	if (quirks->ack_each || line->unanswered >= 2 || line->in_end == before ||
 	    line->piece_count || line->base.peer_closed)

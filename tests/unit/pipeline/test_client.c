@@ -121,7 +121,7 @@ static void test_one_acknowledgment_for_a_burst(void **state)
 
 	lab_say(lab, client, "DATA\r\n");
 	for (unsigned i = 0; i < 160; i++)
-		tcp_send(lab->client.tcp, client->connection->flow, slice_of_text(line));
+		client->connection->transport->send(client->connection, slice_of_text(line));
 	host_turn(&lab->client, lab->now);
 	lab->now.now_us += 1000;
 	while (count < PIPELINE_BURST &&
