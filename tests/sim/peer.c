@@ -1,71 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Positions are relative to a side's initial sequence number, as in watch.c. All that was ever sent
-// or received stays in memory. There is no congestion control: so many segments in flight, repeated
-// from the first unconfirmed one after a fixed time that doubles.
+// What the peer hears, and when it does something by itself.
 
-#include "tests/sim/peer.h"
+#include "tests/sim/line.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REPEAT_US     400000u
 #define REPEAT_MAX_US 6000000u
 #define TRIES_MAX     25
-#define PROBE_US      1000000u
 #define DELAYED_US    200000u
-#define BUFFER        65536u // bytes that the application may have unconfirmed
-#define PIECES        16     // runs kept beyond a gap
 #define LINGER_US     2000000u
-
-struct piece {
-	uint32_t from, to;
-};
-
-struct line {
-	struct connection base; // first
-	struct peer *peer;
-	struct line *next;
-	struct literal_ends ends; // source = the peer
-	bool accepted;            // the gate opened it
-	bool established, vanished, over;
-	// Sending.
-	uint32_t isn;
-	uint8_t *out; // from position 1 on
-	size_t out_room;
-	uint32_t out_end;   // end of what the application gave
-	uint32_t confirmed; // by the gate
-	uint32_t sent;
-	uint32_t edge; // of the gate's window
-	bool closing;  // FIN at out_end
-	uint64_t timer_us;
-	uint32_t interval_us;
-	unsigned tries;
-	// Receiving.
-	uint32_t gate_isn;
-	uint8_t *in;
-	size_t in_room;
-	uint32_t in_end;  // end of what came in order
-	uint32_t in_read; // by the application
-	uint32_t in_fin;  // position; 0 = not known
-	struct piece pieces[PIECES];
-	unsigned piece_count;
-	uint32_t offered; // right edge
-	unsigned unanswered;
-	uint64_t ack_us; // a delayed ACK is due; 0 = none
-	bool ack_now;
-	// Options agreed on.
-	int gate_scale;
-	bool scaled, timestamps, sack;
-	uint16_t gate_mss;
-	uint32_t echo;
-	uint32_t clock; // offset of its timestamps
-	// Quirks in progress.
-	uint64_t closed_until_us; // the window; 0 = not closed yet
-	uint64_t stalled_until_us;
-	bool shrunk;
-	uint64_t linger_us;
-};
 
 void peer_init(struct peer *peer, struct wire *wire, enum station towards, struct dice dice)
 {
@@ -89,242 +34,6 @@ void peer_fini(struct peer *peer)
 			peer->lines->base.application->ended(&peer->lines->base);
 		drop(&peer->lines);
 	}
-}
-
-// ---- What the application sees ---------------------------------------------------------------
-
-static struct slice received(const struct connection *connection)
-{
-	const struct line *line = (const struct line *)connection;
-
-	return slice_of(line->in + line->in_read, line->in_end - line->in_read);
-}
-
-static void consume(struct connection *connection, size_t length)
-{
-	((struct line *)connection)->in_read += (uint32_t)length;
-}
-
-static size_t room(const struct connection *connection)
-{
-	const struct line *line = (const struct line *)connection;
-	uint32_t used = line->out_end - line->confirmed;
-
-	return line->closing || used >= BUFFER ? 0 : BUFFER - used;
-}
-
-static size_t send_bytes(struct connection *connection, struct slice bytes)
-{
-	struct line *line = (struct line *)connection;
-
-	bytes = slice_first(bytes, room(connection));
-	if (line->out_end + bytes.length > line->out_room) {
-		line->out_room = 2 * (line->out_end + bytes.length) + 4096;
-		line->out = realloc(line->out, line->out_room);
-	}
-	if (bytes.length)
-		memcpy(line->out + line->out_end, bytes.data, bytes.length);
-	line->out_end += (uint32_t)bytes.length;
-	return bytes.length;
-}
-
-static void close_line(struct connection *connection)
-{
-	((struct line *)connection)->closing = true;
-}
-
-static void abort_line(struct connection *connection);
-
-static void vanish(struct connection *connection)
-{
-	((struct line *)connection)->vanished = true;
-}
-
-static const struct transport transport = {received,   consume,    room,  send_bytes,
-					   close_line, abort_line, vanish};
-
-// ---- Segments --------------------------------------------------------------------------------
-
-static uint32_t clock_of(const struct line *line)
-{
-	return (uint32_t)(line->peer->now_us / 1000) + line->clock;
-}
-
-// The right edge moves back only if the quirk says so.
-static uint16_t window_of(struct line *line)
-{
-	const struct quirks *quirks = &line->peer->quirks;
-	uint32_t unread = line->in_end - line->in_read;
-	uint32_t open = quirks->window > unread ? quirks->window - unread : 0;
-	uint32_t scale = line->scaled ? (uint32_t)quirks->scale : 0;
-
-	if (quirks->close_window_at && line->in_end > quirks->close_window_at) {
-		if (!line->closed_until_us)
-			line->closed_until_us =
-				quirks->closed_window_ms == UINT32_MAX
-					? UINT64_MAX
-					: line->peer->now_us + 1000ull * quirks->closed_window_ms;
-		if (line->peer->now_us < line->closed_until_us)
-			open = 0;
-	}
-	if (quirks->shrink_at && !line->shrunk && line->in_end > quirks->shrink_at) {
-		line->shrunk = true;
-		line->offered = line->in_end;
-		open = 0;
-	}
-	if (open > 65535u << scale)
-		open = 65535u << scale;
-	if (literal_behind(line->offered, line->in_end + open))
-		line->offered = line->in_end + open;
-	return (uint16_t)((line->offered - line->in_end) >> scale);
-}
-
-static void transmit(struct line *line, struct literal *segment)
-{
-	struct peer *peer = line->peer;
-	uint8_t frame[LITERAL_FRAME_MAX];
-	size_t length;
-
-	if (line->vanished || line->stalled_until_us > peer->now_us)
-		return;
-	segment->ends = line->ends;
-	memcpy(segment->source_mac, peer->mac, 6);
-	memcpy(segment->destination_mac, peer->gate_mac, 6);
-	length = literal_write(segment, frame);
-	wire_send(peer->wire, peer->towards, slice_of(frame, length), peer->now_us);
-}
-
-static void fill_blocks(const struct line *line, struct literal *segment)
-{
-	unsigned most = line->timestamps ? 3 : 4;
-
-	for (unsigned i = 0; line->sack && i < line->piece_count && i < most; i++) {
-		segment->block[i][0] = line->gate_isn + line->pieces[i].from;
-		segment->block[i][1] = line->gate_isn + line->pieces[i].to;
-		segment->blocks = i + 1;
-	}
-}
-
-static void transmit_at(struct line *line, uint32_t position, uint32_t length, uint8_t flags)
-{
-	struct literal segment = {
-		.sequence = line->isn + position,
-		.acknowledgment = line->gate_isn + line->in_end + (line->base.peer_closed ? 1 : 0),
-		.flags = (uint8_t)(LITERAL_ACK | flags),
-		.window = window_of(line),
-		.scale = -1,
-		.timestamps = line->timestamps,
-		.timestamp = clock_of(line),
-		.echo = line->echo,
-		.payload = line->out + position,
-		.length = length,
-	};
-
-	fill_blocks(line, &segment);
-	transmit(line, &segment);
-	line->ack_now = false;
-	line->ack_us = 0;
-	line->unanswered = 0;
-	// An old duplicate, from before the sequence numbers wrapped, seems to be what comes next.
-	if (line->timestamps && length &&
-	    dice_permille(&line->peer->dice, line->peer->quirks.old_permille)) {
-		static const uint8_t garbage[64] = "\r\nOLD DUPLICATE THAT MUST NOT BE TAKEN\r\n";
-
-		segment.sequence += length;
-		segment.timestamp -= 100000;
-		segment.payload = garbage;
-		segment.length = sizeof(garbage);
-		segment.blocks = 0;
-		segment.flags = LITERAL_ACK | LITERAL_PSH;
-		transmit(line, &segment);
-	}
-}
-
-static void abort_line(struct connection *connection)
-{
-	struct line *line = (struct line *)connection;
-
-	transmit_at(line, line->sent, 0, LITERAL_RST);
-	connection->aborted = true;
-}
-
-static void transmit_syn(struct line *line)
-{
-	const struct quirks *quirks = &line->peer->quirks;
-	struct literal segment = {
-		.sequence = line->isn,
-		.flags = LITERAL_SYN,
-		.window = (uint16_t)(quirks->window < 65535 ? quirks->window : 65535),
-		.mss = quirks->mss,
-		.scale = !line->accepted || line->scaled ? quirks->scale : -1,
-		.sack_permitted = line->accepted ? line->sack : quirks->sack,
-		.timestamps = line->accepted ? line->timestamps : quirks->timestamps,
-		.timestamp = clock_of(line),
-		.echo = line->echo,
-	};
-
-	if (line->accepted) {
-		segment.flags |= LITERAL_ACK;
-		segment.acknowledgment = line->gate_isn + 1;
-	}
-	if (literal_behind(line->offered, 1 + segment.window))
-		line->offered = 1 + segment.window;
-	transmit(line, &segment);
-	line->timer_us = line->peer->now_us + line->interval_us;
-}
-
-static uint32_t end_of_stream(const struct line *line)
-{
-	return line->out_end + (line->closing ? 1 : 0);
-}
-
-static uint32_t largest_piece(const struct line *line)
-{
-	uint32_t mss = line->gate_mss ? line->gate_mss : 536;
-	uint32_t options = (line->timestamps ? 12 : 0) + (line->sack ? 28 : 0);
-
-	mss = mss > options + 64 ? mss - options : 64;
-	return line->peer->quirks.piece < mss ? line->peer->quirks.piece : mss;
-}
-
-// The next segment from `position` on; returns where it ends.
-static uint32_t transmit_piece(struct line *line, uint32_t position, uint32_t limit)
-{
-	uint32_t bytes = line->out_end > position ? line->out_end - position : 0;
-	uint32_t most = largest_piece(line);
-	uint8_t flags = LITERAL_PSH;
-
-	bytes = bytes < most ? bytes : most;
-	bytes = bytes < limit ? bytes : limit;
-	if (line->closing && position + bytes == line->out_end)
-		flags |= LITERAL_FIN;
-	transmit_at(line, position, bytes, flags);
-	return position + bytes + (flags & LITERAL_FIN ? 1 : 0);
-}
-
-static void output(struct line *line)
-{
-	uint32_t most = line->peer->quirks.flight * largest_piece(line);
-
-	while (line->sent < end_of_stream(line) && line->sent - line->confirmed < most) {
-		uint32_t window = line->edge > line->sent ? line->edge - line->sent : 0;
-		uint32_t start = line->sent;
-
-		if (window == 0 && line->sent < line->out_end)
-			break;
-		line->sent = transmit_piece(line, start, window);
-		if (dice_permille(&line->peer->dice, line->peer->quirks.again_permille) &&
-		    start > line->confirmed)
-			transmit_piece(line, line->confirmed + (start - line->confirmed) / 2,
-				       window + 1);
-		if (!line->timer_us)
-			line->timer_us = line->peer->now_us + line->interval_us;
-	}
-	if (line->sent < end_of_stream(line) && line->sent == line->confirmed &&
-	    line->peer->quirks.probes && !line->timer_us)
-		line->timer_us = line->peer->now_us + PROBE_US;
-	if (line->ack_now)
-		transmit_at(line, line->sent, 0, 0);
 }
 
 // ---- Input -----------------------------------------------------------------------------------
@@ -352,7 +61,7 @@ static void keep_piece(struct line *line, uint32_t from, uint32_t to)
 		from = piece->from < from ? piece->from : from;
 		to = piece->to > to ? piece->to : to;
 	}
-	if (at == PIECES)
+	if (at == LINE_PIECES)
 		at--;
 	// The newest first (RFC 2018 section 4).
 	memmove(&line->pieces[1], &line->pieces[0], at * sizeof(line->pieces[0]));
@@ -420,7 +129,7 @@ static void take_acknowledgment(struct line *line, const struct literal *segment
 		(uint32_t)segment->window
 		<< (line->scaled && !(segment->flags & LITERAL_SYN) ? line->gate_scale : 0);
 
-	if (number > end_of_stream(line))
+	if (number > line_end(line))
 		return;
 	if (number + window > line->edge)
 		line->edge = number + window;
@@ -430,8 +139,8 @@ static void take_acknowledgment(struct line *line, const struct literal *segment
 	if (line->sent < number)
 		line->sent = number;
 	line->tries = 0;
-	line->interval_us = REPEAT_US;
-	line->timer_us = line->sent > line->confirmed ? line->peer->now_us + REPEAT_US : 0;
+	line->interval_us = LINE_REPEAT_US;
+	line->timer_us = line->sent > line->confirmed ? line->peer->now_us + LINE_REPEAT_US : 0;
 }
 
 static void take_options(struct line *line, const struct literal *segment)
@@ -458,7 +167,7 @@ static void take_syn_ack(struct line *line, const struct literal *segment)
 	line->edge = 1 + segment->window;
 	line->confirmed = line->sent = 1;
 	line->timer_us = 0;
-	line->interval_us = REPEAT_US;
+	line->interval_us = LINE_REPEAT_US;
 	line->tries = 0;
 	line->ack_now = true;
 	line->base.application->opened(&line->base);
@@ -472,9 +181,9 @@ static struct line *new_line(struct peer *peer, const struct literal_ends *ends)
 	line->ends = *ends;
 	line->isn = (uint32_t)dice_u64(&peer->dice);
 	line->clock = (uint32_t)dice_u64(&peer->dice);
-	line->interval_us = REPEAT_US;
+	line->interval_us = LINE_REPEAT_US;
 	line->confirmed = line->sent = line->out_end = 1;
-	line->base.transport = &transport;
+	line->base.transport = &line_transport;
 	line->base.now_us = peer->now_us;
 	line->next = peer->lines;
 	peer->lines = line;
@@ -494,7 +203,7 @@ static void accept_line(struct peer *peer, const struct literal *segment,
 	take_options(line, segment);
 	line->edge = 1 + segment->window;
 	line->base.application->opened(&line->base);
-	transmit_syn(line);
+	line_transmit_syn(line);
 }
 
 static void end_line(struct line *line)
@@ -519,7 +228,7 @@ static void after(struct line *line)
 		uint32_t before = line->offered;
 		uint32_t scale = line->scaled ? (uint32_t)line->peer->quirks.scale : 0;
 
-		window_of(line);
+		line_window(line);
 		if ((line->offered - before) >> scale &&
 		    (before == line->in_end ||
 		     line->offered - before >= 2 * line->peer->quirks.mss) &&
@@ -527,8 +236,8 @@ static void after(struct line *line)
 			line->ack_now = true;
 	}
 	if (!(line->stalled_until_us > line->peer->now_us))
-		output(line);
-	if (line->base.peer_closed && line->closing && line->confirmed == end_of_stream(line)) {
+		line_output(line);
+	if (line->base.peer_closed && line->closing && line->confirmed == line_end(line)) {
 		if (!line->linger_us) // to acknowledge the gate's FIN again
 			line->linger_us = line->peer->now_us + LINGER_US;
 		end_line(line);
@@ -549,7 +258,7 @@ static void reset_for(struct peer *peer, const struct literal *segment,
 		reset.flags |= LITERAL_ACK;
 		reset.acknowledgment = segment->sequence + literal_span(segment);
 	}
-	transmit(&stray, &reset);
+	line_transmit(&stray, &reset);
 }
 
 static void reset_line(struct line *line)
@@ -575,7 +284,7 @@ static void line_input(struct line *line, const struct literal *segment)
 		if (!line->established && !line->accepted)
 			take_syn_ack(line, segment);
 		else if (line->accepted && !line->established)
-			transmit_syn(line);
+			line_transmit_syn(line);
 		else
 			line->ack_now = true;
 		after(line);
@@ -586,14 +295,14 @@ static void line_input(struct line *line, const struct literal *segment)
 	if (!line->established) {
 		line->established = true;
 		line->timer_us = 0;
-		line->interval_us = REPEAT_US;
+		line->interval_us = LINE_REPEAT_US;
 	}
 	if (segment->timestamps && position <= line->in_end)
 		line->echo = segment->timestamp;
 	take_acknowledgment(line, segment);
 	take_payload(line, segment);
 	if (line->over && line->ack_now)
-		transmit_at(line, end_of_stream(line), 0, 0);
+		line_transmit_at(line, line_end(line), 0, 0);
 	after(line);
 }
 
@@ -647,7 +356,7 @@ void peer_connect(struct peer *peer, const struct literal_ends *ends,
 	line = new_line(peer, ends);
 	line->base.application = application;
 	line->base.state = state;
-	transmit_syn(line);
+	line_transmit_syn(line);
 }
 
 // ---- Time ------------------------------------------------------------------------------------
@@ -663,18 +372,18 @@ static void repeat(struct line *line)
 	line->interval_us =
 		2 * line->interval_us < REPEAT_MAX_US ? 2 * line->interval_us : REPEAT_MAX_US;
 	if (!line->established) {
-		transmit_syn(line);
+		line_transmit_syn(line);
 		return;
 	}
 	if (line->sent == line->confirmed) { // a probe of a closed window
 		if (line->sent < line->out_end)
-			transmit_at(line, line->sent, 1, 0);
+			line_transmit_at(line, line->sent, 1, 0);
 		return;
 	}
 	// Everything again: the gate takes what it lacks.
 	line->sent = line->confirmed;
 	if (line->edge <= line->sent && line->sent < line->out_end) {
-		transmit_at(line, line->sent, 1, 0);
+		line_transmit_at(line, line->sent, 1, 0);
 		line->sent++;
 	}
 }
