@@ -91,10 +91,14 @@ static bool planted(const struct tcp *tcp, enum fault fault)
 	return chosen == fault && is_gates(tcp);
 }
 
-// Declares the product's function and its wrapper.
+// Declares the product's function and its wrapper, which must be of the same type: the linker does
+// not look.
 #define WRAP(type, name, ...)                                                                      \
 	type __real_##name(__VA_ARGS__);                                                           \
 	type __wrap_##name(__VA_ARGS__);                                                           \
+	_Static_assert(                                                                            \
+		__builtin_types_compatible_p(__typeof__(&name), __typeof__(&__wrap_##name)),       \
+		#name " has another type");                                                        \
 	type __wrap_##name(__VA_ARGS__)
 
 // ---- TCP -------------------------------------------------------------------------------------
@@ -161,18 +165,18 @@ WRAP(uint32_t, out_of_order_blocks, const struct flow *flow, struct sack_block *
 	return count;
 }
 
-WRAP(void, out_of_order_absorb, struct flow *flow, struct pool *pool)
+WRAP(void, out_of_order_absorb, struct tcp *tcp, struct flow *flow)
 {
 	uint32_t before = flow->unread.length;
 	uint8_t bytes[CHUNK_BYTES];
 	uint32_t added;
 
-	__real_out_of_order_absorb(flow, pool);
+	__real_out_of_order_absorb(tcp, flow);
 	added = flow->unread.length - before;
-	if (chosen != FAULT_run_taken_twice || added == 0 || added > sizeof(bytes))
+	if (!planted(tcp, FAULT_run_taken_twice) || added == 0 || added > sizeof(bytes))
 		return;
 	chunk_queue_copy(&flow->unread, before, bytes, added);
-	chunk_queue_append(&flow->unread, pool, slice_of(bytes, added));
+	chunk_queue_append(&flow->unread, tcp->settings.chunks, slice_of(bytes, added));
 }
 
 WRAP(enum reason, tcp_input, struct tcp *tcp, struct flow *flow, const struct view *view,
@@ -299,11 +303,13 @@ WRAP(void, exchange_end, struct pipeline *pipeline, struct client *client)
 // Another client whose body is on its way.
 static struct client *other_in_body(const struct pipeline *pipeline, const struct client *client)
 {
-	struct client *other = pipeline->first_client;
+	struct client *other;
 
-	while (other && (other == client || !other->in_body || !other->server))
-		other = other->next;
-	return other;
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(other, &pipeline->ranks[i / 2][i % 2], in_rank)
+	if (other != client && other->in_body && other->server)
+		return other;
+	return NULL;
 }
 
 WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,

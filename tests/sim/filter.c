@@ -37,6 +37,18 @@ void __wrap_server_leg_events(struct pipeline *pipeline, struct server_leg *leg,
 void __wrap_client_destroy(struct pipeline *pipeline, struct client *client);
 void __wrap_server_leg_destroy(struct pipeline *pipeline, struct server_leg *leg);
 
+// The linker does not look at types.
+#define SAME_TYPE(name)                                                                            \
+	_Static_assert(                                                                            \
+		__builtin_types_compatible_p(__typeof__(&name), __typeof__(&__wrap_##name)),       \
+		#name " has another type")
+SAME_TYPE(tcp_received);
+SAME_TYPE(tcp_consume);
+SAME_TYPE(client_events);
+SAME_TYPE(server_leg_events);
+SAME_TYPE(client_destroy);
+SAME_TYPE(server_leg_destroy);
+
 void filter_use(const struct filter_settings *settings)
 {
 	filter = *settings;

@@ -207,13 +207,15 @@ static void judge_queues(struct gate *gate, const struct flow *flow)
 static void note_levels(struct gate *gate, const struct gate_worker *worker)
 {
 	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
+	const struct client *client;
 
-	for (const struct client *client = worker->pipeline->first_client; client;
-	     client = client->next) {
-		judge_queues(gate, client->leg.flow);
-		if (client->server)
-			judge_queues(gate, client->server->leg.flow);
-	}
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(client, &worker->pipeline->ranks[i / 2][i % 2], in_rank)
+		{
+			judge_queues(gate, client->leg.flow);
+			if (client->server)
+				judge_queues(gate, client->server->leg.flow);
+		}
 	if (levels.chunks_used > gate->most_chunks)
 		gate->most_chunks = levels.chunks_used;
 	if (levels.flows > gate->most_flows)

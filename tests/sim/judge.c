@@ -51,7 +51,8 @@ static const enum reason lossless[] = {
 	REASON_buffers_low,
 	REASON_cookie_no_entry,
 	REASON_sessions_full,
-	REASON_half_open_full,
+	REASON_half_open_evicted,
+	REASON_out_of_order_evicted,
 	REASON_neighbour_unresolved,
 };
 
