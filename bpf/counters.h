@@ -47,6 +47,7 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
+	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */

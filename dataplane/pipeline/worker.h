@@ -55,12 +55,15 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
+	struct chunk_queue held;     // a refusal that the tarpit keeps back
+	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t logged;  // its refusals that went into the log
 	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
 	bool peer_closed; // its FIN was seen
 	bool in_body;     // the server leg takes message bytes
+	bool closes;      // once what is held was said
 	bool busy;        // client_pump is running: it will see what changed
 	bool holds;       // payload buffers
 	uint8_t rank;     // enum client_rank
