@@ -312,3 +312,13 @@ bool net_is_ours(const struct net *net, const struct address *address)
 {
 	return route_is_ours(&net->routes, address);
 }
+
+bool net_can_be_peer(const struct net *net, const struct address *address)
+{
+	struct route route;
+
+	if (route_is_ours(&net->routes, address))
+		return false;
+	return !route_find(&net->routes, address, &route) || route.gateway ||
+	       route_on_link(&net->routes, route.port, address);
+}

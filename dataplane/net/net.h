@@ -76,6 +76,9 @@ unsigned net_addresses(const struct net *net, unsigned port, struct address *add
 		       unsigned max);
 
 bool net_is_ours(const struct net *net, const struct address *address);
+// May a packet have this source? Not an address of ours, and no network or broadcast address of a
+// network of ours (RFC 1122 3.2.1.3): those are no station's.
+bool net_can_be_peer(const struct net *net, const struct address *address);
 struct net_event net_take_event(struct net *net);
 
 #endif

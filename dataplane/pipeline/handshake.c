@@ -57,7 +57,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	struct tcp_options options;
 	bool has_entry;
 
-	if (net_is_ours(pipeline->net, &view->source))
+	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;

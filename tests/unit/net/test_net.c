@@ -222,6 +222,27 @@ static void groups_and_ownership(void **state)
 	assert_false(net_is_ours(f->net, &other));
 }
 
+// Ours: 192.0.2.10/24 and 2001:db8::10/64 on port 0, 198.51.100.10/24 on port 1.
+static void who_can_be_a_peer(void **state)
+{
+	static const struct {
+		const char *address;
+		bool possible;
+	} cases[] = {
+		{"192.0.2.55", true},    {"192.0.2.10", false},   {"198.51.100.10", false},
+		{"192.0.2.0", false},    {"192.0.2.255", false},  {"198.51.100.255", false},
+		{"203.0.113.255", true}, {"203.0.113.0", true},   {"2001:db8::", true},
+		{"2001:db8::55", true},  {"2001:db8::10", false}, {"2001:db8:9::1", true},
+	};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address address = address_of(cases[i].address);
+		if (net_can_be_peer(f->net, &address) != cases[i].possible)
+			fail_msg("%s", cases[i].address);
+	}
+}
+
 // More neighbours than the table holds: the oldest goes, which is said each time.
 static void full_table_is_reported(void **state)
 {
@@ -263,6 +284,7 @@ int main(void)
 		TEST(next_hop_on_the_right_port),
 		TEST(link_local_peer_on_the_second_port),
 		TEST(groups_and_ownership),
+		TEST(who_can_be_a_peer),
 		TEST(full_table_is_reported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
