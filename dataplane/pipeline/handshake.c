@@ -119,9 +119,9 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.options = handshake.options;
 	accept.timestamp_offset = handshake.timestamp_offset;
 	client = client_create(pipeline, &accept, &view->link, connector);
+	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
 	if (!client)
 		return REASON_sessions_full;
-	half_open_remove(pipeline->half_open, &accept.tuple);
 	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
 	client_events(pipeline, client, events);
 	return reason;
