@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Clients that hold a connection and give nothing back (T5): closed windows, lost probes, ACKs of a byte,
+# gaps never filled, and each half-closed state. All wait at once, over both families; each ends by a
+# time limit that an operator sets, its memory with it, and says so by a counter. Limits that no key
+# changes are virtual time's: tests/unit/tcp/test_timers.c.
+"""T5, and who holds a half-closed connection."""
+import time
+
+import attack
+import frames
+from frames import ACK, FIN, PSH, RST
+
+BYTE_PACE = 0.02 # seconds between two ACKs of one byte
+
+
+class Holder:
+    """One connection that is held. What it does first, and what it answers."""
+
+    timeouts = 0   # sessions ended by ConnectionInactivityTimeout
+    told = True    # the end is an RST: the gate still owed something
+
+    def __init__(self, scene, family):
+        self.peer = scene.peer(family).connect()
+        self.reset = False
+        self.begin(self.peer)
+
+    def begin(self, peer):
+        raise NotImplementedError
+
+    def hear(self, peer, segment):
+        """Says nothing."""
+
+    def pace(self, peer):
+        """Called all the time."""
+
+
+class ClosedWindow(Holder):
+    """zero window for ever, each probe answered"""
+    timeouts = 1
+
+    def begin(self, peer):
+        peer.window = 0
+        peer.say(b'NOOP\r\n' * 100)
+
+    def hear(self, peer, segment):
+        peer.send()
+
+
+class LostProbes(ClosedWindow):
+    """zero window for ever, no probe answered"""
+
+    def hear(self, peer, segment):
+        pass
+
+
+class Bytes(Holder):
+    """ACK of one byte at a time"""
+    timeouts = 1
+
+    def begin(self, peer):
+        peer.say(b'NOOP\r\n' * 100)
+        self.last = time.monotonic()
+
+    def pace(self, peer):
+        if time.monotonic() - self.last > BYTE_PACE:
+            self.last = time.monotonic()
+            peer.acknowledgment += 1
+            peer.send()
+
+
+class Gaps(Holder):
+    """63 runs beyond a gap, and silence"""
+    timeouts = 1
+
+    def begin(self, peer):
+        for number in range(63):
+            peer.send(ACK, b'x', sequence=peer.sequence + 10 + 2 * number)
+
+
+class FinWait1(Holder):
+    """no ACK of the last reply and FIN (FIN-WAIT-1)"""
+
+    def begin(self, peer):
+        peer.say(b'QUIT\r\n')
+
+
+class FinWait2(FinWait1):
+    """FIN acknowledged, none in return (FIN-WAIT-2)"""
+
+    def hear(self, peer, segment):
+        peer.follow(segment)
+        peer.send()
+
+
+class TalksOn(FinWait2):
+    """goes on talking after the end"""
+
+    def pace(self, peer):
+        if not self.reset and peer.sequence - peer.isn < 2000:
+            peer.say(b'x' * 10)
+
+
+class LastAck(Holder):
+    """FIN, and no ACK of ours (LAST-ACK)"""
+    told = False
+
+    def begin(self, peer):
+        peer.send(ACK | FIN)
+
+
+class Closing(Holder):
+    """both FINs cross, no ACK of ours (CLOSING)"""
+    told = False
+
+    def begin(self, peer):
+        peer.say(b'QUIT\r\n')
+        peer.link.fence()
+        peer.send(ACK | FIN)
+
+
+KINDS = (ClosedWindow, LostProbes, Bytes, Gaps, FinWait1, FinWait2, TalksOn, LastAck, Closing)
+
+
+def drive(scene, holders):
+    """Until the gate has freed all of them."""
+    deadline = time.monotonic() + attack.INACTIVITY_SECONDS + attack.LINGER_SECONDS + 10
+    while scene.sessions_open() and time.monotonic() < deadline:
+        scene.link.pump(BYTE_PACE)
+        for holder in holders:
+            for segment in holder.peer.take_mine():
+                if segment.flags & RST:
+                    holder.reset = True
+                elif not holder.reset:
+                    holder.hear(holder.peer, segment)
+            if not holder.reset:
+                holder.pace(holder.peer)
+
+
+def run(scene):
+    with scene.attack('T5'):
+        holders = [kind(scene, family) for family in (4, 6) for kind in KINDS]
+        scene.moved()
+        started = time.monotonic()
+        drive(scene, holders)
+        took = time.monotonic() - started
+        scene.checks.equal(f'T5: all are gone after {took:.1f} s', scene.sessions_open(), 0)
+        moved = scene.moved()
+        scene.checks.equal('T5: time limits', moved.get('smtp_timeout'),
+                           sum(holder.timeouts for holder in holders))
+        scene.checks.equal('T5: ends by LingerTimeout', moved.get('linger_expired'), len(holders))
+        for holder in holders:
+            family = frames.family_of(holder.peer.address)
+            scene.checks.equal(f'IPv{family}: T5 {holder.__doc__}: told by RST', holder.reset,
+                               holder.told)
