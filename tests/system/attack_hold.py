@@ -11,6 +11,7 @@ import attack
 import frames
 from frames import ACK, FIN, PSH, RST
 
+HOARDERS = 150 # times 28 KB of replies are more than the buffers
 BYTE_PACE = 0.02 # seconds between two ACKs of one byte
 
 
@@ -137,7 +138,32 @@ def drive(scene, holders):
                 holder.pace(holder.peer)
 
 
+def hoard(scene):
+    """Replies that nobody reads fill the buffers: who reads his own is served all the same."""
+    with scene.attack(f'T5, replies unread by {HOARDERS} clients'):
+        peers = [scene.peer((4, 6)[number % 2], number % 100) for number in range(HOARDERS)]
+        for peer in peers:
+            peer.window = 0
+            peer.open()
+            peer.send()
+        for _ in range(10):
+            for peer in peers:
+                peer.say(b'NOOP\r\n' * 200)
+            scene.link.fence()
+        moved = scene.moved()
+        scene.checks.that(f'T5 hoard: counted {moved}', moved.get('buffers_low', 0) > 0)
+        # Not only when the hoarders' own time limit strikes.
+        scene.mails_pass(10)
+        slowest = max(witness.slowest for witness in scene.witnesses)
+        scene.checks.that(f'T5 hoard: the slowest mail {slowest:.2f} s',
+                          slowest < attack.INACTIVITY_SECONDS / 2)
+    for peer in peers:
+        peer.reset()
+    scene.await_no_sessions('T5 hoard')
+
+
 def run(scene):
+    hoard(scene)
     with scene.attack('T5'):
         holders = [kind(scene, family) for family in (4, 6) for kind in KINDS]
         scene.moved()
