@@ -270,13 +270,14 @@ enum next_hop net_next_hop(struct net *net, const struct address *destination, s
 	return NEXT_HOP_RESOLVED;
 }
 
-void net_confirm(struct net *net, const struct address *destination, struct tick now)
+void net_confirm(struct net *net, const struct address *destination, const struct link *link,
+		 struct tick now)
 {
 	struct route route;
 	bool reachable;
 	struct neighbour *neighbour = find_next_hop(net, destination, &route, &reachable);
 
-	if (neighbour)
+	if (neighbour && neighbour->port == link->port && mac_equal(neighbour->mac, link->peer))
 		neighbour_confirm(&net->neighbours, neighbour, now.now_us);
 }
 

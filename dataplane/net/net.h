@@ -61,8 +61,11 @@ enum next_hop {
 enum next_hop net_next_hop(struct net *net, const struct address *destination, struct tick now,
 			   struct outbox *outbox, struct link *link, struct address *source);
 
-// TCP progress from this peer over its next hop: reachability confirmed (RFC 4861 7.3.1).
-void net_confirm(struct net *net, const struct address *destination, struct tick now);
+// TCP progress from this peer, by a frame from `link`: its next hop is confirmed (RFC 4861 7.3.1),
+// if it is the station that sent the frame. The MAC address that a forger put in its place is not,
+// whatever the peer goes on sending by the right way.
+void net_confirm(struct net *net, const struct address *destination, const struct link *link,
+		 struct tick now);
 
 // The groups that a kernel socket must join for a port (AF_XDP cannot set multicast filters): IPv6
 // group addresses, all-nodes among them, none for a port without IPv6; returns how many were

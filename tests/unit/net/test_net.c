@@ -127,8 +127,8 @@ static void progress_of_tcp_keeps_the_gateway(void **state)
 	fixture_forget_sent(f);
 	for (unsigned second = 0; second < 300; second++) {
 		assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
-		net_confirm(f->net, &far, f->now);
-		net_confirm(f->net, &on_link, f->now); // unknown: no harm
+		net_confirm(f->net, &far, &link, f->now);
+		net_confirm(f->net, &on_link, &link, f->now); // unknown: no harm
 		fixture_advance(f, SECOND_US);
 	}
 	expect_silence(f);
@@ -145,6 +145,34 @@ static void progress_of_tcp_keeps_the_gateway(void **state)
 	fixture_next_hop(f, "8.8.8.8", &link, NULL);
 	assert_int_equal(deliver(f, arp_gateway_answer), REASON_NONE);
 	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
+}
+
+// A station gives its own MAC address for the gateway's. What the peers go on sending by the true
+// one confirms nothing, so the false one is doubted, probed and asked about in seconds.
+static void progress_by_the_gateway_does_not_keep_a_forger(void **state)
+{
+	struct fixture *f = *state;
+	struct address far = address_of("8.8.8.8");
+	struct link right, link;
+	uint8_t forged[sizeof(arp_gateway_answer)];
+
+	fixture_next_hop(f, "8.8.8.8", &link, NULL);
+	deliver(f, arp_gateway_answer);
+	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &right, NULL), NEXT_HOP_RESOLVED);
+	memcpy(forged, arp_gateway_answer, sizeof(forged));
+	forged[11] = forged[27] = 0x66;
+	deliver(f, forged);
+	fixture_forget_sent(f);
+	for (unsigned second = 0; second < 10; second++) {
+		if (fixture_next_hop(f, "8.8.8.8", &link, NULL) == NEXT_HOP_RESOLVED)
+			assert_int_equal(link.peer[5], 0x66);
+		net_confirm(f->net, &far, &right, f->now);
+		fixture_advance(f, SECOND_US);
+	}
+	assert_true(sent(f, arp_ask_gateway));
+	deliver(f, arp_gateway_answer);
+	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
+	assert_memory_equal(&link, &right, sizeof(link));
 }
 
 static void lost_questions_are_repeated(void **state)
@@ -280,6 +308,7 @@ int main(void)
 		TEST(dead_next_hops),
 		TEST(nobody_uses_it_nobody_asks),
 		TEST(progress_of_tcp_keeps_the_gateway),
+		TEST(progress_by_the_gateway_does_not_keep_a_forger),
 		TEST(lost_questions_are_repeated),
 		TEST(next_hop_on_the_right_port),
 		TEST(link_local_peer_on_the_second_port),
