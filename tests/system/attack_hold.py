@@ -151,7 +151,7 @@ def hoard(scene):
                 peer.say(b'NOOP\r\n' * 200)
             scene.link.fence()
         moved = scene.moved()
-        scene.checks.that(f'T5 hoard: counted {moved}', moved.get('buffers_low', 0) > 0)
+        scene.checks.that(f'T5 hoard: counted {moved}', moved.get('replies_unread', 0) >= HOARDERS)
         # Not only when the hoarders' own time limit strikes.
         scene.mails_pass(10)
         slowest = max(witness.slowest for witness in scene.witnesses)
