@@ -17,6 +17,7 @@ from frames import ACK, FIN, PSH, RST, SYN
 
 SO_RCVBUFFORCE = 33 # Python has no name for it
 PATIENCE = 10  # seconds for an answer that must come
+OVERTAKEN = 3  # seconds for a frame that another one overtook between two processors
 FENCE_PAUSE = 0.0025 # the gate answers 1,000 pings a second, and a fence takes two
 
 
@@ -131,9 +132,16 @@ class Link:
                 self.pump(0.2)
             self.echoes.discard(number)
 
-    def answers(self):
-        """All segments heard since the last call, once the gate is through with what was sent."""
+    def settle(self, least, count):
+        """A fence, and a moment more while fewer than the least number of segments came."""
         self.fence()
+        deadline = time.monotonic() + OVERTAKEN
+        while count() < least and time.monotonic() < deadline:
+            self.pump(0.05)
+
+    def answers(self, least=0):
+        """All segments heard since the last call, once the gate is through with what was sent."""
+        self.settle(least, lambda: len(self.heard))
         heard, self.heard = self.heard, []
         return heard
 
@@ -175,9 +183,9 @@ class Peer:
         self.link.heard = [segment for segment in self.link.heard if not self.mine(segment)]
         return mine
 
-    def answers(self):
+    def answers(self, least=0):
         """Segments of this connection since the last call, behind a fence."""
-        self.link.fence()
+        self.link.settle(least, lambda: sum(map(self.mine, self.link.heard)))
         return self.take_mine()
 
     def await_segment(self, what, wanted, seconds=PATIENCE):
