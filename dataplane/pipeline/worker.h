@@ -44,11 +44,11 @@ struct client {
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t attempts; // connections tried for the RCPT that is being asked
-	uint16_t logged;   // its refusals that went into the log
-	bool peer_closed;  // its FIN was seen
-	bool in_body;      // the server leg takes message bytes
-	bool busy;         // client_pump is running: it will see what changed
+	uint16_t logged;  // its refusals that went into the log
+	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed; // its FIN was seen
+	bool in_body;     // the server leg takes message bytes
+	bool busy;        // client_pump is running: it will see what changed
 };
 
 struct server_leg {

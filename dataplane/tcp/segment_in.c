@@ -295,8 +295,7 @@ static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct ar
 	if (flow->flags & FLOW_SACK)
 		options_parse_sack(view->options, &ack.sack);
 	acknowledge(tcp, flow, &ack, now_us, events);
-	if (flow->timer == TIMER_FIN_WAIT_2)
-		timer_start(flow, TIMER_FIN_WAIT_2, now_us); // the peer is alive
+	timer_heard(flow, now_us);
 	if (!flow_takes_data(flow) || (arrival->payload.length == 0 && !arrival->fin))
 		return REASON_NONE;
 	return receive_segment(tcp, flow, arrival->sequence, arrival->payload, arrival->fin,
