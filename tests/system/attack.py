@@ -20,6 +20,7 @@ INACTIVITY_SECONDS, LINGER_SECONDS = 6, 2
 # What any lab's hosts say among themselves, at any time.
 BACKGROUND = {'neighbour_unresolved'}
 GROWTH_MAX = 1 << 20
+REORDERED = 10 # ACKs of the mail beside, in a whole run
 SLOWEST = 8.0 # seconds for a mail beside an attack, on a machine with one core for five processes
 
 
@@ -108,10 +109,11 @@ class Scene:
         return total
 
     def without_repetitions(self, moved, wanted):
-        """On a busy machine a kernel beside repeats a segment: that, and no more, is excused."""
+        """On a busy machine a kernel beside repeats a segment, and an ACK may come behind the bytes
+        that followed it: that, and no more, is excused."""
         name = 'tcp_unacceptable'
         excess = moved.get(name, 0) - wanted.get(name, 0)
-        if excess <= 0 or self.excused + excess > self.repeated():
+        if excess <= 0 or self.excused + excess > self.repeated() + REORDERED:
             return moved
         self.excused += excess
         moved = dict(moved, **{name: moved[name] - excess})
@@ -232,4 +234,7 @@ def scene(checks, **changes):
                         witness.going.set()
                     for witness in witnesses:
                         witness.thread.join(30)
-            checks.equal('the gate stops in good order', gate.stop(), 0)
+            lost = {row['name']: row['frames_out_lost'] for row in gate.ports().values()}
+            checks.that(f'frames that the device did not take: {lost}', True)
+            checks.that('the gate stops in good order', gate.stop() == 0,
+                        labs.read(gate.log).decode(errors='replace')[-3000:])

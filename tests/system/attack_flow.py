@@ -291,15 +291,17 @@ def keep_alives(scene, family, count=FLOOD):
     peer = scene.peer(family).connect()
     for what, payload in (('empty', b''), ('of a byte', b'?')):
         scene.expect(f'{label} {what}: before', {})
-        heard = 0
+        heard, lives = 0, True
         for number in range(count):
             peer.send(ACK, payload, sequence=peer.sequence - 1)
             if number % 200 == 199:
                 heard += len(peer.answers())
+            if number % 10000 == 9999: # keep-alives do not count as a client's word
+                lives = lives and peer.alive()
         heard += len(peer.answers(1 - heard))
-        scene.expect(f'{label} {what}: tcp_unacceptable', {'tcp_unacceptable': count}, {})
+        scene.expect(f'{label} {what}: tcp_unacceptable', {'tcp_unacceptable': count})
         scene.checks.that(f'{label} {what}: {heard} answers', 1 <= heard <= count)
-        scene.checks.equal(f'{label} {what}: the connection lives', peer.alive(), True)
+        scene.checks.equal(f'{label} {what}: the connection lives', lives and peer.alive(), True)
     peer.reset()
 
 
