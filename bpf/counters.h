@@ -135,6 +135,7 @@ typedef unsigned long long counters_u64;
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
@@ -154,7 +155,10 @@ typedef unsigned long long counters_u64;
 	X(replies_unread, fault,                                                                   \
 	  "command left waiting: its client does not read while payload buffers are scarce")       \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
-	X(half_open_full, fault, "SYN answered without a half-open entry: no retransmission")      \
+	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
+	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(out_of_order_evicted, fault,                                                             \
+	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
 	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
 	X(address_conflict, fault, "event: another station claims one of our addresses")           \

@@ -106,6 +106,8 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;
 	pipeline->counters = settings->counters;
+	evict_init(pipeline);
+	TAILQ_INIT(&pipeline->dirty);
 	pipeline->now = now;
 	pipeline->log_sequence = settings->counters.log_sequence;
 	random_init(&pipeline->random, settings->random_key);
