@@ -8,7 +8,7 @@ import frames
 from frames import ACK, FIN, PSH, RST, SYN, URG
 
 WINDOW = 65535   # offered to who scales nothing
-RUNS_MAX = 63    # runs of one flow beyond a gap
+RUNS_MAX = 62    # runs of one flow beyond a gap
 FLOOD = 300
 CHALLENGES = 5   # a second, of each flow alone
 BLIND_MAC = b'\2\0\0\0\0\x66'

@@ -12,7 +12,7 @@ import frames
 from frames import ACK, FIN, PSH, RST
 
 HOARDERS = 150 # times 28 KB of replies are more than the buffers
-GAP_FLOWS, RUNS_MAX = 40, 63 # more than the share for runs; of one flow
+GAP_FLOWS, RUNS_MAX = 40, 62 # more than the share for runs; of one flow
 BYTE_PACE = 0.02 # seconds between two ACKs of one byte
 
 
@@ -72,11 +72,11 @@ class Bytes(Holder):
 
 
 class Gaps(Holder):
-    """63 runs beyond a gap, and silence"""
+    """62 runs beyond a gap, and silence"""
     timeouts = 1
 
     def begin(self, peer):
-        for number in range(63):
+        for number in range(62):
             peer.send(ACK, b'x', sequence=peer.sequence + 10 + 2 * number)
 
 
