@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The scene of the attacks: a lab, a gate with pools so small that a leak shows, an attacker without a
-# TCP of its own, and mail that passes beside him all the time, over IPv4 and IPv6. Reads the counters
-# of workers as they stand, so that a row's effect is known to the frame. Knows no attack.
+# The scene of the attacks: a lab, a gate with pools so small that a leak shows, an attacker without
+# a TCP of its own, and mail that passes beside him all the time, over IPv4 and IPv6. Reads the
+# counters of workers as they stand, so that a row's effect is known to the frame. Knows no attack.
 """Lab, gate, attacker and witnesses for the tests of attacks."""
 import contextlib
 import json
@@ -211,7 +211,7 @@ def configuration(lab, changes):
 
 @contextlib.contextmanager
 def scene(checks, **changes):
-    """changes: {section: {key: value}} for the configuration; 'connector Attackers' is the foe's."""
+    """changes: {section: {key: value}} for the configuration; Attackers is the foe's connector."""
     with labs.Lab() as lab:
         lab.command('backend', 'sink')
         with labs.Gate(lab, configuration(lab, changes)) as gate:

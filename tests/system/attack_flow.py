@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Attacks on an open connection: blind segments (T1), reports and windows (T4), overlaps and holes (T6), options (T7), timestamps
-# (T8), urgent bytes, keep-alives and wrapping numbers (T13). Most rows take a connection of their own,
-# forge one thing, and ask it for a NOOP at the end: whatever did not belong to it did not change it.
+# Attacks on an open connection: blind segments (T1), reports and windows (T4), overlaps and holes
+# (T6), options (T7), timestamps (T8), urgent bytes, keep-alives and wrapping numbers (T13). Most
+# rows take a connection of their own, forge one thing, and ask it for a NOOP at the end: whatever
+# did not belong to it did not change it.
 """T1, T4, T6, T7, T8 and T13."""
 import frames
 from frames import ACK, FIN, PSH, RST, SYN, URG
@@ -14,8 +15,9 @@ CHALLENGES = 5   # a second, of each flow alone
 BLIND_MAC = b'\2\0\0\0\0\x66'
 HALF = 1 << 31
 
-# What a blind attacker sends: flags, where relative to the next number expected, ACK number relative
-# to ours, payload. Then the counter, and the number of answers (ACKs that say where we are).
+# What a blind attacker sends: flags, where relative to the next number expected, ACK number
+# relative to ours, payload. Then the counter, and the number of answers (ACKs that say where we
+# are).
 BLIND = (
     ('RST one further', RST, 1, 0, b'', 'tcp_reset_challenged', 1),
     ('RST in the window', RST, 30000, 0, b'', 'tcp_reset_challenged', 1),
@@ -51,8 +53,8 @@ OPTIONS = (
     ('duplicates', frames.timestamps(1, 2) * 3, True),
     ('SACK not agreed', frames.sack([(1, 2)]), True),
     ('timestamps not agreed', frames.timestamps(5, 6), True),
-    ('SACK of no block', b'\1\1\x05\x02', True), ('SACK of half a block', b'\1\1\x05\x06' + bytes(4),
-                                                 True),
+    ('SACK of no block', b'\1\1\x05\x02', True),
+    ('SACK of half a block', b'\1\1\x05\x06' + bytes(4), True),
 )
 
 
@@ -146,7 +148,7 @@ def holes(scene, family, count=2000):
 
 
 def crumbs(scene, family):
-    """T4: reports of single bytes, none acknowledged: repetitions are bounded, the stream is whole."""
+    """T4: reports of single bytes, none acknowledged: repetitions are bounded, the stream whole."""
     label = f'IPv{family}: T4 SACK in crumbs'
     peer = scene.peer(family)
     peer.clock = 1
@@ -332,7 +334,8 @@ def wrap(scene, family):
     peer.reset()
 
 
-CLASSES = (('T1', (blind, challenges, exact_reset)), ('T4', (crumbs, windows)), ('T6', (overlaps, holes, fins)),
+CLASSES = (('T1', (blind, challenges, exact_reset)), ('T4', (crumbs, windows)),
+           ('T6', (overlaps, holes, fins)),
            ('T7', (options,)), ('T8', (timestamps,)), ('T13', (keep_alives, urgent, wrap)))
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Frames that no honest host sends (T9, T10, T11): each is dropped in silence and counted once, under
-# one name. A steering program in front leaves to the kernel what is not for the gate, and then nothing
-# may move. What cannot be sent over a veth (jumbo frames) is in tests/unit/net/test_packet.c.
+# Frames that no honest host sends (T9, T10, T11): each is dropped in silence and counted once,
+# under one name. A steering program in front leaves to the kernel what is not for the gate, and
+# then nothing may move. What cannot be sent over a veth (jumbo frames) is in
+# tests/unit/net/test_packet.c.
 """T9 scans and impossible sources, T10 broken headers, T11 fragments and extension headers."""
 import struct
 
@@ -162,7 +163,8 @@ def t11_ipv6(make):
               ('overlapping fragment', [fragment(1, 0)], syn[8:]),
               ('fragment past 64 KiB', [fragment(0x1fff, 0)], syn),
               ('hop by hop', [(0, pad)], syn), ('destination options', [(60, pad)], syn),
-              ('routing type 0', [(43, rh0)], syn), ('routing type 2', [(43, b'\2' + rh0[1:])], syn),
+              ('routing type 0', [(43, rh0)], syn),
+              ('routing type 2', [(43, b'\2' + rh0[1:])], syn),
               ('authentication', [(51, bytes(6))], syn), ('mobility', [(135, bytes(6))], syn),
               ('hop by hop, routing, fragment', [(0, pad), (43, rh0), fragment(0, 0)], syn),
               ('150 destination options', [(60, pad)] * 150, syn),

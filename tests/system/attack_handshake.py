@@ -39,7 +39,7 @@ def forget(scene, peers):
 
 
 def flood(scene, family):
-    """T2: each SYN is answered, the oldest half-open entry makes room and is counted, no session."""
+    """T2: each SYN is answered, the oldest entry makes room and is counted, no session."""
     label = f'IPv{family}: T2 {FLOOD} SYNs from 100 sources'
     peers = [scene.peer(family, number % 100) for number in range(FLOOD)]
     heard = 0
@@ -73,8 +73,8 @@ def forged(scene, family):
 
 
 def altered(scene, family):
-    """T2: a genuine cookie with any bit changed (MSS index, epoch, kind, code), another port, another
-    number of the client's, another echo; then the genuine one."""
+    """T2: a genuine cookie with any bit changed (MSS index, epoch, kind, code), another port,
+    another number of the client's, another echo; then the genuine one."""
     label = f'IPv{family}: T2 altered cookie'
     peer = scene.peer(family)
     peer.clock = 77
@@ -116,7 +116,7 @@ def without_entry(scene, family):
 
 
 def numbers(scene, family):
-    """T3: our first numbers over ports and over numbers of the client's: no order, no repetition."""
+    """T3: our first numbers over ports and numbers of the client's: no order, no repetition."""
     label = f'IPv{family}: T3 {SAMPLES} first numbers'
     seen, peers = [], []
     for number in range(SAMPLES):
@@ -140,7 +140,7 @@ def numbers(scene, family):
 
 
 def assassinated(scene, family):
-    """T3: an old connection's record lives through RST, old bytes, old SYNs; a newer SYN reopens."""
+    """T3: an old connection's record outlives RST, old bytes, old SYNs; a newer SYN reopens."""
     label = f'IPv{family}: T3 TIME-WAIT'
     peer = scene.peer(family).connect()
     peer.say(b'QUIT\r\n')

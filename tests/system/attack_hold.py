@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Clients that hold a connection and give nothing back (T5): closed windows, lost probes, ACKs of a byte,
-# gaps never filled, and each half-closed state. All wait at once, over both families; each ends by a
-# time limit that an operator sets, its memory with it, and says so by a counter. Limits that no key
-# changes are virtual time's: tests/unit/tcp/test_timers.c.
+# Clients that hold a connection and give nothing back (T5): closed windows, lost probes, ACKs of a
+# byte, gaps never filled, and each half-closed state. All wait at once, over both families; each
+# ends by a time limit that an operator sets, its memory with it, and says so by a counter. Limits
+# that no key changes are virtual time's: tests/unit/tcp/test_timers.c.
 """T5, and who holds a half-closed connection."""
 import time
 

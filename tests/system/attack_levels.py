@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# What the gate's pools hold, found out from outside by using each one up: sessions until one more is
-# refused, runs beyond gaps until no buffer is given to them, half-open entries until the oldest goes. The
-# same before and after all attacks: nothing of theirs is left, and nothing took more than its share.
+# What the gate's pools hold, found out from outside by using each one up: sessions until one more
+# is refused, runs beyond gaps until no buffer is given to them, half-open entries until the oldest
+# goes. The same before and after all attacks: nothing of theirs is left, and nothing took more than
+# its share.
 """The levels of the pools, and the limits themselves."""
 import attack
 import attack_handshake

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The same attacks in the numbers and times that take minutes: a million keep-alives (T13), a hundred
-# thousand holes (T6), a cookie after its keys were rotated (T2), a SYN that is never answered (T2), a
-# false gateway (T12).
+# The same attacks in the numbers and times that take minutes: a million keep-alives (T13), a
+# hundred thousand holes (T6), a cookie after its keys were rotated (T2), a SYN that is never
+# answered (T2), a false gateway (T12).
 """Long variants of rows of the other modules."""
 import time
 

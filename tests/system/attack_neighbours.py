@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# What a router or a neighbour could say, said by somebody else (T12): errors about segments in flight
-# and others, redirects, claims of our addresses and of a gateway's, neighbours without number. Errors
-# about nothing in flight are counted; the others have no effect beyond smaller segments.
+# What a router or a neighbour could say, said by somebody else (T12): errors about segments in
+# flight and others, redirects, claims of our addresses and of a gateway's, neighbours without
+# number. Errors about nothing in flight are counted; the others have no effect beyond smaller
+# segments.
 """T12: ICMP, ARP and neighbour discovery."""
 import struct
 
@@ -78,7 +79,8 @@ def packets_too_big(scene, family):
               (1400, 0, frames.packed('192.0.2.20' if family == 4 else '2001:db8:1::20'),
                'icmp_ignored', whole))
     for mtu, offset, other, reason, size in cases:
-        label = f'IPv{family}: T12 packet too big, {mtu} at {offset}{" of another" if other else ""}'
+        whose = ' of another' if other else ''
+        label = f'IPv{family}: T12 packet too big, {mtu} at {offset}{whose}'
         peer, first = in_flight(scene, family)
         scene.link.send_packet(too_big(peer, mtu, first + offset, other))
         scene.expect(label, {reason: 1} if reason else {})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Frames made by hand, every field at the caller's will and every checksum right unless it is spoiled,
-# and the same frames read back. Sends nothing (raw.py), knows no test.
+# Frames made by hand, every field at the caller's will and every checksum right unless it is
+# spoiled, and the same frames read back. Sends nothing (raw.py), knows no test.
 """Ethernet, IPv4, IPv6, TCP, ICMP, ARP and neighbour discovery as bytes."""
 import socket
 import struct
@@ -78,7 +78,8 @@ def ethernet(destination, source, packet, kind=None, tags=()):
 
 
 def arp(operation, sender_mac, sender, target_mac, target):
-    return struct.pack('!HHBBH', 1, IPV4, 6, 4, operation) + sender_mac + sender + target_mac + target
+    header = struct.pack('!HHBBH', 1, IPV4, 6, 4, operation)
+    return header + sender_mac + sender + target_mac + target
 
 
 def advertisement(source, destination, target, mac, flags=0x60):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A host without a TCP of its own: sends any frame, sees what comes back for addresses that its kernel
-# does not have (so that no kernel answers for them), and speaks TCP only as far as a test tells it.
-# A fence, two pings one after the other, proves that the gate has dealt with all that was sent before:
-# silence is then a fact, without waiting. Does not judge anything.
+# A host without a TCP of its own: sends any frame, sees what comes back for addresses that its
+# kernel does not have (so that no kernel answers for them), and speaks TCP only as far as a test
+# tells it. A fence, two pings one after the other, proves that the gate has dealt with all that was
+# sent before: silence is then a fact, without waiting. Does not judge anything.
 """Raw links and hand-driven TCP connections."""
 import contextlib
 import select

@@ -4,9 +4,9 @@
 # variants: all numbers times tools
 # long: numbers times tools
 #
-# Attacks on TCP and IP, as tests/README.md lists them, each with mail beside it: what it is answered,
-# which counters move and by how much, and that nothing is left of it. `all` are those that are over
-# in a minute.
+# Attacks on TCP and IP, as tests/README.md lists them, each with mail beside it: what it is
+# answered, which counters move and by how much, and that nothing is left of it. `all` are those
+# that are over in a minute.
 import sys
 
 import attack
