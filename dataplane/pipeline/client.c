@@ -132,7 +132,7 @@ static bool hold(struct pipeline *pipeline, struct client *client, const struct 
 
 	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
 	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
-	    pipeline->chunks.free_count < client_chunks_reserved(pipeline))
+	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
 		return false;
 	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
 		chunk_queue_clear(&client->held, &pipeline->chunks);
