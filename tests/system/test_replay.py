@@ -5,7 +5,8 @@
 # `relaygate replay` against what really happened. A recorded run of the gate, played again with the
 # same configuration, comes to the same sessions, messages, refusals and drops as the live counters
 # did. A recording of clients of a plain Postfix, played against a gate in its place, comes to
-# whole sessions, although the gate's numbers and replies are others. And captures that are none.
+# whole sessions, although the gate's numbers and replies are others. The same frames in files of
+# other kinds come to the same; and captures that are none.
 import contextlib
 import json
 import os
@@ -15,9 +16,10 @@ import socket
 import struct
 import subprocess
 
+import frames
 import lab as labs
 import smtp
-import test_frame_accounting as frames
+from test_frame_accounting import BROKEN
 
 POSTFIX = {4: '192.0.2.99', 6: '2001:db8:1::99'}
 TIMES = 3
@@ -117,7 +119,7 @@ def broken(lab, mac):
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         link.bind(('net0', 0))
     own = link.getsockname()[4]
-    for _, kind, packet, _ in frames.BROKEN:
+    for _, kind, packet, _ in BROKEN:
         for _ in range(TIMES):
             link.send((mac + own + struct.pack('!H', kind) + packet).ljust(60, b'\0'))
     link.close()
@@ -262,6 +264,65 @@ def one_way(checks, lab, config, capture, found):
             checks.equal(f'one direction: {name}: {key}', alone['connectors'][name][key], row[key])
 
 
+# ---- The same frames in other files -----------------------------------------------------------
+
+def records(content):
+    """(seconds, microseconds, frame) of a capture with Ethernet and microseconds."""
+    at = 24
+    while at < len(content):
+        seconds, micros, captured = struct.unpack_from('<III', content, at)
+        yield seconds, micros, content[at + 16:at + 16 + captured]
+        at += 16 + captured
+
+
+def nanoseconds(content):
+    return struct.pack('<IHHiIII', 0xa1b23c4d, 2, 4, 0, 0, 262144, 1) + b''.join(
+        record(frame, seconds, micros * 1000 + 999)
+        for seconds, micros, frame in records(content))
+
+
+def next_generation(content):
+    def block(kind, body):
+        body += b'\0' * (-len(body) % 4)
+        return struct.pack('<II', kind, len(body) + 12) + body + struct.pack('<I', len(body) + 12)
+
+    blocks = [block(0x0a0d0d0a, struct.pack('<IHHq', 0x1a2b3c4d, 1, 0, -1)),
+              block(1, struct.pack('<HHI', 1, 0, 262144))]
+    for seconds, micros, frame in records(content):
+        time = seconds * 1000000 + micros
+        blocks.append(block(6, struct.pack('<IIIII', 0, time >> 32, time & 0xffffffff, len(frame),
+                                           len(frame)) + frame))
+    return b''.join(blocks)
+
+
+def linked(content, link, header_of):
+    """With another link layer; header_of(source MAC, type) goes in front of each packet."""
+    return struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 262144, link) + b''.join(
+        record(header_of(frame[6:12], frame[12:14]) + frame[14:], seconds, micros)
+        for seconds, micros, frame in records(content)
+        if frame[12:14] in (b'\x08\0', b'\x86\xdd'))
+
+
+def formats(checks, lab, config, capture):
+    whole = labs.read(capture)
+    wanted = replayed(checks, config, capture)['connectors']
+    for what, content in (
+            ('nanoseconds', nanoseconds(whole)),
+            ('pcapng', next_generation(whole)),
+            ('cooked', linked(whole, 113, lambda mac, kind: struct.pack(
+                '>HHH', 0, 1, 6) + mac + b'\0\0' + kind)),
+            ('cooked 2', linked(whole, 276, lambda mac, kind: kind + struct.pack(
+                '>HIHBB', 0, 1, 1, 0, 6) + mac + b'\0\0')),
+            ('raw IP', linked(whole, 101, lambda mac, kind: b''))):
+        path = lab.path(f'{what}.pcap')
+        with open(path, 'wb') as file:
+            file.write(content)
+        found = replayed(checks, config, path)['connectors']
+        for name, row in wanted.items():
+            checks.equal(f'{what}: {name}', {key: found[name][key] for key in SAME},
+                         {key: row[key] for key in SAME})
+
+
 # ---- Captures that are none ---------------------------------------------------------------------
 
 HEADER = struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1)
@@ -274,10 +335,9 @@ def record(frame, seconds=1, micros=0, captured=None, length=None):
 
 
 def hostile(checks, lab, config, capture):
-    mac = b'\2\0\0\0\0\1'
-    to_us = mac + b'\2\0\0\0\0\2' + b'\x08\0' + frames.ipv4(frames.SYN)
-    to_other = mac + b'\2\0\0\0\0\2' + b'\x08\0' + frames.ipv4(
-        frames.SYN, destination=socket.inet_aton('203.0.113.7'))
+    app, ours, other = (frames.packed(text) for text in ('192.0.2.20', '192.0.2.10', '203.0.113.7'))
+    to_us, to_other = (frames.ethernet(b'\2\0\0\0\0\1', b'\2\0\0\0\0\2', frames.ipv4(
+        frames.tcp(app, ours), app, there)) for there in (ours, other))
     whole = labs.read(capture)
     cases = (
         ('no file', None, 1, 'No such file'),
@@ -320,7 +380,9 @@ def hostile(checks, lab, config, capture):
 def test(checks):
     with labs.Lab() as lab:
         of_postfix(checks, lab)
-        hostile(checks, lab, *of_gate(checks, lab))
+        config, capture = of_gate(checks, lab)
+        formats(checks, lab, config, capture)
+        hostile(checks, lab, config, capture)
 
 
 if __name__ == '__main__':
