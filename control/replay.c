@@ -25,7 +25,7 @@
 #define CONNECTIONS  (1u << 18)            // whose numbers are mapped at once
 #define START_US     (10ull * 1000 * 1000) // of the monotonic clock; any will do
 #define SILENCE_US   (86400ull * 1000000)  // longer ones between two frames are played as this
-#define AFTERMATH_US (10ull * 1000 * 1000) // the gate's time after the last frame
+#define AFTERMATH_US (60ull * 1000 * 1000) // the gate's time after the last frame: tarpits end
 #define MARGIN_US    (1ull * 1000 * 1000)  // beside ConnectTimeout, before the first frame
 #define TURNS_MAX    (20ull * 1000 * 1000) // a hostile clock ends somewhere
 #define EXCHANGES    10000                 // frames between gate and backend at one time
@@ -152,9 +152,11 @@ static void feed(struct replay *replay, const struct replay_frame *frame, uint16
 	struct view view;
 
 	if (packet_parse(&replay->places.ports[port], bytes, &view) == REASON_NONE &&
-	    view.kind == VIEW_TCP)
+	    view.kind == VIEW_TCP) {
+		replay_backend_heard(replay->backend, &view);
 		replay_sequence_client(replay->sequence, &view, believed(replay, port, &view),
 				       frame->bytes);
+	}
 	pipeline_input(replay->pipeline, port, &bytes, 1, replay->now, &replay->outbox);
 	turn(replay);
 }

@@ -22,6 +22,8 @@
 #define BUFFER_BYTES (4u << 20) // payload chunks: what is received is read at once
 #define QUEUE_BYTES  65536u     // of a connection, a direction
 
+#define SEEN_HOPS 4096u
+
 struct connection {
 	struct flow *flow;
 	struct link link;
@@ -40,6 +42,13 @@ struct waiting_frame {
 LIST_HEAD(connections, connection);
 STAILQ_HEAD(waiting_frames, waiting_frame);
 
+// A station of the capture on a link of the gate's.
+struct next_hop_seen {
+	struct address address;
+	uint16_t port;
+	uint8_t mac[LINK_ADDRESS_BYTES];
+};
+
 struct replay_backend {
 	const struct policy *policy;
 	enum replay_backend_mood mood;
@@ -50,6 +59,8 @@ struct replay_backend {
 	struct waiting_frames frames;
 	struct waiting_frame *taken;
 	uint64_t now_us;
+	struct hash_key key;
+	struct next_hop_seen seen[SEEN_HOPS]; // by hash: one that shares a place is displaced
 };
 
 bool replay_backend_mood_parse(const char *text, enum replay_backend_mood *mood)
@@ -114,6 +125,7 @@ struct replay_backend *replay_backend_create(const struct policy *policy,
 	STAILQ_INIT(&backend->frames);
 	randombytes_buf(key, sizeof(key));
 	random_init(&backend->random, key);
+	randombytes_buf(&backend->key, sizeof(backend->key));
 	randombytes_buf(&settings.hash_key, sizeof(settings.hash_key));
 	if (chunk_pool_init(&backend->chunks, BUFFER_BYTES))
 		goto free_backend;
@@ -201,29 +213,62 @@ static void send_segment(struct replay_backend *backend, const struct link *link
 
 // ---- ARP and neighbour discovery ---------------------------------------------------------------
 
-// Whom the gate may ask for: its next hops.
-static bool is_next_hop(const struct policy *policy, const struct address *address)
+// Where a next hop is remembered.
+static struct next_hop_seen *seen_at(struct replay_backend *backend, uint16_t port,
+				     const struct address *address)
 {
-	for (unsigned i = 0; i < policy->port_count; i++)
-		for (unsigned j = 0; j < policy->ports[i].gateway_count; j++)
-			if (address_compare(&policy->ports[i].gateways[j], address) == 0)
-				return true;
-	for (unsigned i = 0; i < policy->backend_count; i++)
-		for (unsigned j = 0; j < policy->backends[i].server_count; j++)
-			if (address_compare(&policy->backends[i].servers[j].address, address) == 0)
-				return true;
-	return false;
+	uint64_t hash =
+		hash_tuple(&backend->key, &(struct tuple){.remote = *address, .remote_port = port});
+
+	return &backend->seen[hash % SEEN_HOPS];
+}
+
+void replay_backend_heard(struct replay_backend *backend, const struct view *view)
+{
+	const struct port_settings *port = &backend->policy->ports[view->link.port];
+	const struct address *hop = NULL;
+	struct next_hop_seen *seen;
+
+	for (unsigned i = 0; i < port->address_count; i++)
+		if (interface_address_covers(&port->addresses[i], &view->source))
+			hop = &view->source;
+	for (unsigned i = 0; i < port->gateway_count && !hop; i++)
+		if (address_is_ipv4(&port->gateways[i]) == address_is_ipv4(&view->source))
+			hop = &port->gateways[i];
+	if (!hop)
+		return;
+	seen = seen_at(backend, view->link.port, hop);
+	seen->address = *hop;
+	seen->port = view->link.port;
+	memcpy(seen->mac, view->link.peer, LINK_ADDRESS_BYTES);
+}
+
+// Fills the station that answers when the gate asks for an address; false when it is the gate's
+// own.
+static bool find_station(struct replay_backend *backend, const struct view *view,
+			 const struct address *address, struct packet_port *station)
+{
+	const struct port_settings *port = &backend->policy->ports[view->link.port];
+	const struct next_hop_seen *seen = seen_at(backend, view->link.port, address);
+
+	for (unsigned i = 0; i < port->address_count; i++)
+		if (address_compare(&port->addresses[i].address, address) == 0)
+			return false;
+	*station = station_at(backend, view->link.port);
+	if (seen->port == view->link.port && address_compare(&seen->address, address) == 0)
+		memcpy(station->mac, seen->mac, LINK_ADDRESS_BYTES);
+	return true;
 }
 
 static void answer_arp(struct replay_backend *backend, const struct view *view)
 {
-	const struct packet_port station = station_at(backend, view->link.port);
+	struct packet_port station;
 	const uint8_t *asked = view->frame.data + view->network_offset;
 	static const uint8_t fixed[8] = {0, 1, 8, 0, 6, 4, 0, ARP_REPLY};
 	uint8_t buffer[64];
 	uint8_t *at;
 
-	if (asked[7] != ARP_REQUEST || !is_next_hop(backend->policy, &view->destination))
+	if (asked[7] != ARP_REQUEST || !find_station(backend, view, &view->destination, &station))
 		return;
 	at = build_ethernet(buffer, &station, view->link.peer, ETHERTYPE_ARP);
 	memcpy(at, fixed, sizeof(fixed));
@@ -236,7 +281,7 @@ static void answer_arp(struct replay_backend *backend, const struct view *view)
 // A solicitation is answered with an advertisement (RFC 4861 4.4), solicited and overriding.
 static void answer_solicitation(struct replay_backend *backend, const struct view *view)
 {
-	const struct packet_port station = station_at(backend, view->link.port);
+	struct packet_port station;
 	const uint8_t *asked = view->frame.data + view->transport_offset;
 	const uint16_t length = 4 + 4 + 16 + 8;
 	uint8_t buffer[128];
@@ -247,7 +292,7 @@ static void answer_solicitation(struct replay_backend *backend, const struct vie
 	    view->frame.length - view->transport_offset < 24) // stops reads past the target
 		return;
 	target = address_from_ipv6(asked + 8);
-	if (!is_next_hop(backend->policy, &target))
+	if (!find_station(backend, view, &target, &station))
 		return;
 	ip = build_ethernet(buffer, &station, view->link.peer, ETHERTYPE_IPV6);
 	at = build_ip(ip, &(struct build_ip){.source = &target,

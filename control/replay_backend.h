@@ -32,6 +32,10 @@ void replay_backend_destroy(struct replay_backend *backend);
 struct endpoint;
 bool replay_backend_plays(const struct policy *policy, const struct endpoint *endpoint);
 
+// A captured frame that the gate is given: where the gate asks for its sender, or for the gateway
+// that it came through, it is told this frame's source MAC.
+void replay_backend_heard(struct replay_backend *backend, const struct view *view);
+
 // A frame that the gate sent at a port; *view is its parsed form. What does not concern the backend
 // changes nothing.
 void replay_backend_input(struct replay_backend *backend, const struct view *view, struct tick now);

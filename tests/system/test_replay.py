@@ -250,6 +250,7 @@ def of_postfix(checks, lab):
                  'retransmit_exhausted', 'tcp_paws'):
         checks.equal(f'Postfix: {name}', found['reasons'].get(name, 0), 0)
     one_way(checks, lab, config, capture, found)
+    tarpit(checks, lab, config, capture, found)
 
 
 def one_way(checks, lab, config, capture, found):
@@ -262,6 +263,22 @@ def one_way(checks, lab, config, capture, found):
     for name, row in found['connectors'].items():
         for key in ('sessions', 'messages', 'recipients_refused'):
             checks.equal(f'one direction: {name}: {key}', alone['connectors'][name][key], row[key])
+
+
+def tarpit(checks, lab, config, capture, found):
+    """Replies that come five seconds late, when the client has said its last."""
+    slow = lab.path('slow.ini')
+    with open(slow, 'w') as file:
+        file.write(re.sub('(?m)^TarpitInterval.*', 'TarpitInterval = 5s',
+                          labs.read(config).decode()))
+    late = replayed(checks, slow, capture)
+    checks.that('tarpit: replies were kept back',
+                sum(row['tarpitted'] for row in late['connectors'].values()) >= 4, late)
+    for name, row in found['connectors'].items():
+        for key in ('sessions', 'sessions_open', 'messages', 'recipients_refused'):
+            checks.equal(f'tarpit: {name}: {key}', late['connectors'][name][key], row[key])
+    checks.equal('tarpit: every next hop is known',
+                 late['reasons'].get('neighbour_unresolved', 0), 0)
 
 
 # ---- The same frames in other files -----------------------------------------------------------
