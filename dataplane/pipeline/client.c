@@ -114,7 +114,7 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 	case SESSION_NEXT:
 		break;
 	case SESSION_RECIPIENT:
-		client->attempts = 0;
+		client->replaced = false;
 		exchange_recipient(pipeline, client);
 		break;
 	case SESSION_DATA:

@@ -7,7 +7,7 @@
 
 #include "dataplane/pipeline/worker.h"
 
-#define RESETS_PER_SECOND 10000
+#define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
@@ -90,12 +90,34 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 	return true;
 }
 
+// Who shares a bucket with whom changes each second, so that nobody can look for a neighbour. An
+// IPv6 source is its /64: one host has all of it.
+static bool reset_permitted(struct pipeline *pipeline, const struct address *source)
+{
+	struct reset_budget *budget = &pipeline->resets;
+	uint64_t second = pipeline->now.now_us / 1000000 + 1;
+	struct tuple whom = {.remote = *source};
+
+	if (budget->second != second) {
+		budget->second = second;
+		for (unsigned i = 0; i < RESET_BUCKETS; i++)
+			budget->left[i] = RESETS_PER_BUCKET;
+	}
+	if (!address_is_ipv4(source))
+		memset(whom.remote.bytes + 8, 0, 8);
+	uint16_t *left =
+		&budget->left[hash_tuple_with(&budget->key, &whom, second, 0) % RESET_BUCKETS];
+	if (*left == 0)
+		return false;
+	(*left)--;
+	return true;
+}
+
 void send_reset_for(struct pipeline *pipeline, const struct view *view)
 {
 	struct segment reset;
 
-	if (build_reset_for(view, &reset) &&
-	    allowance_take(&pipeline->resets, RESETS_PER_SECOND, 1000000, pipeline->now.now_us))
+	if (build_reset_for(view, &reset) && reset_permitted(pipeline, &view->source))
 		send_segment(pipeline, &view->link, &reset);
 }
 

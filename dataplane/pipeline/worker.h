@@ -44,11 +44,11 @@ struct client {
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t attempts; // connections tried for the RCPT that is being asked
-	uint16_t logged;   // its refusals that went into the log
-	bool peer_closed;  // its FIN was seen
-	bool in_body;      // the server leg takes message bytes
-	bool busy;         // client_pump is running: it will see what changed
+	uint16_t logged;  // its refusals that went into the log
+	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed; // its FIN was seen
+	bool in_body;     // the server leg takes message bytes
+	bool busy;        // client_pump is running: it will see what changed
 };
 
 struct server_leg {
@@ -64,6 +64,16 @@ struct server_leg {
 struct allowance {
 	uint32_t tokens;
 	uint64_t refilled_us;
+};
+
+// RSTs that may still go out this second, by what the source's address hashes to this second. A
+// budget of all would tell a source, who sees how many of his own RSTs are missing, which of the
+// segments that he forged in another's name met a connection (the flaw of RFC 5961 section 7).
+#define RESET_BUCKETS 64
+struct reset_budget {
+	struct hash_key key;
+	uint64_t second; // plus one: 0 is never the current one
+	uint16_t left[RESET_BUCKETS];
 };
 
 struct pipeline {
@@ -87,7 +97,8 @@ struct pipeline {
 	struct client *first_client;
 	struct leg *dirty, *dirty_tail;
 	uint64_t log_sequence;
-	struct allowance resets, logged_drops, logged_refusals;
+	struct reset_budget resets;
+	struct allowance logged_drops, logged_refusals;
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
@@ -109,7 +120,7 @@ void send_flush(struct pipeline *pipeline);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
-// RST for a segment that fits nothing, within the allowance.
+// RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
 void send_leg_reset(struct pipeline *pipeline, struct leg *leg);

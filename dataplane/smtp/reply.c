@@ -111,6 +111,20 @@ void reply_set(struct reply_buffer *reply, struct slice text)
 	reply->last_line = 0;
 }
 
+void reply_set_code(struct reply_buffer *reply, unsigned code)
+{
+	char *line = reply->text, *const end = reply->text + reply->length;
+
+	assert(code >= 200 && code <= 599);
+	while (end - line >= 3) {
+		line[0] = (char)('0' + code / 100);
+		line[1] = (char)('0' + code / 10 % 10);
+		line[2] = (char)('0' + code % 10);
+		char *feed = memchr(line, '\n', (size_t)(end - line));
+		line = feed ? feed + 1 : end;
+	}
+}
+
 const char *reply_set_detail(struct reply_buffer *reply, struct slice text)
 {
 	text = slice_first(text, REPLY_DETAIL_MAX - 1);

@@ -11,8 +11,9 @@
 // whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
 // answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
 // RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
-// refused recipients only is 554 5.5.1. Backends: a reply that does not fit its command is 451
-// 4.3.0, and 421 is 451 4.3.2: what ends their connection does not end the client's.
+// refused recipients only is 554 5.5.1. Backends: any 2yz is a yes and passed on as 250 (251 to
+// RCPT as it is); a reply that does not fit its command is 451 4.3.0, and 421 is 451 4.3.2: what
+// ends their connection does not end the client's.
 #ifndef RELAYGATE_SMTP_SESSION_H
 #define RELAYGATE_SMTP_SESSION_H
 

@@ -54,6 +54,7 @@ enum flow_timer {
 	TIMER_RETRANSMIT,
 	TIMER_PERSIST,    // bytes wait for the peer's window, nothing is in flight
 	TIMER_FIN_WAIT_2, // the peer owes its FIN
+	TIMER_KEEPALIVE,  // nothing is owed by anybody
 };
 
 enum flow_flag {
@@ -67,11 +68,11 @@ enum flow_flag {
 	FLOW_SEND_RESET = 1 << 7,     // RST at reset_sequence is due; the flow lives on
 	FLOW_RETRANSMIT = 1 << 8,     // the segment at snd_una is due once more
 	FLOW_RECOVERY = 1 << 9,       // fast recovery until recover is acknowledged
-	FLOW_PROBE = 1 << 10,         // the persist timer asks for a segment despite the window
-	FLOW_TIMING = 1 << 11,        // a segment is being timed (no timestamps)
-	FLOW_SYN_LOST = 1 << 12,      // our SYN had to be sent again by the timer
-	FLOW_SCALED = 1 << 13,        // both sides offered a window scale
-	FLOW_SACK = 1 << 14,          // agreed in the handshake (RFC 2018)
+	FLOW_PROBE = 1 << 10,    // the persist or keep-alive timer asks for a segment despite all
+	FLOW_TIMING = 1 << 11,   // a segment is being timed (no timestamps)
+	FLOW_SYN_LOST = 1 << 12, // our SYN had to be sent again by the timer
+	FLOW_SCALED = 1 << 13,   // both sides offered a window scale
+	FLOW_SACK = 1 << 14,     // agreed in the handshake (RFC 2018)
 	FLOW_SACK_RECOVERY = 1 << 15, // fast recovery goes by the scoreboard (RFC 6675)
 };
 
@@ -128,6 +129,7 @@ struct flow {
 	uint32_t timed_end;      // the timed segment ends here
 	uint32_t timed_start_us; // low 32 bits
 	uint32_t last_send_ms;   // low 32 bits
+	uint32_t keepalive_ms;   // 0 = off
 
 	// Receiving. In order of sequence: unread, then front at rcv_nxt, then out_of_order.
 	struct chunk_queue unread;
@@ -295,6 +297,8 @@ uint64_t timer_interval_us(const struct flow *flow); // retransmission time-out,
 // (Re)starts the timer; when none ran before, the peer's silence is measured from now.
 void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us);
 void timer_stop(struct flow *flow);
+// The peer spoke: what only waits for a sign of life waits anew.
+void timer_heard(struct flow *flow, uint64_t now_us);
 // snd_una moved: the retransmission timer begins anew, or stops when all is acknowledged. Without
 // a round-trip sample the back-off stays (RFC 6298 section 5), but not all of it: a peer without
 // timestamps that acknowledges repeated segments only would be left at a minute each.

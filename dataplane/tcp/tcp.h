@@ -121,6 +121,10 @@ size_t tcp_send_room(const struct flow *flow);
 size_t tcp_send(struct tcp *tcp, struct flow *flow, struct slice bytes);
 // FIN after what is queued. Receiving goes on (half close). Idempotent.
 void tcp_close(struct tcp *tcp, struct flow *flow);
+// Keep-alive (RFC 9293 3.8.4), off (0) at first: while nothing is in flight and nothing was heard
+// for interval_ms the peer is asked for a sign of life, three times; then TCP_EVENT_TIMED_OUT. Then
+// tcp_output, which starts the timer.
+void tcp_set_keepalive(struct flow *flow, uint32_t interval_ms);
 // RST now: fills *reset (the caller sends it; false when the state owes the peer none). Then
 // tcp_release.
 bool tcp_abort(struct tcp *tcp, struct flow *flow, struct segment *reset);
@@ -139,7 +143,8 @@ enum reason tcp_path_mtu(struct tcp *tcp, struct flow *flow, uint32_t quoted_seq
 
 // When tcp_timeout wants to be called next; UINT64_MAX when never.
 uint64_t tcp_deadline(const struct flow *flow);
-// Runs due timers (retransmission RFC 6298, persist, delayed ACK, FIN-WAIT-2); then tcp_output.
+// Runs due timers (retransmission RFC 6298, persist, delayed ACK, FIN-WAIT-2, keep-alive); then
+// tcp_output.
 void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events);
 
 // Ends the flow and frees everything it holds; leaves a TIME-WAIT record when the state asks for
