@@ -311,7 +311,7 @@ uint64_t servers_next_us(const struct servers *servers)
 	for (unsigned i = 0; i < servers->total; i++) {
 		const struct server *server = &servers->all[i];
 
-		if (!server->probing && server->probe_due_us < next_us)
+		if (!server->probing && !servers->probes_stopped && server->probe_due_us < next_us)
 			next_us = server->probe_due_us;
 		if (server->oldest != NULL && server->oldest->idle_deadline_us < next_us)
 			next_us = server->oldest->idle_deadline_us;

@@ -23,7 +23,7 @@ void servers_health_hasten(struct group *group, uint64_t now_us)
 bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *backend,
 			unsigned *server)
 {
-	for (unsigned i = 0; i < servers->group_count; i++) {
+	for (unsigned i = 0; i < servers->group_count && !servers->probes_stopped; i++) {
 		struct group *group = &servers->groups[i];
 
 		for (unsigned j = 0; j < group->backend->server_count; j++) {
@@ -39,6 +39,11 @@ bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *back
 		}
 	}
 	return false;
+}
+
+void servers_stop_probes(struct servers *servers)
+{
+	servers->probes_stopped = true;
 }
 
 void servers_probe_postponed(struct servers *servers, unsigned backend, unsigned server,

@@ -35,6 +35,7 @@ struct servers {
 	struct server *all;
 	unsigned total;
 	unsigned waiting; // of all backends
+	bool probes_stopped;
 	unsigned group_count;
 	struct group groups[];
 };
