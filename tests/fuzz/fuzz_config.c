@@ -3,6 +3,8 @@
 // libFuzzer: a configuration file, any bytes, in a heap block of exactly its length. Either a
 // policy comes back or at least one error was told, each as one printable line; a policy can be
 // compiled.
+//
+// runs: 5000
 #include "config/load.h"
 #include "config/policy.h"
 #include "dataplane/gate/ruleset.h"

@@ -3,8 +3,11 @@
 // libFuzzer: segments into one flow of each role, through tcp.h alone, between an application that
 // reads, writes and closes, and time. Segments are relative to where the flow stands. Their bytes
 // are a function of their sequence numbers, and so are the application's, so that whatever comes
-// out on either side can be judged. What a peer relies on is asserted of each segment (output.c);
-// at the end the peer becomes a good one, or falls silent, and the flow must come to its end.
+// out on either side can be judged. What a peer relies on is asserted of each segment
+// (flow_output.c); at the end the peer becomes a good one, or falls silent, and the flow must come
+// to its end.
+//
+// runs: 4000
 #include "tests/fuzz/flow_lab.h"
 
 #include <assert.h>

@@ -2,6 +2,8 @@
 //
 // libFuzzer: TCP options in a heap block of exactly their length. What was read is written and read
 // again: it must be the same.
+//
+// runs: 100000
 #include "dataplane/tcp/options.h"
 
 #include <assert.h>

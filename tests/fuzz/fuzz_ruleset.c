@@ -3,6 +3,8 @@
 // libFuzzer: the compiled ruleset against a slow twin that looks at every binding and every range.
 // The input draws a policy out of a small world, so that its parts overlap, and probes at and
 // around every edge. A policy that the checks refuse ends the run.
+//
+// runs: 4000
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

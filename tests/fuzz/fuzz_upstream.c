@@ -4,6 +4,8 @@
 // requests that its state allows, time limits and lost connections. What the gate relies on is
 // asserted: an answer is one well-formed reply, a message is never answered 2xx before its end was
 // sent, and only whole commands go to the server, one line each.
+//
+// runs: 60000
 #include "dataplane/base/cursor.h"
 #include "dataplane/relay/upstream.h"
 
