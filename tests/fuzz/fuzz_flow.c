@@ -7,7 +7,7 @@
 // (flow_output.c); at the end the peer becomes a good one, or falls silent, and the flow must come
 // to its end.
 //
-// runs: 4000
+// runs: 6000
 #include "tests/fuzz/flow_lab.h"
 
 #include <assert.h>
