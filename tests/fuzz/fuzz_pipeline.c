@@ -5,7 +5,7 @@
 // by themselves what well-behaved ones do, so that sessions and transactions get far. After each
 // operation the books are checked (gate.c), at the end the gate drains and every pool must be full.
 //
-// runs: 2000
+// runs: 1200
 #include "tests/fuzz/gate.h"
 #include "tests/unit/net/vectors.h"
 
