@@ -54,6 +54,7 @@ typedef unsigned long long counters_u64;
 	X(frames_in, "frames taken from the device")                                               \
 	X(bytes_in, "their bytes, without FCS")                                                    \
 	X(frames_accepted, "frames that had an effect: each other one is in the reasons")          \
+	X(frames_handed, "of those taken: given to the worker that owns their flow")               \
 	X(frames_out, "frames given to the device")                                                \
 	X(bytes_out, "their bytes, without FCS")                                                   \
 	X(frames_out_lost, "frames that the device or its queue did not take")                     \
@@ -117,6 +118,7 @@ typedef unsigned long long counters_u64;
 	X(tcp_out_of_order_full, drop, "out-of-order segment beyond the flow's queue")             \
 	X(tcp_no_buffer, drop, "segment for which no payload buffer was free")                     \
 	X(time_wait, drop, "segment of a connection in TIME-WAIT")                                 \
+	X(handover_full, drop, "frame for another worker, which takes no more now")                \
 	X(smtp_not_authenticated, refusal, "MAIL without the right Submit")                        \
 	X(smtp_unable_to_relay, refusal,                                                           \
 	  "RCPT to no accepted domain without Accept-Any-Recipient")                               \
@@ -135,6 +137,7 @@ typedef unsigned long long counters_u64;
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
@@ -152,7 +155,10 @@ typedef unsigned long long counters_u64;
 	X(ports_full, fault, "no free local port for a connection to a backend")                   \
 	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
-	X(half_open_full, fault, "SYN answered without a half-open entry: no retransmission")      \
+	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
+	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(out_of_order_evicted, fault,                                                             \
+	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
 	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
 	X(address_conflict, fault, "event: another station claims one of our addresses")           \

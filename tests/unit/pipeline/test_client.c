@@ -36,7 +36,7 @@ static void test_end_while_the_final_reply_is_awaited(void **state)
 
 	// No limit of the connector's cuts a message that the server may have taken.
 	lab_run(lab, 500000);
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
 	assert_heard(client, "250 queued as 7\r\n");
@@ -53,7 +53,7 @@ static void test_reset_while_the_final_reply_is_awaited(void **state)
 	struct lab *lab = lab_open("", "");
 	struct peer *client = awaiting_final_reply(lab);
 
-	host_abort(client->connection);
+	client->connection->transport->abort(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_true(lab_server(lab)->reset);
 	assert_int_equal(lab->connector.sessions_reset, 1);
@@ -67,11 +67,11 @@ static void test_whole_dialogue_at_once_and_then_fin(void **state)
 	struct peer *client = lab_connect(lab);
 
 	lab_heard(client);
-	tcp_send(
-		lab->client.tcp, client->connection->flow,
+	client->connection->transport->send(
+		client->connection,
 		slice_of_text("HELO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<x@accepted.test>\r\nDATA\r\n"
 			      "text\r\n.\r\n"));
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_non_null(strstr(lab_heard(client), "250 queued as 1\r\n"));
 	assert_int_equal(lab->delivered, 1);
@@ -121,7 +121,7 @@ static void test_one_acknowledgment_for_a_burst(void **state)
 
 	lab_say(lab, client, "DATA\r\n");
 	for (unsigned i = 0; i < 160; i++)
-		tcp_send(lab->client.tcp, client->connection->flow, slice_of_text(line));
+		client->connection->transport->send(client->connection, slice_of_text(line));
 	host_turn(&lab->client, lab->now);
 	lab->now.now_us += 1000;
 	while (count < PIPELINE_BURST &&
@@ -213,6 +213,17 @@ static void test_forced_stop_abandons(void **state)
 	lab_close(lab);
 }
 
+// No probe is made any more, though its time comes: the worker may sleep.
+static void test_stopping_gate_rests(void **state)
+{
+	struct lab *lab = lab_open("", "");
+
+	drain(lab, false);
+	lab_jump(lab, 2 * 3600 * 1000);
+	assert_true(pipeline_turn(lab->pipeline, lab->now, &lab->outbox) > lab->now.now_us);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
 		cmocka_unit_test(test_stop_lets_a_body_end),
 		cmocka_unit_test(test_forced_stop_abandons),
+		cmocka_unit_test(test_stopping_gate_rests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
