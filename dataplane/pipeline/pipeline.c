@@ -390,7 +390,6 @@ void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, stru
 	pipeline->draining = true;
 	// A probe in progress is nobody's mail: it does not hold the stop up.
 	server_leg_abort_probes(pipeline);
-	servers_stop_probes(pipeline->servers);
 	drain_clients(pipeline, force);
 }
 

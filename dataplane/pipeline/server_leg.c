@@ -394,7 +394,8 @@ void server_leg_probes(struct pipeline *pipeline)
 	struct server_leg *leg;
 	unsigned backend, server;
 
-	while (servers_next_probe(pipeline->servers, pipeline->now.now_us, &backend, &server))
+	while (!pipeline->draining &&
+	       servers_next_probe(pipeline->servers, pipeline->now.now_us, &backend, &server))
 		server_leg_create(pipeline, backend, server, true, &leg);
 }
 

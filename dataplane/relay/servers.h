@@ -111,8 +111,6 @@ struct servers_connection *servers_take_idle(struct servers *servers, unsigned b
 // a server has one probe at a time.
 bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *backend,
 			unsigned *server);
-// No probe is due any more: the gate is stopping. Those that run are reported as ever.
-void servers_stop_probes(struct servers *servers);
 // The probe was not made for a reason of our own (no flow, no port): due again in a second.
 void servers_probe_postponed(struct servers *servers, unsigned backend, unsigned server,
 			     uint64_t now_us);

@@ -60,11 +60,6 @@ bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *back
 	return false;
 }
 
-void servers_stop_probes(struct servers *servers)
-{
-	servers->prober = false;
-}
-
 void servers_probe_postponed(struct servers *servers, unsigned backend, unsigned server,
 			     uint64_t now_us)
 {

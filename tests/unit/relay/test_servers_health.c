@@ -41,18 +41,6 @@ static void probes_come_back_around_the_interval(void **state)
 	servers_destroy(servers);
 }
 
-// Nor does one that is due call for a turn: a draining worker would spin.
-static void no_probe_is_due_after_a_stop(void **state)
-{
-	struct servers *servers = cluster_create();
-	unsigned backend, server;
-
-	servers_stop_probes(servers);
-	assert_int_equal(servers_next_us(servers), UINT64_MAX);
-	assert_false(servers_next_probe(servers, 500 * SECOND, &backend, &server));
-	servers_destroy(servers);
-}
-
 static void changes_of_health_are_reported_once(void **state)
 {
 	static const struct {
@@ -181,7 +169,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_server_is_probed_at_start),
 		cmocka_unit_test(probes_come_back_around_the_interval),
-		cmocka_unit_test(no_probe_is_due_after_a_stop),
 		cmocka_unit_test(changes_of_health_are_reported_once),
 		cmocka_unit_test(a_server_that_is_down_at_first_is_reported),
 		cmocka_unit_test(mail_hastens_probes_once_a_second),
