@@ -153,6 +153,21 @@ static char *fit(struct import *import, unsigned connector,
 	return fitted;
 }
 
+// A line of the file is bounded, and more than this is no comment.
+#define COMMENT_MAX 1000
+
+static void cut_comment(struct import *import, unsigned connector, char *text)
+{
+	size_t length = COMMENT_MAX;
+
+	if (strlen(text) <= length)
+		return;
+	while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	text[length] = '\0';
+	import_note(import, connector, "Comment", "cut behind %d bytes", COMMENT_MAX);
+}
+
 // A text of an administrator on one line, without what would begin a comment.
 static void tidy_text(char *text)
 {
@@ -182,6 +197,8 @@ static void take_scalar(struct import *import, unsigned connector,
 		free(text);
 		return;
 	}
+	if (key->type == KEY_COMMENT)
+		cut_comment(import, connector, text);
 	if (parameter->type == TYPE_TEXT)
 		tidy_text(text);
 	text = fit(import, connector, parameter, key, text);

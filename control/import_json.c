@@ -86,11 +86,10 @@ static int add(struct import_tree *tree, struct import_value *parent, const char
 }
 
 // Names the fault of a parse that ended at an offset.
-static int parse_fault(struct json_tokener *tokener, const char *bytes, size_t length,
+static int parse_fault(struct json_tokener *tokener, const char *bytes, size_t length, size_t end,
 		       struct import_fault *fault)
 {
 	enum json_tokener_error error = json_tokener_get_error(tokener);
-	size_t end = json_tokener_get_parse_end(tokener);
 
 	if (error == json_tokener_success) {
 		while (end < length && strchr(" \t\r\n", bytes[end]) && bytes[end])
@@ -98,8 +97,7 @@ static int parse_fault(struct json_tokener *tokener, const char *bytes, size_t l
 		if (end == length)
 			return 0;
 		snprintf(fault->text, sizeof(fault->text), "something follows the JSON value");
-	} else if (error == json_tokener_continue) {
-		end = length;
+	} else if (end == length) {
 		snprintf(fault->text, sizeof(fault->text),
 			 "the JSON ends in the middle: was the file cut?");
 	} else if (error == json_tokener_error_parse_utf8_string) {
@@ -121,6 +119,7 @@ int import_json(const char *bytes, size_t length, struct import_tree *tree,
 {
 	struct json_tokener *tokener = json_tokener_new_ex(IMPORT_DEPTH_MAX);
 	struct json_object *object;
+	size_t end;
 	int status;
 
 	if (!tokener) {
@@ -130,7 +129,13 @@ int import_json(const char *bytes, size_t length, struct import_tree *tree,
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
 						JSON_TOKENER_ALLOW_TRAILING_CHARS);
 	object = json_tokener_parse_ex(tokener, bytes, (int)length);
-	status = parse_fault(tokener, bytes, length, fault);
+	end = json_tokener_get_parse_end(tokener);
+	if (json_tokener_get_error(tokener) == json_tokener_continue) {
+		// A bare number ends where something else begins.
+		object = json_tokener_parse_ex(tokener, "\n", 1);
+		end = length;
+	}
+	status = parse_fault(tokener, bytes, length, end, fault);
 	json_tokener_free(tokener);
 	if (!status) {
 		status = add(tree, NULL, NULL, object);

@@ -83,6 +83,8 @@ static void judge_groups(struct import *import, unsigned index)
 	const struct connector *connector = &import->policy->connectors[index];
 	unsigned identities = connector_identities(connector);
 
+	if (!connector->enabled)
+		return;
 	for (uint32_t group = PERMISSION_GROUP_ANONYMOUS_USERS; group <= PERMISSION_GROUP_PARTNERS;
 	     group <<= 1) {
 		rights_mask rights = 0;
@@ -102,7 +104,7 @@ static void judge_groups(struct import *import, unsigned index)
 		import_note(import, index, "PermissionGroups",
 			    "Custom: it has rights beside its groups, and they are not known: "
 			    "give --permissions");
-	if (connector_session_rights(connector) & RIGHT_SUBMIT || !connector->enabled)
+	if (connector_session_rights(connector) & RIGHT_SUBMIT)
 		return;
 	if (shares_port(import->policy, connector))
 		import_note(import, index, "PermissionGroups",

@@ -50,6 +50,12 @@ static const struct import_value *limited(const struct import_value *value, bool
 	return flag && inner ? inner : value;
 }
 
+// UINT64_MAX is unlimited, and what json-c makes of numbers beyond it.
+static int bounded(int status, const uint64_t *number)
+{
+	return status || *number == UINT64_MAX ? -1 : 0;
+}
+
 int import_read_number(const struct import_value *value, uint64_t *out)
 {
 	bool unlimited;
@@ -60,7 +66,7 @@ int import_read_number(const struct import_value *value, uint64_t *out)
 		*out = UINT64_MAX;
 		return 0;
 	}
-	return value->text && !value_number(value->text, out, &why) ? 0 : -1;
+	return value->text ? bounded(value_number(value->text, out, &why), out) : -1;
 }
 
 // "(37,748,736 bytes)": the digits, whatever the language puts between them.
@@ -76,7 +82,7 @@ static int bytes_in_parentheses(const char *text, uint64_t *out)
 	digits[count] = '\0';
 	if (strncasecmp(text, "bytes)", 6) != 0 && strncasecmp(text, "octets)", 7) != 0)
 		return -1;
-	return value_number(digits, out, &why) ? -1 : 0;
+	return bounded(value_number(digits, out, &why), out);
 }
 
 int import_read_size(const struct import_value *value, uint64_t *out)
@@ -94,7 +100,7 @@ int import_read_size(const struct import_value *value, uint64_t *out)
 	exact = strchr(value->text, '(');
 	if (exact)
 		return bytes_in_parentheses(exact, out);
-	return value_size(value->text, out, &why) ? -1 : 0;
+	return bounded(value_size(value->text, out, &why), out);
 }
 
 // ISO 8601, as XML has it: P[nD][T[nH][nM][n[.n]S]]. Fractions of a second are cut.

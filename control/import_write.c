@@ -27,13 +27,20 @@ static const char *fqdn_of(const struct connector *connector)
 	return connector->fqdn && !value_fqdn_fault(connector->fqdn) ? connector->fqdn : NULL;
 }
 
-// The name that the first connector in use gives; NULL when none does.
+// The name that the first connector gives, rather one in use; NULL when none does.
 static const char *gate_name(const struct policy *policy)
 {
-	for (unsigned i = 0; i < policy->connector_count; i++)
-		if (policy->connectors[i].enabled && fqdn_of(&policy->connectors[i]))
-			return fqdn_of(&policy->connectors[i]);
-	return NULL;
+	const char *name = NULL;
+
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		const struct connector *connector = &policy->connectors[i];
+
+		if (connector->enabled && fqdn_of(connector))
+			return fqdn_of(connector);
+		if (!name)
+			name = fqdn_of(connector);
+	}
+	return name;
 }
 
 static void write_gate(const struct import *import, FILE *out)
@@ -50,7 +57,23 @@ static void write_gate(const struct import *import, FILE *out)
 
 // ---- [port], [backend] -----------------------------------------------------------------------
 
-// "A/24, B/64": the addresses that bindings name, or one that nobody has.
+// Whether a connector before this one, or this one before, names the address.
+static bool is_named_before(const struct policy *policy, unsigned index, unsigned binding)
+{
+	const struct address *address = &policy->connectors[index].bindings[binding].address;
+
+	for (unsigned i = 0; i <= index; i++) {
+		const struct connector *connector = &policy->connectors[i];
+		unsigned count = i < index ? connector->binding_count : binding;
+
+		for (unsigned j = 0; j < count; j++)
+			if (address_compare(address, &connector->bindings[j].address) == 0)
+				return true;
+	}
+	return false;
+}
+
+// "A/24, B/64": the addresses that bindings name, or such that nobody has.
 static void write_own_addresses(const struct policy *policy, FILE *out)
 {
 	bool any = false, ipv4 = false, ipv6 = false;
@@ -58,31 +81,20 @@ static void write_own_addresses(const struct policy *policy, FILE *out)
 	for (unsigned i = 0; i < policy->connector_count; i++)
 		for (unsigned j = 0; j < policy->connectors[i].binding_count; j++) {
 			const struct address *address = &policy->connectors[i].bindings[j].address;
-			bool four = address_is_ipv4(address), before = false;
+			bool four = address_is_ipv4(address);
 			char text[ADDRESS_TEXT_MAX];
 
-			if (address_is_any(address)) {
-				ipv4 |= four;
-				ipv6 |= !four;
-				continue;
-			}
-			for (unsigned k = 0; k < i * 1u && !before; k++)
-				for (unsigned l = 0; l < policy->connectors[k].binding_count; l++)
-					before |= !address_compare(
-						address,
-						&policy->connectors[k].bindings[l].address);
-			for (unsigned l = 0; l < j; l++)
-				before |= !address_compare(
-					address, &policy->connectors[i].bindings[l].address);
-			if (before)
+			ipv4 |= four;
+			ipv6 |= !four;
+			if (address_is_any(address) || is_named_before(policy, i, j))
 				continue;
 			fprintf(out, "%s%s/%d", any ? ", " : "", address_format(address, text),
 				four ? 24 : 64);
 			any = true;
 		}
 	if (!any)
-		fprintf(out, "%s%s", ipv4 || !ipv6 ? OWN_ADDRESS : OWN_ADDRESS_6,
-			ipv4 && ipv6 ? ", " OWN_ADDRESS_6 : "");
+		fprintf(out, "%s%s%s", ipv4 ? OWN_ADDRESS : "", ipv4 && ipv6 ? ", " : "",
+			ipv6 ? OWN_ADDRESS_6 : "");
 }
 
 static void write_port(const struct import *import, FILE *out)
