@@ -47,6 +47,7 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
+	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
@@ -54,6 +55,7 @@ typedef unsigned long long counters_u64;
 	X(frames_in, "frames taken from the device")                                               \
 	X(bytes_in, "their bytes, without FCS")                                                    \
 	X(frames_accepted, "frames that had an effect: each other one is in the reasons")          \
+	X(frames_handed, "of those taken: given to the worker that owns their flow")               \
 	X(frames_out, "frames given to the device")                                                \
 	X(bytes_out, "their bytes, without FCS")                                                   \
 	X(frames_out_lost, "frames that the device or its queue did not take")                     \
@@ -118,6 +120,7 @@ typedef unsigned long long counters_u64;
 	X(tcp_out_of_order_full, drop, "out-of-order segment beyond the flow's queue")             \
 	X(tcp_no_buffer, drop, "segment for which no payload buffer was free")                     \
 	X(time_wait, drop, "segment of a connection in TIME-WAIT")                                 \
+	X(handover_full, drop, "frame for another worker, which takes no more now")                \
 	X(smtp_not_authenticated, refusal, "MAIL without the right Submit")                        \
 	X(smtp_unable_to_relay, refusal,                                                           \
 	  "RCPT to no accepted domain without Accept-Any-Recipient")                               \
@@ -142,9 +145,11 @@ typedef unsigned long long counters_u64;
 	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
 	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
 	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
+	X(smtp_exch50_refused, refusal, "XEXCH50 without the right Accept-Exch50")                 \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
@@ -161,8 +166,13 @@ typedef unsigned long long counters_u64;
 	X(flows_full, fault, "no free flow for a connection to a backend")                         \
 	X(ports_full, fault, "no free local port for a connection to a backend")                   \
 	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
+	X(replies_unread, fault,                                                                   \
+	  "command left waiting: its client does not read while payload buffers are scarce")       \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
-	X(half_open_full, fault, "SYN answered without a half-open entry: no retransmission")      \
+	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
+	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(out_of_order_evicted, fault,                                                             \
+	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
 	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
 	X(address_conflict, fault, "event: another station claims one of our addresses")           \

@@ -12,6 +12,9 @@
 #define CHUNKS_FOR_REPLIES_MIN 16
 #define CHUNKS_FOR_REPLIES_OF  16
 #define STARVED_RETRY_US       10000
+// Below this share of free buffers, what a client may leave unread before it is heard again.
+#define SCARCE_OF    8
+#define UNREAD_BYTES CHUNK_BYTES
 
 // Nothing may reach it any more until it is destroyed: no connection to a server, no turn of its
 // waiter.
@@ -19,6 +22,7 @@ static void doom(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	client->leg.doomed = true;
+	evict_note(pipeline, client, false);
 	send_mark_dirty(pipeline, &client->leg);
 }
 
@@ -57,8 +61,11 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
 	};
 
+	// A flow never changes its worker, so it must begin at the right one.
+	assert(!others_own(pipeline, &accept->tuple));
 	if (!client)
 		return NULL;
+	pool_prefetch_next(&pipeline->clients, sizeof(*client));
 	peer.blocked = peer.blocked && !peer.allowed;
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
@@ -71,14 +78,12 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	client->connector = connector;
 	wheel_timer_init(&client->leg.timer);
 	tcp_set_user(client->leg.flow, &client->leg);
-	client->next = pipeline->first_client;
-	if (client->next)
-		client->next->previous = client;
-	pipeline->first_client = client;
 	pipeline->counters.connectors[connector]->sessions++;
 	pipeline->counters.connectors[connector]->sessions_open++;
 
+	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
+	evict_enter(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
@@ -87,15 +92,11 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
 	client_counters(pipeline, client)->sessions_open--;
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
-	if (client->previous)
-		client->previous->next = client->next;
-	else
-		pipeline->first_client = client->next;
-	if (client->next)
-		client->next->previous = client->previous;
+	evict_leave(pipeline, client);
 	pool_put(&pipeline->clients, client);
 }
 
@@ -107,13 +108,51 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	client->linger_deadline_us =
 		pipeline->now.now_us + 1000ull * pipeline->policy->gate.linger_timeout_ms;
 	tcp_close(pipeline->tcp, client->leg.flow);
+	evict_note(pipeline, client, false);
+}
+
+// A 5xx reply to a session that nobody vouches for waits in a buffer for TarpitInterval: the
+// session costs a timer meanwhile, and its input stays in the flow. Without a buffer it goes out at
+// once.
+static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	const struct session_peer *peer = &client->session.peer;
+	struct slice reply = reply_bytes(&pipeline->reply);
+
+	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
+	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
+	    pipeline->chunks.free_count < client_chunks_reserved(pipeline))
+		return false;
+	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
+		chunk_queue_clear(&client->held, &pipeline->chunks);
+		return false;
+	}
+	pipeline->reply.length = 0;
+	client->held_until_us =
+		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
+	client_counters(pipeline, client)->tarpitted++;
+	return true;
+}
+
+// What the tarpit kept back goes out.
+static void release(struct pipeline *pipeline, struct client *client)
+{
+	if (!client->held_until_us)
+		return;
+	client->held_until_us = 0;
+	pipeline->reply.length = (uint16_t)client->held.length;
+	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
+	session_resume(&client->session, pipeline->now);
+	if (say(pipeline, client) && client->closes)
+		linger(pipeline, client);
 }
 
 // Sends what the session said and does what it intends. The step's slices are still valid.
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
-	if (!say(pipeline, client))
+	if (!hold(pipeline, client, step) && !say(pipeline, client))
 		return;
 	switch (step->intent) {
 	case SESSION_MORE:
@@ -139,7 +178,11 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		exchange_reset(pipeline, client);
 		break;
 	case SESSION_CLOSE:
-		linger(pipeline, client);
+		client->closes = client->held_until_us != 0;
+		if (client->closes)
+			exchange_abort(pipeline, client);
+		else
+			linger(pipeline, client);
 		break;
 	}
 }
@@ -153,22 +196,35 @@ static void starve(struct pipeline *pipeline, struct client *client)
 
 // Sessions that are suspended now will need one each for the server's answer: an answer that finds
 // none would be lost, and its message sent twice. So a share of all, not a handful.
-static uint32_t chunks_for_replies(const struct pipeline *pipeline)
+uint32_t client_chunks_reserved(const struct pipeline *pipeline)
 {
 	uint32_t share = pipeline->chunks.count / CHUNKS_FOR_REPLIES_OF;
 
 	return share > CHUNKS_FOR_REPLIES_MIN ? share : CHUNKS_FOR_REPLIES_MIN;
 }
 
+// Clients that ask and do not read would fill the buffers with replies until nobody gets one. Its
+// next ACK wakes it.
+static bool hoards(struct pipeline *pipeline, const struct client *client)
+{
+	size_t limit = pipeline->policy->gate.send_buffer;
+
+	if (pipeline->chunks.free_count >= pipeline->chunks.count / SCARCE_OF ||
+	    limit - tcp_send_room(client->leg.flow) <= UNREAD_BYTES)
+		return false;
+	count_reason(pipeline, REASON_replies_unread);
+	return true;
+}
+
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
 static bool may_reply(struct pipeline *pipeline, struct client *client)
 {
-	if (pipeline->chunks.free_count < chunks_for_replies(pipeline)) {
+	if (pipeline->chunks.free_count < client_chunks_reserved(pipeline)) {
 		starve(pipeline, client);
 		return false;
 	}
-	return tcp_send_room(client->leg.flow) >= REPLY_MAX;
+	return !hoards(pipeline, client) && tcp_send_room(client->leg.flow) >= REPLY_MAX;
 }
 
 // How many message bytes the backend's leg takes; a body that is only read to its end has no limit.
@@ -179,8 +235,8 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	if (!client->in_body)
 		return SIZE_MAX;
 	room = exchange_body_room(pipeline, client);
-	buffers =
-		(size_t)(pipeline->chunks.free_count - chunks_for_replies(pipeline)) * CHUNK_BYTES;
+	buffers = (size_t)(pipeline->chunks.free_count - client_chunks_reserved(pipeline)) *
+		  CHUNK_BYTES;
 	if (buffers == 0)
 		starve(pipeline, client);
 	return room < buffers ? room : buffers;
@@ -198,7 +254,7 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
 		return true;
 	}
-	if (client->session.suspended || !may_reply(pipeline, client))
+	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	session_input(
@@ -216,7 +272,7 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 	struct session_step step = {0};
 
 	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
-	    !may_reply(pipeline, client))
+	    client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	if (!session_drain(&client->session, false, &pipeline->reply, &step))
@@ -240,10 +296,15 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 
 void client_pump(struct pipeline *pipeline, struct client *client)
 {
+	bool spoke;
+
 	if (client->busy || client->leg.doomed)
 		return;
 	client->busy = true;
 	client->retry_us = 0;
+	// Who does not wait for the reply is let go.
+	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
+		release(pipeline, client);
 	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
@@ -251,6 +312,8 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		end_of_input(pipeline, client);
 	client->busy = false;
 	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
+	spoke = client->session.input_us == pipeline->now.now_us;
+	evict_note(pipeline, client, spoke);
 	send_mark_dirty(pipeline, &client->leg);
 }
 
@@ -274,7 +337,7 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 	if (client->leg.doomed ||
 	    !(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
 		return;
-	if (!client->linger_deadline_us) {
+	if (!client->linger_deadline_us && !client->closes) {
 		struct session_step step = {0};
 
 		client_counters(pipeline, client)->sessions_reset++;
@@ -288,6 +351,7 @@ uint64_t client_deadline(const struct client *client)
 {
 	uint64_t deadline = tcp_deadline(client->leg.flow);
 	uint64_t other = client->linger_deadline_us ? client->linger_deadline_us
+			 : client->held_until_us    ? client->held_until_us
 						    : session_deadline(&client->session);
 
 	if (client->retry_us && client->retry_us < other)
@@ -299,7 +363,7 @@ static void session_limits(struct pipeline *pipeline, struct client *client)
 {
 	struct session_step step = {0};
 
-	if (session_deadline(&client->session) > pipeline->now.now_us)
+	if (client->held_until_us || session_deadline(&client->session) > pipeline->now.now_us)
 		return;
 	pipeline->reply.length = 0;
 	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
@@ -323,12 +387,33 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 	}
 }
 
+void client_evict(struct pipeline *pipeline, struct client *client)
+{
+	bool lingers;
+	struct session_step step;
+
+	release(pipeline, client);
+	lingers = client->linger_deadline_us != 0;
+	if (lingers) {
+		count_reason(pipeline, REASON_half_closed_evicted);
+	} else {
+		pipeline->reply.length = 0;
+		session_evict(&client->session, &pipeline->reply, &step);
+		apply(pipeline, client, &step);
+	}
+	if (!client->leg.doomed)
+		doom(pipeline, client);
+	send_last(pipeline, &client->leg, lingers);
+}
+
 void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 {
 	struct session_step step = {0};
 
 	if (client->leg.doomed)
 		return;
+	if (force)
+		release(pipeline, client);
 	if (force && client->linger_deadline_us) {
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);

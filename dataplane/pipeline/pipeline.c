@@ -6,16 +6,27 @@
 // or a reason. Does not know how frames come and go (io/), nor what a session says (client.c,
 // exchange.c).
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/net/quote.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdio.h>
+
+#define DRAINING_LOOK_US 100000u
+
+// How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
+#define FLOW_AHEAD 8
+#define LEG_AHEAD  4
+// How long room at a server that another worker gave back may go unnoticed.
+#define OTHERS_INTERVAL_US 10000
 
 // One burst between the stages: the TCP frames among it.
 struct burst {
 	struct view views[PIPELINE_BURST];
 	const struct view *tcp[PIPELINE_BURST];
 	struct verdict verdicts[PIPELINE_BURST];
+	struct tuple tuples[PIPELINE_BURST]; // of those that were not dropped
+	uint32_t hashes[PIPELINE_BURST];
 	unsigned tcp_count;
 };
 
@@ -37,7 +48,7 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 	if (*reason == REASON_NONE) {
 		leg->link = view->link;
 		if (view->payload.length || leg->kind == LEG_SERVER)
-			net_confirm(pipeline->net, &view->source, pipeline->now);
+			net_confirm(pipeline->net, &view->source, &view->link, pipeline->now);
 	}
 	if (leg->kind == LEG_CLIENT)
 		client_events(pipeline, (struct client *)leg, events);
@@ -46,21 +57,21 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 }
 
 // A segment that the gate kept: checksums, then its flow, or a handshake.
-static enum reason segment_input(struct pipeline *pipeline, const struct view *view,
-				 const struct verdict *verdict)
+static enum reason segment_input(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
+	const struct view *view = burst->tcp[at];
+	const struct verdict *verdict = &burst->verdicts[at];
 	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
-	struct tuple tuple = tcp_tuple_of(view);
 	struct flow *flow;
 
 	if (reason != REASON_NONE)
 		return reason;
-	flow = tcp_find(pipeline->tcp, &tuple);
+	flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
 	if (flow && ((struct leg *)tcp_user(flow))->doomed) {
 		// An earlier frame of the burst ended it: this one is the next connection's, or
 		// nobody's.
 		send_flush(pipeline);
-		flow = tcp_find(pipeline->tcp, &tuple);
+		flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
 	}
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
@@ -82,18 +93,87 @@ static enum reason refuse(struct pipeline *pipeline, const struct view *view, en
 	return reason;
 }
 
-static void judge(struct pipeline *pipeline, const struct view *view, const struct verdict *verdict)
+// A segment that the gate kept, of another worker's flow: it is that worker's to count.
+static bool hand_over(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
+	const struct view *view = burst->tcp[at];
+	const struct tuple *tuple = &burst->tuples[at];
+	enum reason reason;
+
+	if (!pipeline->spread || pipeline->handed || !others_own(pipeline, tuple))
+		return false;
+	reason = others_take(pipeline, tuple, view->link.port, (unsigned)(view - burst->views));
+	if (reason != REASON_NONE)
+		dispose(pipeline, view->link.port, reason);
+	return true;
+}
+
+static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+{
+	const struct view *view = burst->tcp[at];
+	const struct verdict *verdict = &burst->verdicts[at];
 	enum reason reason;
 
 	if (verdict->kind == VERDICT_DROP) {
 		reason = refuse(pipeline, view, verdict->reason);
+	} else if (hand_over(pipeline, burst, at)) {
+		return;
 	} else {
 		if (verdict->kind == VERDICT_CLIENT)
 			pipeline->counters.connectors[verdict->connector]->frames++;
-		reason = segment_input(pipeline, view, verdict);
+		reason = segment_input(pipeline, burst, at);
 	}
 	dispose(pipeline, view->link.port, reason);
+}
+
+static bool kept(const struct burst *burst, unsigned at)
+{
+	return at < burst->tcp_count && burst->verdicts[at].kind != VERDICT_DROP;
+}
+
+static void hash_all(struct pipeline *pipeline, struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		if (!kept(burst, i))
+			continue;
+		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
+		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
+		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
+	}
+}
+
+// Both kinds of legs; of a client all but what it said in its EHLO.
+static inline __attribute__((always_inline)) void prefetch_leg(const void *leg)
+{
+	size_t rest = offsetof(struct client, in_rank);
+
+	prefetch(leg, offsetof(struct client, session.hello));
+	prefetch((const uint8_t *)leg + rest, sizeof(struct client) - rest);
+}
+
+// With many sessions open nothing of the next frame's is in the cache: fetch it meanwhile.
+static void look_ahead(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+{
+	if (kept(burst, at + FLOW_AHEAD))
+		tcp_prefetch_flow(pipeline->tcp, burst->hashes[at + FLOW_AHEAD]);
+	if (kept(burst, at + LEG_AHEAD)) {
+		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
+
+		if (leg)
+			prefetch_leg(leg);
+	}
+}
+
+static void judge_all(struct pipeline *pipeline, struct burst *burst)
+{
+	hash_all(pipeline, burst);
+	for (unsigned i = 0; i < FLOW_AHEAD; i++)
+		if (kept(burst, i))
+			tcp_prefetch_flow(pipeline->tcp, burst->hashes[i]);
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		look_ahead(pipeline, burst, i);
+		judge(pipeline, burst, i);
+	}
 }
 
 // A segment of ours was too large for a link on its way.
@@ -110,45 +190,68 @@ static enum reason path_mtu_input(struct pipeline *pipeline, const struct quote 
 	return reason;
 }
 
-static enum reason link_input(struct pipeline *pipeline, const struct view *view)
+static void link_input(struct pipeline *pipeline, const struct view *view, unsigned index)
 {
 	struct quote quote;
-	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
+	uint16_t port = view->link.port;
+	enum reason reason = packet_verify(&pipeline->ports[port], view);
 
 	if (reason == REASON_NONE)
 		reason = net_input(pipeline->net, view, pipeline->now, &pipeline->outbox);
-	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote))
-		reason = path_mtu_input(pipeline, &quote);
-	return reason;
+	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote)) {
+		if (!others_own(pipeline, &quote.tuple))
+			reason = path_mtu_input(pipeline, &quote);
+		else if ((reason = others_take(pipeline, &quote.tuple, port, index)) == REASON_NONE)
+			return;
+	} else if (pipeline->handed) {
+		return;
+	}
+	dispose(pipeline, port, others_learn(pipeline, view, index, reason));
 }
 
-void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
-		    unsigned count, struct tick now, struct outbox *outbox)
+static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			unsigned count)
 {
 	struct port_counters *counters = pipeline->counters.ports[port];
 	struct burst burst;
 
-	pipeline->now = now;
-	pipeline->device = outbox;
 	burst.tcp_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct view *view = &burst.views[i];
 		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
 
-		counters->frames_in++;
-		counters->bytes_in += frames[i].length;
+		counters->frames_in += !pipeline->handed;
+		counters->bytes_in += pipeline->handed ? 0 : frames[i].length;
 		if (reason == REASON_NONE && view->kind == VIEW_TCP) {
 			burst.tcp[burst.tcp_count++] = view;
 			continue;
 		}
 		if (reason == REASON_NONE)
-			reason = link_input(pipeline, view);
-		dispose(pipeline, port, reason);
+			link_input(pipeline, view, i);
+		else
+			dispose(pipeline, port, reason);
 	}
 	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
-	for (unsigned i = 0; i < burst.tcp_count; i++)
-		judge(pipeline, burst.tcp[i], &burst.verdicts[i]);
+	judge_all(pipeline, &burst);
 	send_flush(pipeline);
+}
+
+void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+		    unsigned count, struct tick now, struct outbox *outbox)
+{
+	pipeline->now = now;
+	pipeline->device = outbox;
+	burst_input(pipeline, port, frames, count);
+}
+
+void pipeline_input_handed(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			   unsigned count, struct tick now, struct outbox *outbox)
+{
+	pipeline->now = now;
+	pipeline->device = outbox;
+	pipeline->handed = true;
+	burst_input(pipeline, port, frames, count);
+	pipeline->handed = false;
 }
 
 static void net_events(struct pipeline *pipeline)
@@ -199,6 +302,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+// A gate that stops makes no probes any more, and theirs may be the next time: look again later
+// instead of at once, or the worker would never rest.
+static uint64_t servers_due(const struct pipeline *pipeline)
+{
+	uint64_t due = servers_next_us(pipeline->servers);
+
+	if (pipeline->draining && due <= pipeline->now.now_us)
+		return pipeline->now.now_us + DRAINING_LOOK_US;
+	return due;
+}
+
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	uint64_t next;
@@ -215,22 +329,28 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	quit_idle(pipeline);
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
+	evict_for_bounds(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
 		count_reason(pipeline, REASON_time_wait_evicted);
 
 	next = earlier(next, wheel_next_us(pipeline->wheel));
 	next = earlier(next, half_open_next_us(pipeline->half_open));
-	next = earlier(next, servers_next_us(pipeline->servers));
+	next = earlier(next, servers_due(pipeline));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
-	return pipeline->dirty ? earlier(next, now.now_us + 1000) : next;
+	if (!TAILQ_EMPTY(&pipeline->dirty))
+		next = earlier(next, now.now_us + 1000);
+	// What the other workers do to the servers' limits and health nobody tells.
+	return pipeline->spread ? earlier(next, now.now_us + OTHERS_INTERVAL_US) : next;
 }
 
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	pipeline->now = now;
 	pipeline->device = outbox;
+	if (pipeline->worker != 0)
+		return;
 	count_reason(pipeline, REASON_gate_started);
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_started});
 	net_start(pipeline->net, now, &pipeline->outbox);
@@ -239,30 +359,43 @@ void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *o
 void pipeline_stop(struct pipeline *pipeline, struct tick now)
 {
 	pipeline->now = now;
+	if (pipeline->worker != 0)
+		return;
 	count_reason(pipeline, REASON_gate_stopped);
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
 }
 
+// Those that linger first: the others come to linger by it.
+static void drain_clients(struct pipeline *pipeline, bool force)
+{
+	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
+						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+	struct client *client;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {
+		client = TAILQ_FIRST(&pipeline->ranks[order[i / 2]][i % 2]);
+		while (client) {
+			struct client *next = TAILQ_NEXT(client, in_rank);
+
+			client_drain(pipeline, client, force);
+			client = next;
+		}
+	}
+}
+
 void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, struct outbox *outbox)
 {
-	struct client *client = pipeline->first_client;
-
 	pipeline->now = now;
 	pipeline->device = outbox;
 	pipeline->draining = true;
 	// A probe in progress is nobody's mail: it does not hold the stop up.
 	server_leg_abort_probes(pipeline);
-	while (client) {
-		struct client *next = client->next;
-
-		client_drain(pipeline, client, force);
-		client = next;
-	}
+	drain_clients(pipeline, force);
 }
 
 bool pipeline_drained(const struct pipeline *pipeline)
 {
-	return !pipeline->first_client && pipeline->server_count == 0;
+	return evict_no_clients(pipeline) && pipeline->server_count == 0;
 }
 
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
@@ -275,5 +408,6 @@ struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
 		.half_open = half_open_count(pipeline->half_open),
 		.chunks_used = pool_used(&pipeline->chunks),
 		.chunks = pipeline->chunks.count,
+		.timers = wheel_count(pipeline->wheel),
 	};
 }

@@ -27,25 +27,15 @@ void send_mark_dirty(struct pipeline *pipeline, struct leg *leg)
 	if (leg->dirty)
 		return;
 	leg->dirty = true;
-	leg->next_dirty = NULL;
-	if (pipeline->dirty_tail)
-		pipeline->dirty_tail->next_dirty = leg;
-	else
-		pipeline->dirty = leg;
-	pipeline->dirty_tail = leg;
+	TAILQ_INSERT_TAIL(&pipeline->dirty, leg, in_dirty);
 }
 
-static struct leg *take_dirty(struct pipeline *pipeline)
+static void unmark_dirty(struct pipeline *pipeline, struct leg *leg)
 {
-	struct leg *leg = pipeline->dirty;
-
-	if (!leg)
-		return NULL;
-	pipeline->dirty = leg->next_dirty;
-	if (!pipeline->dirty)
-		pipeline->dirty_tail = NULL;
+	if (!leg->dirty)
+		return;
 	leg->dirty = false;
-	return leg;
+	TAILQ_REMOVE(&pipeline->dirty, leg, in_dirty);
 }
 
 // For what can wait: nothing is lost when there is no buffer now.
@@ -193,12 +183,22 @@ static void destroy(struct pipeline *pipeline, struct leg *leg)
 		server_leg_destroy(pipeline, (struct server_leg *)leg);
 }
 
+void send_last(struct pipeline *pipeline, struct leg *leg, bool reset)
+{
+	flush_leg(pipeline, leg);
+	if (reset || !tcp_all_sent(leg->flow))
+		send_leg_reset(pipeline, leg);
+	unmark_dirty(pipeline, leg);
+	destroy(pipeline, leg);
+}
+
 void send_flush(struct pipeline *pipeline)
 {
-	struct leg *blocked = NULL, **last = &blocked; // in their order: nobody starves
+	struct leg_list blocked = TAILQ_HEAD_INITIALIZER(blocked); // in their order: nobody starves
 	struct leg *leg;
 
-	while ((leg = take_dirty(pipeline))) {
+	while ((leg = TAILQ_FIRST(&pipeline->dirty))) {
+		unmark_dirty(pipeline, leg);
 		// A doomed leg too: its last ACK may be owed.
 		bool done = flush_leg(pipeline, leg);
 
@@ -212,12 +212,8 @@ void send_flush(struct pipeline *pipeline)
 		arm(pipeline, leg);
 		if (done)
 			continue;
-		leg->next_dirty = NULL;
-		*last = leg;
-		last = &leg->next_dirty;
+		leg->dirty = true; // so that nothing links it twice
+		TAILQ_INSERT_TAIL(&blocked, leg, in_dirty);
 	}
-	while ((leg = blocked)) {
-		blocked = leg->next_dirty;
-		send_mark_dirty(pipeline, leg);
-	}
+	TAILQ_CONCAT(&pipeline->dirty, &blocked, in_dirty);
 }

@@ -19,6 +19,7 @@
 #include "dataplane/tcp/tcp.h"
 
 #include <assert.h>
+#include <sys/queue.h>
 
 enum leg_kind { LEG_CLIENT, LEG_SERVER };
 
@@ -28,28 +29,48 @@ struct leg {
 	struct flow *flow;
 	struct link link;         // where its last frame came from
 	struct wheel_timer timer; // the earliest of all its deadlines
-	struct leg *next_dirty;
+	TAILQ_ENTRY(leg) in_dirty;
 	bool dirty;  // on the list of legs that may have something to send
 	bool doomed; // to be destroyed at the end of this turn
 };
 
+TAILQ_HEAD(leg_list, leg);
+
 struct server_leg;
+
+// Who makes room first when sessions or payload buffers are used up (evict.c).
+enum client_rank {
+	CLIENT_BEFORE_MAIL,    // no transaction is open
+	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
+	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
+	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
+	CLIENT_RANKS
+};
 
 struct client {
 	struct leg leg;
 	struct session session;
-	struct client *next, *previous; // of all clients
-	struct server_leg *server;      // lent to this session, or NULL
+	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
+	uint64_t active_us;          // when it spoke last, or came into its rank
+	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
+	struct chunk_queue held;     // a refusal that the tarpit keeps back
+	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t logged;  // its refusals that went into the log
 	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
 	bool peer_closed; // its FIN was seen
 	bool in_body;     // the server leg takes message bytes
+	bool closes;      // once what is held was said
 	bool busy;        // client_pump is running: it will see what changed
+	bool holds;       // payload buffers
+	uint8_t rank;     // enum client_rank
 };
+_Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
+
+TAILQ_HEAD(client_list, client);
 
 struct server_leg {
 	struct leg leg;
@@ -88,14 +109,19 @@ struct pipeline {
 	struct pool clients;
 	struct pool servers_pool;
 	struct wheel *wheel;
+	unsigned worker;
+	const struct spread *spread; // NULL: the only worker
+	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
 
-	struct client *first_client;
-	struct leg *dirty, *dirty_tail;
+	// All clients, those that spoke longest ago first; without and with payload buffers.
+	struct client_list ranks[CLIENT_RANKS][2];
+	uint32_t lingering;
+	struct leg_list dirty;
 	uint64_t log_sequence;
 	struct reset_budget resets;
 	struct allowance logged_drops, logged_refusals;
@@ -107,6 +133,7 @@ struct pipeline {
 	// One turn's surroundings and scratch.
 	struct tick now;
 	struct outbox *device; // where this turn's frames go
+	bool handed;           // the burst comes from other workers
 	uint16_t reserved_port;
 	struct reply_buffer reply;
 	struct upstream_commands commands;
@@ -117,6 +144,9 @@ extern const struct outbox send_counted_outbox;
 void send_mark_dirty(struct pipeline *pipeline, struct leg *leg);
 // Sends what the dirty legs have; those that cannot send yet stay on the list.
 void send_flush(struct pipeline *pipeline);
+// The doomed leg's last frames, now; RST if they cannot all go out, or if `reset` says so. Destroys
+// it.
+void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
@@ -127,6 +157,16 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
 // True `burst` times in each interval.
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us);
+
+// ---- others.c: what concerns the other workers -----------------------------------------------
+// Is the flow of this tuple another worker's?
+bool others_own(const struct pipeline *pipeline, const struct tuple *tuple);
+// Gives frame `index` of the burst to its flow's owner. REASON_NONE: it is the owner's to count.
+enum reason others_take(struct pipeline *pipeline, const struct tuple *tuple, uint16_t port,
+			unsigned index);
+// Shows a link frame to all others. What the frame's disposition is then.
+enum reason others_learn(struct pipeline *pipeline, const struct view *view, unsigned index,
+			 enum reason reason);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
@@ -148,7 +188,23 @@ uint64_t client_deadline(const struct client *client);
 void client_answer(struct pipeline *pipeline, struct client *client,
 		   const struct session_answer *answer);
 void client_drain(struct pipeline *pipeline, struct client *client, bool force);
+// Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once.
+void client_evict(struct pipeline *pipeline, struct client *client);
+// Payload buffers that are kept back for replies and commands.
+uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
+
+// ---- evict.c: who goes first under pressure ----------------------------------------------------
+void evict_init(struct pipeline *pipeline);
+// Puts a new client into its rank; moves one on that spoke, or whose rank changed.
+void evict_enter(struct pipeline *pipeline, struct client *client);
+void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
+void evict_leave(struct pipeline *pipeline, struct client *client);
+bool evict_no_clients(const struct pipeline *pipeline);
+// One more handshake is complete: makes a place for it when all are taken and somebody may go.
+void evict_for_newcomer(struct pipeline *pipeline);
+// Once a turn: the bounds on half-closed connections and payload buffers.
+void evict_for_bounds(struct pipeline *pipeline);
 
 // ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
 void exchange_recipient(struct pipeline *pipeline, struct client *client);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See chunking.h. A chunk is either passed on while it is read, or only read because it is refused;
-// which of the two is known before its first octet, and may change to the latter.
+// See chunking.h. A chunk is either passed on while it is read, or only read because it is refused
+// (or leads nowhere, as XEXCH50's); which of the two is known before its first octet, and may
+// change to the latter.
 #include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/body.h"
 #include "dataplane/smtp/decide.h"
@@ -117,6 +118,30 @@ void chunking_command(struct turn *turn, struct slice argument)
 	}
 }
 
+void chunking_exch50(struct turn *turn, struct slice argument)
+{
+	struct session *session = turn->session;
+	const struct connector *connector = session->peer.connector;
+	const uint8_t *space = argument.length ? memchr(argument.data, ' ', argument.length) : NULL;
+	uint64_t size;
+
+	if (!decide_takes_exch50(connector, session->peer.identities)) {
+		turn_refuse(turn, REPLY_exch50_refused, REASON_smtp_exch50_refused, argument);
+		return;
+	}
+	// The second number is not looked at; a size that cannot be read is answered before any
+	// octet was asked for.
+	if (!space || !parse_size(slice_first(argument, (size_t)(space - argument.data)), &size) ||
+	    size > connector->max_header_size) {
+		turn_refuse(turn, REPLY_bad_arguments, REASON_smtp_bad_parameter, argument);
+		return;
+	}
+	session->chunk_left = session->chunk_size = size;
+	session->chunk_due = size == 0;
+	session->chunk_refusal = REPLY_ok;
+	turn_reply(turn, REPLY_send_binary_data, NULL);
+}
+
 void chunking_begin(struct turn *turn)
 {
 	session_begin_body(turn->session, SESSION_STATE_CHUNKS);
@@ -149,6 +174,7 @@ void chunking_fail(struct session *session, enum reason reason, struct slice rep
 	}
 }
 
+// What the octets get that were only read.
 static void answer_refused(struct turn *turn)
 {
 	struct session *session = turn->session;
@@ -161,7 +187,10 @@ static void answer_refused(struct turn *turn)
 		turn_reply_early(turn);
 		return;
 	}
-	turn_refuse(turn, id, session->rejected, slice_of_text(""));
+	if (id == REPLY_ok) // of XEXCH50
+		turn_reply(turn, id, NULL);
+	else
+		turn_refuse(turn, id, session->rejected, slice_of_text(""));
 }
 
 static void bad_line_ending(struct turn *turn)

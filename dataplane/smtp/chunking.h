@@ -11,6 +11,10 @@
 
 // The command; argument: what follows the verb.
 void chunking_command(struct turn *turn, struct slice argument);
+// XEXCH50 SIZE N: the properties that Exchange 2000 and 2003 send along with a message. Who has the
+// right to may send them; they are read and go no further, no server of today knows what to do with
+// them.
+void chunking_exch50(struct turn *turn, struct slice argument);
 // The octets of a chunk are awaited, or its answer is due.
 bool chunking_active(const struct session *session);
 // Input while chunking_active(); may be empty when the answer is due.

@@ -38,6 +38,23 @@ static void leave_transaction(struct turn *turn)
 	session_end_transaction(turn->session);
 }
 
+// False when there is no chunk for a long one; the name given before stays then.
+static bool keep_hello(struct session *session, struct slice name)
+{
+	struct chunk_queue text;
+
+	chunk_queue_init(&text);
+	if (name.length > sizeof(session->hello) &&
+	    chunk_queue_append(&text, session->chunks, name) < name.length)
+		return false;
+	chunk_queue_clear(&session->long_hello, session->chunks);
+	session->long_hello = text;
+	if (text.length == 0)
+		memcpy(session->hello, name.data, name.length);
+	session->hello_length = (uint8_t)name.length;
+	return true;
+}
+
 static bool greet(struct turn *turn, struct slice name, bool extended)
 {
 	struct session *session = turn->session;
@@ -52,9 +69,11 @@ static bool greet(struct turn *turn, struct slice name, bool extended)
 		turn_refuse(turn, REPLY_bad_domain_name, REASON_smtp_bad_parameter, name);
 		return false;
 	}
+	if (!keep_hello(session, name)) {
+		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, name);
+		return false;
+	}
 	leave_transaction(turn);
-	memcpy(session->hello, name.data, name.length);
-	session->hello_length = (uint8_t)name.length;
 	session->extended = extended;
 	session->offered = 0;
 
@@ -113,6 +132,8 @@ static void handle_ehlo(struct turn *turn, struct slice argument)
 		session->offered |= (uint8_t)offer->extension;
 		turn_reply(turn, offer->reply, NULL);
 	}
+	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
+		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
 }
 
 static const struct path_form {
@@ -356,6 +377,13 @@ static const struct command {
 	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command,
 	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"BDAT", chunking_command, ARGUMENT_PARSED, false, {0}},
+	{"XEXCH50",
+	 chunking_exch50,
+	 ARGUMENT_PARSED,
+	 false,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"RSET", handle_rset, ARGUMENT_NONE, false, {0}},
 	{"NOOP", handle_noop, ARGUMENT_TEXT, false, {0}},
 	{"QUIT", handle_quit, ARGUMENT_NONE, false, {0}},

@@ -120,6 +120,11 @@ bool decide_trusts_submitter(const struct connector *connector, unsigned identit
 	return has_right(connector, identities, RIGHT_ACCEPT_AUTHENTICATION_FLAG);
 }
 
+bool decide_takes_exch50(const struct connector *connector, unsigned identities)
+{
+	return has_right(connector, identities, RIGHT_ACCEPT_EXCH50);
+}
+
 bool decide_loops(const struct connector *connector, const struct header *header)
 {
 	return header->hops > connector->max_hop_count ||

@@ -25,6 +25,9 @@ enum reason decide_recipient(const struct policy *policy, const struct connector
 // May its MAIL AUTH= say that somebody trusted submitted the message?
 bool decide_trusts_submitter(const struct connector *connector, unsigned identities);
 
+// May its XEXCH50 be heard?
+bool decide_takes_exch50(const struct connector *connector, unsigned identities);
+
 // Does a message with such a header go in circles (MaxHopCount, MaxLocalHopCount)?
 bool decide_loops(const struct connector *connector, const struct header *header);
 

@@ -42,6 +42,14 @@ struct slice session_recipient(const struct session *session, char *scratch, siz
 	return path_text(&session->recipient, scratch, scratch_size);
 }
 
+static struct slice hello_text(const struct session *session, char scratch[SESSION_HELLO_MAX])
+{
+	if (session->long_hello.length == 0)
+		return slice_of(session->hello, session->hello_length);
+	chunk_queue_copy(&session->long_hello, 0, (uint8_t *)scratch, session->hello_length);
+	return slice_of(scratch, session->hello_length);
+}
+
 static size_t write_received(const struct session *session, struct tick now, char *buffer,
 			     size_t size)
 {
@@ -49,6 +57,7 @@ static size_t write_received(const struct session *session, struct tick now, cha
 	char address[ADDRESS_TEXT_MAX];
 	char literal[ADDRESS_TEXT_MAX + sizeof("IPv6:")];
 	char unnamed[sizeof(literal) + 2];
+	char scratch[SESSION_HELLO_MAX];
 	char id[17];
 	char date[DATE_TEXT_MAX];
 
@@ -59,7 +68,7 @@ static size_t write_received(const struct session *session, struct tick now, cha
 	snprintf(id, sizeof(id), "%016llX", (unsigned long long)peer->id);
 	const bool utf8 = session->needed & SMTP_EXTENSION_SMTPUTF8;
 	const struct received received = {
-		.hello = session->hello_length ? slice_of(session->hello, session->hello_length)
+		.hello = session->hello_length ? hello_text(session, scratch)
 					       : slice_of_text(unnamed),
 		.literal = literal,
 		.by = peer->connector->fqdn,

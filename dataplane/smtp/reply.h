@@ -31,6 +31,7 @@
 	X(ehlo_8bitmime, 250, "8BITMIME", NULL)                                                    \
 	X(ehlo_dsn, 250, "DSN", NULL)                                                              \
 	X(ehlo_chunking, 250, "CHUNKING", NULL)                                                    \
+	X(ehlo_xexch50, 250, "XEXCH50", NULL)                                                      \
 	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \
@@ -38,6 +39,7 @@
 	X(sender_ok, 250, "2.1.0 Sender OK", NULL)                                                 \
 	X(cannot_verify, 252, "2.1.5 Cannot VRFY user", NULL)                                      \
 	X(start_mail_input, 354, "Start mail input; end with <CRLF>.<CRLF>", NULL)                 \
+	X(send_binary_data, 354, "Send binary data", NULL)                                         \
 	X(service_not_available, 421, "4.3.2 Service not available, closing transmission channel", \
 	  NULL)                                                                                    \
 	X(connection_timed_out, 421, "4.4.1 Connection timed out", NULL)                           \
@@ -71,6 +73,7 @@
 	X(need_rcpt_command, 503, "5.5.2 Need rcpt command", NULL)                                 \
 	X(need_bdat_command, 503, "5.5.2 Need BDAT command", NULL)                                 \
 	X(sender_already_specified, 503, "5.5.2 Sender already specified", NULL)                   \
+	X(exch50_refused, 504, "Need to authenticate first", NULL)                                 \
 	X(bad_line_ending, 521, "5.5.2 Bare CR, bare LF or NUL, closing transmission channel",     \
 	  NULL)                                                                                    \
 	X(not_smtp, 521, "5.5.1 This is not SMTP, closing transmission channel", NULL)             \

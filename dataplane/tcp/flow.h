@@ -12,6 +12,8 @@
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/tcp.h"
 
+#include <sys/queue.h>
+
 #define FLOW_NONE  UINT32_MAX // end of a chain of indexes
 #define FLOW_NEVER UINT64_MAX // a timer that does not run
 
@@ -152,6 +154,7 @@ struct flow {
 _Static_assert(sizeof(struct flow) <= 384, "a flow is six cache lines");
 
 struct time_wait; // time_wait.c
+TAILQ_HEAD(out_of_order_list, out_of_order);
 
 struct tcp {
 	struct tcp_settings settings;
@@ -161,6 +164,7 @@ struct tcp {
 	uint32_t *buckets;
 	uint32_t bucket_mask;
 	struct time_wait *time_wait;
+	struct out_of_order_list gaps; // of all flows that hold bytes beyond one, the oldest first
 };
 
 static inline bool seq_before(uint32_t a, uint32_t b)
@@ -199,12 +203,15 @@ void flow_table_insert(struct tcp *tcp, struct flow *flow); // by flow->tuple; m
 void flow_table_remove(struct tcp *tcp, struct flow *flow);
 
 // ---- time_wait.c -----------------------------------------------------------------------------
+// key: that of the flow table, so that flow->hash serves here, too.
 struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key);
 void time_wait_destroy(struct time_wait *time_wait);
 // Remembers a flow that ends in TIME-WAIT; gives up the oldest record when full.
 void time_wait_insert(struct time_wait *time_wait, const struct flow *flow, uint64_t now_us);
 bool time_wait_holds(const struct time_wait *time_wait, const struct tuple *tuple);
-void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple);
+void time_wait_remove(struct time_wait *time_wait, const struct flow *flow);
+// Brings the place of a hash, as in flow->hash, into the cache.
+void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash);
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us);
 
 // ---- congestion.c ----------------------------------------------------------------------------
@@ -253,7 +260,7 @@ struct sack_block scoreboard_last_hole(const struct flow *flow);
 // ---- out_of_order.c --------------------------------------------------------------------------
 // Keeps bytes beyond a gap. Bytes that are held already stay as they were first received.
 // REASON_NONE when nothing more of them is missing or some were kept.
-enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t sequence,
+enum reason out_of_order_insert(struct tcp *tcp, struct flow *flow, uint32_t sequence,
 				struct slice bytes);
 // Sequence number of the first byte held; false when none is.
 bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
@@ -261,8 +268,8 @@ bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
 // belongs to first, then in the order of their segments (RFC 2018 section 4). Returns how many.
 uint32_t out_of_order_blocks(const struct flow *flow, struct sack_block *blocks, uint32_t max);
 // Moves runs that begin at rcv_nxt to unread and rcv_nxt with them.
-void out_of_order_absorb(struct flow *flow, struct pool *pool);
-void out_of_order_clear(struct flow *flow, struct pool *pool);
+void out_of_order_absorb(struct tcp *tcp, struct flow *flow);
+void out_of_order_clear(struct tcp *tcp, struct flow *flow);
 
 // ---- receive.c -------------------------------------------------------------------------------
 // Takes the payload of an acceptable segment, already cut to the window, and its FIN.

@@ -105,11 +105,10 @@ static void test_a_whole_file(void **state)
 
 static void test_samples_load(void **state)
 {
-	static const char *const names[] = {"config/relaygate.ini",
-					    "config/examples/anonymous-relay.ini",
-					    "config/examples/internet-edge.ini",
-					    "config/examples/externally-secured-partner.ini",
-					    "config/examples/campus.ini"};
+	static const char *const names[] = {
+		"config/relaygate.ini", "config/examples/anonymous-relay.ini",
+		"config/examples/internet-edge.ini",
+		"config/examples/externally-secured-partner.ini", "config/examples/campus.ini"};
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		char *path = source_path(__FILE__, names[i]);

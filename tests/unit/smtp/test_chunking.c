@@ -96,6 +96,18 @@ static const struct script scripts[] = {
 	{"QUIT between", CHUNKS, CLIENT(TO_BDAT "BDAT 4\r\nab\r\nQUIT\r\n"), YES,
 	 .expect = ENVELOPE "[DATA]\n{ab\r\n}\n" CHUNK(
 		 "4") "221 2.0.0 Service closing transmission channel\nleft [CLOSE]\n"},
+	{"XEXCH50 without the right", CHUNKS,
+	 CLIENT(HELLO "XEXCH50 4 2\r\n" MAIL "XEXCH50 4 2\r\nNOOP\r\n"),
+	 .expect = CHUNKING_EHLO NEED_MAIL MAIL_REPLY
+	 "!smtp_exch50_refused\n504 Need to authenticate first\n250 2.0.0 OK\n"},
+	{"XEXCH50 with it", .setup = {.granted = RIGHT_ACCEPT_EXCH50},
+	 CLIENT(HELLO MAIL RCPT "XEXCH50 x 2\r\nXEXCH50 6 2\r\nQUIT\r\nXEXCH50 0 2\r\nDATA\r\n"),
+	 YES,
+	 .expect = BANNER
+	 "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+	 "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 XEXCH50\n" MAIL_REPLY RCPT_INTENT RCPT_REPLY
+		 BAD_ARGUMENTS "354 Send binary data\n250 2.0.0 OK\n354 Send binary data\n250 "
+	 "2.0.0 OK\n[DATA]\n" DATA_REPLY},
 	{"a bare LF", CHUNKS, CLIENT(TO_BDAT "BDAT 4 LAST\r\n\nb\r\n"), YES,
 	 .expect = ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
 	// limits and refusals

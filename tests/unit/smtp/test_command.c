@@ -17,9 +17,10 @@
 #define TOO_LARGE                                                                                  \
 	"!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum "                           \
 	"message size\n"
-#define PATIENT    .setup = {.max_protocol_errors = 1000}
-#define HELP_REPLY "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP\n"
-#define READY      BANNER EHLO_REPLY
+#define PATIENT .setup = {.max_protocol_errors = 1000}
+#define HELP_REPLY                                                                                 \
+	"214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA BDAT XEXCH50 RSET NOOP QUIT VRFY HELP\n"
+#define READY BANNER EHLO_REPLY
 
 #define BLOCKED "!smtp_blocked\n550 5.7.1 192.0.2.7 is on the block list\n"
 
@@ -98,14 +99,13 @@ static const struct script scripts[] = {
 	 .expect = ENVELOPE_REPLY ALREADY
 	 "250 2.0.0 OK\n221 2.0.0 Service closing transmission channel\nleft [CLOSE]\n"},
 	{"verbs without a row, by one rule", PATIENT,
-	 CLIENT(HELLO "EXPN x\r\nETRN x\r\nSTARTTLS\r\nAUTH LOGIN\r\nXEXCH50 1 2\r\n"
+	 CLIENT(HELLO "EXPN x\r\nETRN x\r\nSTARTTLS\r\nAUTH LOGIN\r\n"
 		      "XCLIENT ADDR=192.0.2.1\r\nXFORWARD NAME=x\r\nPROXY TCP4 1 2 3 4\r\nTURN\r\n"
 		      "SEND FROM:<>\r\nMAILFROM:<>\r\nDATAx\r\n\r\n EHLO x\r\n\tNOOP\r\n\x80\r\n"
 		      "MAIL\tFROM:<>\r\n"),
 	 .expect = READY UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
 		 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
-			 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
-				 UNRECOGNIZED},
+			 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED},
 	{"case and blanks do not matter",
 	 CLIENT("eHlO client.example \t\r\nmAiL fRoM:  <> \t\r\n"
 		"rset  \r\nnoop\t\r\n"),
@@ -280,6 +280,11 @@ static void test_without_chunks(void **state)
 		;
 	dialogue_expect(&dialogue, BANNER EHLO_REPLY);
 	dialogue_send_text(&dialogue, MAIL);
+	dialogue_expect(&dialogue, "!buffers_low\n452 4.3.1 Insufficient system resources\n");
+	// A name that the session itself has no room for.
+	dialogue_send_text(&dialogue,
+			   "EHLO a-name-of-more-than-sixty-four-octets.somewhere-in-a-very-"
+			   "long-domain.example\r\n");
 	dialogue_expect(&dialogue, "!buffers_low\n452 4.3.1 Insufficient system resources\n");
 	chunk_queue_drop(&hog, &dialogue.chunks, CHUNK_BYTES);
 	dialogue_send_text(&dialogue, MAIL RCPT);
