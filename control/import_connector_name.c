@@ -125,18 +125,24 @@ unsigned import_connector_sources(struct import *import, const struct import_val
 
 // ---- The name of the section -----------------------------------------------------------------
 
+// How much of a text stays when it is cut to so many bytes, between characters of UTF-8.
+static size_t cut_length(const char *text, size_t maximum)
+{
+	size_t length = strlen(text);
+
+	if (length <= maximum)
+		return length;
+	for (length = maximum; length && ((unsigned char)text[length] & 0xc0) == 0x80;)
+		length--;
+	return length;
+}
+
 // What a header cannot hold becomes "_"; a long name is cut between characters.
 static char *fit_name(const char *text)
 {
-	char *name = import_copy(text, strlen(text));
-	size_t length = strlen(name);
+	size_t length = cut_length(text, POLICY_NAME_MAX);
+	char *name = import_copy(text, length);
 
-	if (value_name_fault(name) && length > POLICY_NAME_MAX) {
-		length = POLICY_NAME_MAX;
-		while (length && (name[length] & 0xc0) == 0x80)
-			length--;
-		name[length] = '\0';
-	}
 	for (char *at = name; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f || strchr("[];", *at))
 			*at = '_';
@@ -164,11 +170,9 @@ static char *unique_name(const struct import *import, unsigned connector, char *
 
 	name = import_copy(base, strlen(base));
 	for (unsigned number = 2; is_taken(import, connector, name); number++) {
-		char *longer = import_format("%.*s (%u)", POLICY_NAME_MAX - 8, base, number);
-
 		free(name);
-		name = fit_name(longer); // the cut may have split a character
-		free(longer);
+		name = import_format("%.*s (%u)", (int)cut_length(base, POLICY_NAME_MAX - 8), base,
+				     number);
 	}
 	free(base);
 	return name;

@@ -105,7 +105,8 @@ EXPECTED = {
 # Lines that the file must have, beside what explain says.
 LINES = {
     'anonymous-relay.json': ('Banner = 220 relay.contoso.com ready', 'MaxMessageSize = 50MB',
-                             'TarpitInterval = 0s', 'Comment = Printers and the ERP, see ticket 4711'),
+                             'TarpitInterval = 0s', 'ConnectionInactivityTimeout = 2m',
+                             'Comment = Printers and the ERP, see ticket 4711'),
     'exchange2010.xml': ('MaxMessageSize = 10MB', 'MaxHopCount = 30', 'MaxRecipientsPerMessage = 5000',
                          'SizeEnabled = EnabledWithoutValue', 'MessageRateLimit = 5'),
     'exchange2013.json': ('MaxMessageSize = 35MB', 'ProtocolLoggingLevel = Verbose'),
@@ -155,8 +156,8 @@ REFUSED = (
         f'<Obj RefId="{i}"><LST>' + f'<Ref RefId="{i - 1}"/>' * 10 + '</LST></Obj>'
         for i in range(1, 12))), ('{file}:1:', 'more values')),
     ('broken UTF-16', b'\xff\xfe\x00\xd8\x00', ('{file}', 'UTF-16')),
-    ('a wrong binding', changed(Bindings=['host:25']), ('"EX\\\\C"'.replace('\\\\', '\\'),
-                                                      'Bindings', 'host:25')),
+    ('a wrong binding', changed(Bindings=['host:25']), ('connector "EX\\C": Bindings',
+                                                      'host:25')),
     ('a binding without a port', changed(Bindings=['10.0.0.1']), ('Bindings', 'port missing')),
     ('bindings that are a number', changed(Bindings=7), ('Bindings',)),
     ('no ranges', changed(RemoteIPRanges=[]), ('RemoteIPRanges', 'the export has none')),
@@ -195,7 +196,10 @@ TAKEN = (
     ('a comment that is a section', changed(Comment='a\n[connector D]\nBindings = 1.2.3.4:25'),
      ('Comment = a [connector D] Bindings = 1.2.3.4:25',), ()),
     ('a name that is a section', changed(Name='C]\n[gate'), ('[connector C___gate]',), ('Name:',)),
-    ('a long name', changed(Name='ä' * 100), ('[connector ' + 'ä' * 32 + ']',), ('Name:',)),
+    ('a long name', changed(Name='x' + 'ä' * 100), ('[connector x' + 'ä' * 31 + ']',), ('Name:',)),
+    ('two long names', json.dumps([{**PLAIN, 'Name': 'x' + 'ä' * 100, 'RemoteIPRanges': [ranges]}
+                                   for ranges in ('10.0.0.0/8', '10.1.0.0/16')]),
+     ('[connector x' + 'ä' * 27 + ' (2)]',), ()),
     ('an escaped text', clixml(
         '<Obj RefId="0"><MS><S N="Name">A_x005F_B</S><S N="Banner">220 a_x0020_b</S><TS '
         'N="TarpitInterval">PT1M30S</TS><Obj N="Bindings" RefId="1"><LST><S>0.0.0.0:25</S></LST>'
