@@ -91,6 +91,9 @@ void import_error(struct import *import, unsigned connector, const char *paramet
 	free(text);
 }
 
+// Names in one line; the file has all of them.
+#define NAMES_MAX 8
+
 void import_notes_print(const struct import *import, FILE *stream)
 {
 	char quote[DIAGNOSTICS_QUOTE_MAX];
@@ -98,10 +101,12 @@ void import_notes_print(const struct import *import, FILE *stream)
 	for (unsigned i = 0; i < import->note_count; i++) {
 		const struct import_note *note = &import->notes[i];
 
-		for (unsigned j = 0; j < note->count; j++)
+		for (unsigned j = 0; j < note->count && j < NAMES_MAX; j++)
 			fprintf(stream, "%s%s", j ? ", " : "connector ",
 				diagnostics_quote(import->connectors[note->connectors[j]].origin,
 						  quote));
+		if (note->count > NAMES_MAX)
+			fprintf(stream, " and %u more", note->count - NAMES_MAX);
 		fprintf(stream, "%s%s: %s (warning)\n", note->count ? ": " : "", note->parameter,
 			note->text);
 	}

@@ -37,8 +37,8 @@ struct import_tree {
 	size_t bytes;
 };
 
-// A new value at the end of parent's (the root when parent is NULL). name and text (length bytes)
-// are copied and may be NULL. NULL when the tree would grow beyond its bounds.
+// A new value at the end of parent's (the root when parent is NULL). name is copied and may be
+// NULL. NULL when the tree would grow beyond its bounds.
 struct import_value *import_value_add(struct import_tree *tree, struct import_value *parent,
 				      enum import_kind kind, const char *name);
 // Its text; -E2BIG beyond the bounds of the tree.
