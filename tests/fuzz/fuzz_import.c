@@ -2,6 +2,8 @@
 //
 // Fuzzes `relaygate import`: hostile bytes as the export of connectors and, behind a byte 1 each,
 // of permissions and of accepted domains. The whole command runs; what it prints is not looked at.
+//
+// runs: 2000
 #include "control/commands.h"
 
 #include <stdint.h>
