@@ -353,7 +353,7 @@ static int open_dump(struct replay *replay, const struct command_options *option
 
 	if (!options->write)
 		return 0;
-	if (stat(options->capture, &in) == 0 && stat(options->write, &out) == 0 &&
+	if (stat(options->file, &in) == 0 && stat(options->write, &out) == 0 &&
 	    in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
 		snprintf(error, REPLAY_ERROR_MAX, "%s: is the capture itself", options->write);
 		return -1;
@@ -388,14 +388,14 @@ static int run(struct replay *replay, const struct command_options *options,
 
 	randombytes_buf(&key, sizeof(key));
 	replay->sequence = replay_sequence_create(CONNECTIONS, &key);
-	if (!replay->sequence || survey(replay, options->capture, error) ||
+	if (!replay->sequence || survey(replay, options->file, error) ||
 	    open_dump(replay, options, error))
 		return -1;
 	snprintf(error, REPLAY_ERROR_MAX, "not enough memory for a gate of this configuration");
 	if (create_gate(replay, mood))
 		return -1;
 	begin(replay);
-	result = each_frame(replay, options->capture, false, error);
+	result = each_frame(replay, options->file, false, error);
 	pass(replay, AFTERMATH_US);
 	print(replay, options->json);
 	return result;
@@ -409,10 +409,6 @@ int command_replay(const struct command_options *options)
 	struct policy *policy;
 	int result = -1;
 
-	if (!options->capture) {
-		fprintf(stderr, "relaygate: replay needs a capture: replay -c FILE IN.pcap\n");
-		return EXIT_WRONG;
-	}
 	if (options->backend && !replay_backend_mood_parse(options->backend, &mood)) {
 		fprintf(stderr, "relaygate: --backend %s: want accept, refuse or down\n",
 			options->backend);
