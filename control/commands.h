@@ -23,12 +23,14 @@ struct command_options {
 	bool follow;           // log -f
 	bool json;             // --json
 
+	const char *file;    // import CONNECTORS, replay IN.pcap, or NULL
+	const char *backend; // import --backend ADDRESSES, replay --backend MOOD, or NULL
+	const char *write;   // replay --write OUT.pcap, or NULL
+
 	// import
-	const char *file;        // CONNECTORS
 	const char *permissions; // --permissions FILE, or NULL
 	const char *domains;     // --domains FILE, or NULL
 	const char *server;      // --server NAME, or NULL
-	const char *backend;     // --backend ADDRESSES, or NULL
 	const char *device;      // --device IFACE, or NULL
 	const char *address;     // --address ADDR/LEN, or NULL
 	const char *gateway;     // --gateway ADDR, or NULL
@@ -40,6 +42,7 @@ int command_check(const struct command_options *options);
 int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
 int command_import(const struct command_options *options);
+int command_replay(const struct command_options *options);
 int command_log(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

@@ -34,6 +34,9 @@ static const struct command commands[] = {
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
 	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
 	 NULL},
+	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
+	 "a capture through the data path: verdicts and reasons; no root, no device",
+	 command_replay, true, "a capture (pcap or pcapng)"},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false, NULL},
 	{"import", "CONNECTORS [-o FILE]",
@@ -65,6 +68,7 @@ enum option_key {
 	OPTION_DEVICE,
 	OPTION_ADDRESS,
 	OPTION_GATEWAY,
+	OPTION_WRITE,
 };
 
 static const struct argp_option option_rows[] = {
@@ -77,7 +81,7 @@ static const struct argp_option option_rows[] = {
 	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
 	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
 	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
-	{"json", OPTION_JSON, NULL, 0, "audit, explain: JSON instead of text", 0},
+	{"json", OPTION_JSON, NULL, 0, "audit, explain, replay: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
 	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
@@ -85,7 +89,12 @@ static const struct argp_option option_rows[] = {
 	 "import: Get-ReceiveConnector | Get-ADPermission, exported", 0},
 	{"domains", OPTION_DOMAINS, "FILE", 0, "import: Get-AcceptedDomain, exported", 0},
 	{"server", OPTION_SERVER, "NAME", 0, "import: only the connectors of this server", 0},
-	{"backend", OPTION_BACKEND, "ADDRESS[,ADDRESS]", 0, "import: Servers of the backend", 0},
+	{"backend", OPTION_BACKEND, "ADDRESS[,...]|MOOD", 0,
+	 "import: Servers of the backend; replay: what the servers do: accept (default), refuse "
+	 "every recipient, or down",
+	 0},
+	{"write", OPTION_WRITE, "OUT.pcap", 0, "replay: the gate's answers, at the capture's times",
+	 0},
 	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
 	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
 	{"gateway", OPTION_GATEWAY, "ADDR[,...]", 0, "import: Gateway of the port", 0},
@@ -150,6 +159,7 @@ static const struct {
 	{OPTION_DEVICE, offsetof(struct command_options, device)},
 	{OPTION_ADDRESS, offsetof(struct command_options, address)},
 	{OPTION_GATEWAY, offsetof(struct command_options, gateway)},
+	{OPTION_WRITE, offsetof(struct command_options, write)},
 };
 
 static error_t keep_text(struct command_options *options, int key, const char *argument)
