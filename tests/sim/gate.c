@@ -6,6 +6,7 @@
 
 #include "config/load.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
 #include "tests/sim/filter.h"
 #include "tests/sim/narrow.h"
@@ -14,9 +15,14 @@
 #include <stdlib.h>
 
 #define IDLE_US 1000000u // a worker with nothing to do looks again after this
+// With several, one without connections looks again no sooner than after this: it may be late, and
+// runs must not take for ever.
+#define ALONE_US 100000u
+#define FULL_US  20000u // how long the device may take nothing, at most
+#define NIC_RING 512u   // frames that wait for one worker, at most
 
 static const char policy_text[] =
-	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = %uKB\n"
+	"[gate]\nName = mx.example.com\nWorkers = %u\nMaxSessions = %u\nBufferMemory = %uKB\n"
 	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
@@ -81,7 +87,9 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	struct gate *gate = (struct gate *)outbox;
 
 	gate->frame_port = port;
-	return gate->frame;
+	if (dice_permille(&gate->dice, gate->plan.crew.full_permille))
+		gate->full_until_us = gate->now.now_us + dice_below(&gate->dice, FULL_US);
+	return gate->now.now_us < gate->full_until_us ? NULL : gate->frame;
 }
 
 static void commit(struct outbox *outbox, uint16_t length)
@@ -97,12 +105,29 @@ static void commit(struct outbox *outbox, uint16_t length)
 
 	if (!length)
 		return;
+	gate->answers += literal_is_answer(frame.data, frame.length);
 	watch_out(&gate->watch, frame.data, frame.length, now_us);
 	if (!narrow_refuses(frame, mtu, answer, &answer_length))
 		wire_send(gate->wire, gate->place->towards[port], frame, now_us);
 	else if (answer_length)
 		wire_send(gate->wire, gate->place->here[port], slice_of(answer, answer_length),
 			  now_us);
+}
+
+// To another worker's ring.
+static bool hand(struct handover *handover, unsigned to, unsigned index)
+{
+	struct gate *gate = ((struct gate_worker *)handover)->gate;
+	struct gate_worker *worker = &gate->workers[to];
+	uint64_t due_us = gate->now.now_us + dice_below(&gate->dice, gate->plan.crew.look_us + 1);
+
+	assert(index < gate->burst.count && to < gate->worker_count);
+	if (worker->handed.count == 0)
+		worker->handed.due_us = due_us;
+	if (worker->next_us > worker->handed.due_us)
+		worker->next_us = worker->handed.due_us;
+	return frame_queue_put(&worker->handed, gate->burst.port, gate->burst.frames[index],
+			       gate->plan.crew.ring);
 }
 
 // ---- Life ------------------------------------------------------------------------------------
@@ -121,6 +146,14 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	for (unsigned i = 0; i < GATE_PORTS; i++)
 		worker->port_row[i] = &worker->port_rows[i];
 	worker->connectors[0] = &worker->connector;
+	worker->handover = (struct handover){hand};
+	worker->gate = gate;
+	if (gate->worker_count > 1) {
+		settings.worker = (unsigned)(worker - gate->workers);
+		settings.spread = &gate->spread;
+		settings.handover = &worker->handover;
+		settings.servers = gate->shared;
+	}
 	settings.counters = (struct pipeline_counters){.connectors = worker->connectors,
 						       .ports = worker->port_row,
 						       .reasons = worker->reasons,
@@ -129,7 +162,23 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	memcpy(settings.random_key, &(uint64_t){dice_u64(dice)}, 8);
 	worker->pipeline = pipeline_create(&settings, gate->now);
 	assert(worker->pipeline);
+	gate->watch.worker = (unsigned)(worker - gate->workers);
 	pipeline_start(worker->pipeline, gate->now, &gate->outbox);
+}
+
+static void create_workers(struct gate *gate)
+{
+	struct dice dice = gate->dice;
+
+	gates[gates[0] != NULL] = gate;
+	gate->worker_count = gate->plan.crew.workers;
+	if (gate->worker_count > 1) {
+		crew_spread(&gate->spread, gate->worker_count, &gate->dice);
+		gate->shared = servers_shared_create(gate->policy, gate->worker_count);
+		assert(gate->shared);
+	}
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		create_worker(gate, &gate->workers[i], &dice);
 }
 
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
@@ -141,7 +190,6 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 				    .prompt = plan->climate == CLIMATE_CALM,
 				    .repeats = plan->climate != CLIMATE_ROUGH,
 				    .print = plan->print_frames ? place->name : NULL};
-	struct dice dice = plan->dice;
 
 	memset(gate, 0, sizeof(*gate));
 	gate->outbox = (struct outbox){reserve, commit};
@@ -149,27 +197,29 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	gate->place = place;
 	gate->wire = wire;
 	gate->now = now;
+	gate->dice = plan->dice;
 	watch_init(&gate->watch, &rules);
-	snprintf(text, sizeof(text), policy_text, gate_plan->max_sessions, gate_plan->buffer_kb,
-		 gate_plan->receive_kb, gate_plan->send_kb, gate_plan->half_open, place->outside,
-		 place->inside, place->bindings, place->ranges, place->servers,
-		 gate_plan->max_connections, gate_plan->max_waiting);
+	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
+		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
+		 gate_plan->half_open, place->outside, place->inside, place->bindings,
+		 place->ranges, place->servers, gate_plan->max_connections, gate_plan->max_waiting);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
 	for (uint16_t i = 0; i < GATE_PORTS; i++)
 		gate->ports[i] = (struct packet_port){
 			.mac = {2, 0, 0, 0, 0, (uint8_t)(place->mac + i)}, .index = i};
-	gates[gates[0] != NULL] = gate;
-	gate->worker_count = 1;
-	for (unsigned i = 0; i < gate->worker_count; i++)
-		create_worker(gate, &gate->workers[i], &dice);
+	create_workers(gate);
 }
 
 void gate_destroy(struct gate *gate)
 {
-	for (unsigned i = 0; i < gate->worker_count; i++)
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		frame_queue_fini(&gate->workers[i].handed);
+		frame_queue_fini(&gate->workers[i].received);
 		pipeline_destroy(gate->workers[i].pipeline);
+	}
+	servers_shared_destroy(gate->shared);
 	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);
@@ -180,16 +230,105 @@ void gate_destroy(struct gate *gate)
 
 // ---- Turns -----------------------------------------------------------------------------------
 
+// Will the worker that received it hand it over? The onlooker then sees it come later.
+static bool is_anothers(const struct gate *gate, const struct gate_worker *worker,
+			struct slice frame)
+{
+	unsigned owner;
+
+	return gate->worker_count > 1 && !gate->burst.handed &&
+	       crew_owner(&gate->spread, &gate->ports[gate->burst.port], frame, &owner) &&
+	       worker != &gate->workers[owner];
+}
+
+// The worker takes gate->burst.
+static void work(struct gate *gate, struct gate_worker *worker)
+{
+	const struct gate_burst *burst = &gate->burst;
+	const struct port_counters *row = &worker->port_rows[burst->port];
+	unsigned long long accepted = row->frames_accepted;
+	uint64_t now_us = gate->now.now_us;
+
+	gate->watch.worker = (unsigned)(worker - gate->workers);
+	for (unsigned i = 0; i < burst->count; i++)
+		if (!is_anothers(gate, worker, burst->frames[i]))
+			watch_in(&gate->watch, burst->frames[i].data, burst->frames[i].length,
+				 now_us);
+	if (burst->handed)
+		pipeline_input_handed(worker->pipeline, (uint16_t)burst->port, burst->frames,
+				      burst->count, gate->now, &gate->outbox);
+	else
+		pipeline_input(worker->pipeline, (uint16_t)burst->port, burst->frames, burst->count,
+			       gate->now, &gate->outbox);
+	watch_done(&gate->watch, row->frames_accepted > accepted, now_us);
+	worker->next_us = now_us;
+}
+
+// The onlooker must know what became of it before it sees another.
+static bool stands_alone(const struct waiting_frame *frame)
+{
+	struct literal segment;
+
+	return literal_is_tcp(frame->bytes, frame->length) &&
+	       literal_read(frame->bytes, frame->length, &segment) &&
+	       segment.flags & (LITERAL_SYN | LITERAL_RST);
+}
+
+// The next frames of one port, as many as the worker takes at once.
+static unsigned fill_burst(struct gate *gate, struct frame_queue *queue,
+			   struct waiting_frame *taken[PIPELINE_BURST])
+{
+	struct gate_burst *burst = &gate->burst;
+
+	burst->port = queue->first->port;
+	burst->count = 0;
+	while (burst->count < gate->plan.crew.burst && queue->first &&
+	       queue->first->port == burst->port) {
+		bool alone = stands_alone(queue->first);
+
+		if (alone && burst->count)
+			break;
+		taken[burst->count] = frame_queue_take(queue);
+		burst->frames[burst->count] =
+			slice_of(taken[burst->count]->bytes, taken[burst->count]->length);
+		burst->count++;
+		if (alone)
+			break;
+	}
+	return burst->count;
+}
+
+static void take_waiting(struct gate *gate, struct gate_worker *worker, bool handed)
+{
+	struct frame_queue *queue = handed ? &worker->handed : &worker->received;
+	struct waiting_frame *taken[PIPELINE_BURST];
+
+	while (queue->first) {
+		unsigned count = fill_burst(gate, queue, taken);
+
+		gate->burst.handed = handed;
+		work(gate, worker);
+		while (count)
+			free(taken[--count]);
+	}
+}
+
 void gate_input(struct gate *gate, unsigned port, struct slice frame, struct tick now)
 {
-	struct gate_worker *worker = &gate->workers[0];
-	unsigned long long accepted = worker->port_rows[port].frames_accepted;
+	struct gate_worker *worker = gate->workers;
 
+	if (gate->worker_count > 1)
+		worker += crew_receiver(&gate->spread, gate->plan.crew.nic, &gate->dice,
+					&gate->ports[port], frame);
 	gate->now = now;
-	watch_in(&gate->watch, frame.data, frame.length, now.now_us);
-	pipeline_input(worker->pipeline, (uint16_t)port, &frame, 1, now, &gate->outbox);
-	watch_done(&gate->watch, worker->port_rows[port].frames_accepted > accepted, now.now_us);
+	gate->questions += literal_is_question(frame.data, frame.length);
 	worker->next_us = now.now_us;
+	if (gate->plan.crew.burst > 1) {
+		frame_queue_put(&worker->received, port, frame, NIC_RING);
+		return;
+	}
+	gate->burst = (struct gate_burst){.port = port, .count = 1, .frames = {frame}};
+	work(gate, worker);
 }
 
 // The limits of one connection, where it can be seen.
@@ -204,7 +343,7 @@ static void judge_queues(struct gate *gate, const struct flow *flow)
 			 flow->unread.length);
 }
 
-static void note_levels(struct gate *gate, const struct gate_worker *worker)
+static void note_levels(struct gate *gate, struct gate_worker *worker)
 {
 	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
 	const struct client *client;
@@ -216,32 +355,80 @@ static void note_levels(struct gate *gate, const struct gate_worker *worker)
 			if (client->server)
 				judge_queues(gate, client->server->leg.flow);
 		}
-	if (levels.chunks_used > gate->most_chunks)
-		gate->most_chunks = levels.chunks_used;
-	if (levels.flows > gate->most_flows)
-		gate->most_flows = levels.flows;
+	if (levels.chunks_used > worker->most_chunks)
+		worker->most_chunks = levels.chunks_used;
+	if (levels.flows > worker->most_flows)
+		worker->most_flows = levels.flows;
+}
+
+// What is all workers' together.
+static void judge_totals(struct gate *gate)
+{
+	uint32_t clients = 0;
+	unsigned connections[2] = {0};
+
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		const struct pipeline *pipeline = gate->workers[i].pipeline;
+
+		clients += pipeline_levels(pipeline).clients;
+		for (unsigned j = 0; j < 2; j++)
+			connections[j] += servers_connections(pipeline->servers, 0, j);
+	}
+	if (gate->watch.fault[0])
+		return;
+	if (clients > gate->plan.max_sessions || connections[0] > gate->plan.max_connections ||
+	    connections[1] > gate->plan.max_connections)
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%u sessions, %u and %u connections to servers: more than may be", clients,
+			 connections[0], connections[1]);
+	else if (gate->answers > gate->questions)
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%llu answers to %llu ARP or neighbour questions", gate->answers,
+			 gate->questions);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void turn_worker(struct gate *gate, struct gate_worker *worker)
+{
+	uint64_t now_us = gate->now.now_us, next;
+
+	if (worker->handed.due_us <= now_us)
+		take_waiting(gate, worker, true);
+	take_waiting(gate, worker, false);
+	gate->watch.worker = (unsigned)(worker - gate->workers);
+	next = pipeline_turn(worker->pipeline, gate->now, &gate->outbox);
+	next = earlier(next, filter_turn(worker->pipeline));
+	next = earlier(next, now_us + IDLE_US);
+	if (gate->worker_count > 1 && next < now_us + ALONE_US &&
+	    pipeline_drained(worker->pipeline))
+		next = now_us + ALONE_US;
+	worker->next_us = worker->handed.count ? earlier(next, worker->handed.due_us) : next;
+	note_levels(gate, worker);
 }
 
 uint64_t gate_turn(struct gate *gate, struct tick now)
 {
 	uint64_t next = UINT64_MAX;
+	bool worked = false;
 
 	gate->now = now;
 	for (unsigned i = 0; i < gate->worker_count; i++) {
 		struct gate_worker *worker = &gate->workers[i];
 
-		if (worker->next_us <= now.now_us) {
-			uint64_t filter;
-
-			worker->next_us = pipeline_turn(worker->pipeline, now, &gate->outbox);
-			filter = filter_turn(worker->pipeline);
-			worker->next_us = filter < worker->next_us ? filter : worker->next_us;
-			if (worker->next_us > now.now_us + IDLE_US)
-				worker->next_us = now.now_us + IDLE_US;
-			note_levels(gate, worker);
-		}
-		next = worker->next_us < next ? worker->next_us : next;
+		if (worker->next_us > now.now_us)
+			continue;
+		turn_worker(gate, worker);
+		worked = true;
 	}
+	// One may have handed something to another that had its turn before.
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		next = earlier(next, gate->workers[i].next_us);
+	if (worked)
+		judge_totals(gate);
 	watch_time(&gate->watch, now.now_us);
 	return next;
 }
@@ -250,6 +437,7 @@ void gate_drain(struct gate *gate, struct tick now)
 {
 	gate->now = now;
 	for (unsigned i = 0; i < gate->worker_count; i++) {
+		gate->watch.worker = i;
 		pipeline_drain(gate->workers[i].pipeline, false, now, &gate->outbox);
 		gate->workers[i].next_us = now.now_us;
 	}
@@ -261,6 +449,21 @@ bool gate_drained(const struct gate *gate)
 		if (!pipeline_drained(gate->workers[i].pipeline))
 			return false;
 	return true;
+}
+
+void gate_stop(struct gate *gate, struct tick now)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		pipeline_stop(gate->workers[i].pipeline, now);
+}
+
+unsigned gate_shared_connections(const struct gate *gate)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; gate->shared && i < servers_state_count(gate->policy); i++)
+		sum += servers_state_read(&gate->shared->servers[i].connections);
+	return sum;
 }
 
 struct pipeline_levels gate_levels(const struct gate *gate)
