@@ -7,6 +7,7 @@
 #include "tests/sim/faults.h"
 
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers_state.h"
 #include "dataplane/smtp/decide.h"
 #include "dataplane/tcp/flow.h"
 #include "tests/sim/gate.h"
@@ -46,7 +47,14 @@
 	X(window_shrinks, "the right edge moves back")                                             \
 	X(foreign_relay, "a foreign recipient is passed on")                                       \
 	X(data_after_reset, "a flow that the client reset goes on")                                \
-	X(message_counted_twice, "a message is counted twice")
+	X(message_counted_twice, "a message is counted twice")                                     \
+	X(handed_counted_twice, "who hands a frame over counts it as well")                        \
+	X(flow_where_received, "a client's flow is whose worker's queue it comes in at")           \
+	X(port_of_another, "segments of a server come back to another worker")                     \
+	X(shared_count_leaked, "a closed connection counts for the other workers for ever")        \
+	X(room_not_given_back, "idle connections are kept though other workers wait")              \
+	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
+	X(all_answer, "each worker answers who has an address")
 
 enum fault {
 #define X(name, help) FAULT_##name,
@@ -208,8 +216,12 @@ WRAP(enum reason, tcp_input, struct tcp *tcp, struct flow *flow, const struct vi
 WRAP(struct flow *, tcp_connect, struct tcp *tcp, const struct tuple *tuple, uint16_t our_mss,
      uint64_t now_us)
 {
-	struct flow *flow = __real_tcp_connect(tcp, tuple, our_mss, now_us);
+	struct tuple wanted = *tuple;
+	struct flow *flow;
 
+	if (planted(tcp, FAULT_port_of_another))
+		wanted.local_port ^= 1;
+	flow = __real_tcp_connect(tcp, &wanted, our_mss, now_us);
 	if (flow && planted(tcp, FAULT_unbounded_queue))
 		flow->send_limit = 16 << 20;
 	return flow;
@@ -350,14 +362,65 @@ WRAP(void, wheel_cancel, struct wheel *wheel, struct wheel_timer *timer)
 	}
 }
 
-// ---- The backend's side
-// --------------------------------------------------------------------------
+// ---- Other workers -----------------------------------------------------------------------------
+
+WRAP(enum reason, others_take, struct pipeline *pipeline, const struct tuple *tuple, uint16_t port,
+     unsigned index)
+{
+	enum reason reason = __real_others_take(pipeline, tuple, port, index);
+
+	if (chosen == FAULT_handed_counted_twice && reason == REASON_NONE)
+		pipeline->counters.ports[port]->frames_accepted++;
+	return reason;
+}
+
+WRAP(bool, others_own, const struct pipeline *pipeline, const struct tuple *tuple)
+{
+	return !(chosen == FAULT_flow_where_received && tuple->local_port == 25) &&
+	       __real_others_own(pipeline, tuple);
+}
+
+WRAP(enum reason, others_learn, struct pipeline *pipeline, const struct view *view, unsigned index,
+     enum reason reason)
+{
+	return chosen == FAULT_neighbours_not_shown
+		       ? reason
+		       : __real_others_learn(pipeline, view, index, reason);
+}
+
+WRAP(void, net_silence, struct net *net)
+{
+	if (chosen != FAULT_all_answer)
+		__real_net_silence(net);
+}
+
+// ---- The backend's side ------------------------------------------------------------------------
+
+static struct server *server_of(struct servers *servers,
+				const struct servers_connection *connection)
+{
+	return servers_state_server(servers, connection->backend, connection->server);
+}
 
 WRAP(void, servers_closed, struct servers *servers, struct servers_connection *connection)
 {
 	if (chosen == FAULT_server_not_counted_out && connection->bound && !connection->pooled)
 		return;
+	if (chosen == FAULT_shared_count_leaked && connection->bound && !servers->own)
+		atomic_fetch_add(&server_of(servers, connection)->shared->connections, 1);
 	__real_servers_closed(servers, connection);
+}
+
+// Those that are due for their own sake go.
+WRAP(struct servers_connection *, servers_next_idle, struct servers *servers, uint64_t now_us)
+{
+	struct servers_connection *connection = __real_servers_next_idle(servers, now_us);
+
+	if (chosen != FAULT_room_not_given_back || !connection ||
+	    connection->idle_deadline_us <= now_us)
+		return connection;
+	servers_return(servers, connection, now_us);
+	return NULL;
 }
 
 WRAP(struct servers_waiter *, servers_next_waiter, struct servers *servers, uint64_t now_us,

@@ -30,7 +30,7 @@ static const char policy_text[] =
 	"[connector clients]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\n"
 	"MaxMessageSize = 128KB\n"
-	"[backend cluster]\nServers = %s\nProbeInterval = 10s\n"
+	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";
 
 #define CLIENT_SIDE                                                                                \
@@ -191,6 +191,9 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 				    .repeats = plan->climate != CLIMATE_ROUGH,
 				    .print = plan->print_frames ? place->name : NULL};
 
+	int servers = (int)(gate_plan->one_server ? strcspn(place->servers, ",")
+						  : strlen(place->servers));
+
 	memset(gate, 0, sizeof(*gate));
 	gate->outbox = (struct outbox){reserve, commit};
 	gate->plan = *gate_plan;
@@ -202,7 +205,8 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
 		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
 		 gate_plan->half_open, place->outside, place->inside, place->bindings,
-		 place->ranges, place->servers, gate_plan->max_connections, gate_plan->max_waiting);
+		 place->ranges, servers, place->servers, gate_plan->max_connections,
+		 gate_plan->max_waiting);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
@@ -365,13 +369,13 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 static void judge_totals(struct gate *gate)
 {
 	uint32_t clients = 0;
-	unsigned connections[2] = {0};
+	unsigned connections[2] = {0}, servers = gate->policy->backends[0].server_count;
 
 	for (unsigned i = 0; i < gate->worker_count; i++) {
 		const struct pipeline *pipeline = gate->workers[i].pipeline;
 
 		clients += pipeline_levels(pipeline).clients;
-		for (unsigned j = 0; j < 2; j++)
+		for (unsigned j = 0; j < servers; j++)
 			connections[j] += servers_connections(pipeline->servers, 0, j);
 	}
 	if (gate->watch.fault[0])

@@ -106,40 +106,6 @@ static void draw_gate(struct plan *plan, struct dice *dice, struct gate_plan *ga
 	gate->mtu_change_us = PLAN_START_US + dice_below(dice, 2000000);
 }
 
-static void draw_crew(const struct plan *plan, struct dice *dice, struct gate_plan *gate)
-{
-	struct crew_plan *crew = &gate->crew;
-	unsigned factor = rough(plan) && dice_one_in(dice, 2) ? 1 : crew->workers;
-	unsigned each_kb = 2 * (gate->send_kb + gate->receive_kb);
-
-	crew->nic = (enum nic)dice_below(dice, calm(plan) ? NIC_FICKLE : NIC_FICKLE + 1);
-	crew->ring = rough(plan) && dice_one_in(dice, 2) ? dice_between(dice, 1, 8) : 1024;
-	crew->look_us = dice_below(dice, calm(plan) ? 2000 : 20000);
-	// All may come to one of them. What is scarce must suffice for each (config/check.c).
-	gate->max_sessions = at_least(gate->max_sessions * factor, crew->workers);
-	gate->half_open = at_least(gate->half_open * factor, 16 * crew->workers);
-	gate->buffer_kb = at_least(gate->buffer_kb * factor, each_kb * crew->workers);
-	gate->max_connections = at_least(gate->max_connections, crew->workers);
-}
-
-// From a stream of its own, so that the world around is that of one worker and calls of one frame.
-static void draw_crews(struct plan *plan, uint64_t seed)
-{
-	struct dice dice = {seed * 0x5851f42d4c957f2dull + 2};
-	bool several = dice_one_in(&dice, 3), bursts = !calm(plan) && dice_one_in(&dice, 2);
-	bool full = rough(plan) && dice_one_in(&dice, 6);
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct crew_plan *crew = &plan->gates[i].crew;
-
-		crew->workers = several ? dice_between(&dice, 2, dice_one_in(&dice, 2) ? 3 : 8) : 1;
-		crew->burst = bursts ? dice_between(&dice, 2, 32) : 1;
-		crew->full_permille = full ? dice_between(&dice, 1, 30) : 0;
-		if (several)
-			draw_crew(plan, &dice, &plan->gates[i]);
-	}
-}
-
 // ---- Peers -----------------------------------------------------------------------------------
 
 static void draw_quirks(struct plan *plan, struct dice *dice, struct quirks *quirks)
@@ -259,6 +225,59 @@ static void draw_server(struct plan *plan, struct dice *dice)
 		.pipelining = dice_one_in(dice, 2),
 		.dice = dice_split(dice),
 	};
+}
+
+// ---- Workers ---------------------------------------------------------------------------------
+
+static void draw_crew(const struct plan *plan, struct dice *dice, struct gate_plan *gate)
+{
+	struct crew_plan *crew = &gate->crew;
+	unsigned factor = rough(plan) && dice_one_in(dice, 2) ? 1 : crew->workers;
+	unsigned each_kb = 2 * (gate->send_kb + gate->receive_kb);
+
+	crew->nic = (enum nic)dice_below(dice, calm(plan) ? NIC_FICKLE : NIC_FICKLE + 1);
+	crew->ring = rough(plan) && dice_one_in(dice, 2) ? dice_between(dice, 1, 8) : 1024;
+	crew->look_us = dice_below(dice, calm(plan) ? 2000 : 20000);
+	// All may come to one of them. What is scarce must suffice for each (config/check.c).
+	gate->max_sessions = at_least(gate->max_sessions * factor, crew->workers);
+	gate->half_open = at_least(gate->half_open * factor, 16 * crew->workers);
+	gate->buffer_kb = at_least(gate->buffer_kb * factor, each_kb * crew->workers);
+	gate->max_connections = at_least(gate->max_connections, crew->workers);
+}
+
+// Everybody comes at once, and there is hardly a connection for each worker: they wait for one
+// another. Nobody holds one for long.
+static void draw_crowd(struct plan *plan, struct dice *dice)
+{
+	while (plan->client_count < PLAN_CLIENTS)
+		draw_client(plan, dice, &plan->clients[plan->client_count++]);
+	for (unsigned i = 0; i < PLAN_CLIENTS; i++)
+		plan->clients[i].quirks.close_window_at = 0;
+	plan->server_quirks.close_window_at = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		plan->gates[i].max_connections = plan->gates[i].crew.workers;
+		plan->gates[i].one_server = dice_one_in(dice, 2);
+	}
+}
+
+// From a stream of its own, so that the world around is that of one worker and calls of one frame.
+static void draw_crews(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 2};
+	bool several = dice_one_in(&dice, 3), bursts = !calm(plan) && dice_one_in(&dice, 2);
+	bool full = rough(plan) && dice_one_in(&dice, 6);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct crew_plan *crew = &plan->gates[i].crew;
+
+		crew->workers = several ? dice_between(&dice, 2, dice_one_in(&dice, 2) ? 3 : 8) : 1;
+		crew->burst = bursts ? dice_between(&dice, 2, 32) : 1;
+		crew->full_permille = full ? dice_between(&dice, 1, 30) : 0;
+		if (several)
+			draw_crew(plan, &dice, &plan->gates[i]);
+	}
+	if (several && plan->climate != CLIMATE_FAIR && dice_one_in(&dice, 3))
+		draw_crowd(plan, &dice);
 }
 
 // ---- Time ------------------------------------------------------------------------------------
