@@ -30,9 +30,10 @@ struct gate_worker {
 	struct port_counters *port_row[GATE_PORTS];
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[GATE_LOG_RECORDS];
-	uint64_t next_us;     // when its turn is due
-	uint32_t most_chunks; // that were ever in use
-	uint32_t most_flows;  //
+	uint64_t next_us;         // when its turn is due
+	uint64_t asleep_until_us; // the machine does something else
+	uint32_t most_chunks;     // that were ever in use
+	uint32_t most_flows;      //
 };
 
 // What a worker takes at once: frames of one port.

@@ -266,6 +266,7 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 	struct dice dice = {seed * 0x5851f42d4c957f2dull + 2};
 	bool several = dice_one_in(&dice, 3), bursts = !calm(plan) && dice_one_in(&dice, 2);
 	bool full = rough(plan) && dice_one_in(&dice, 6);
+	bool sleepy = rough(plan) && dice_one_in(&dice, 6);
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct crew_plan *crew = &plan->gates[i].crew;
@@ -273,6 +274,7 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		crew->workers = several ? dice_between(&dice, 2, dice_one_in(&dice, 2) ? 3 : 8) : 1;
 		crew->burst = bursts ? dice_between(&dice, 2, 32) : 1;
 		crew->full_permille = full ? dice_between(&dice, 1, 30) : 0;
+		crew->sleep_permille = sleepy ? dice_between(&dice, 1, 50) : 0;
 		if (several)
 			draw_crew(plan, &dice, &plan->gates[i]);
 	}

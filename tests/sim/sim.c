@@ -31,9 +31,9 @@ static void print_plan(const struct plan *plan)
 		const struct crew_plan *crew = &plan->gates[i].crew;
 
 		printf("gate %u: %u workers, NIC %s, rings of %u, look within %u us, bursts of %u, "
-		       "full %u permille\n",
+		       "full %u, asleep %u permille\n",
 		       i, crew->workers, nics[crew->nic], crew->ring, crew->look_us, crew->burst,
-		       crew->full_permille);
+		       crew->full_permille, crew->sleep_permille);
 	}
 	for (unsigned i = 0; i < STATIONS; i++) {
 		const struct weather *w = &plan->weather[i];
