@@ -54,7 +54,10 @@
 	X(shared_count_leaked, "a closed connection counts for the other workers for ever")        \
 	X(room_not_given_back, "idle connections are kept though other workers wait")              \
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
-	X(all_answer, "each worker answers who has an address")
+	X(all_answer, "each worker answers who has an address")                                    \
+	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(each_stops, "each worker says that the gate stopped")                                    \
+	X(log_goes_back, "each record of the log is older than the one before")
 
 enum fault {
 #define X(name, help) FAULT_##name,
@@ -351,6 +354,16 @@ WRAP(void, count_step, struct pipeline *pipeline, struct client *client,
 		__real_count_step(pipeline, client, step);
 }
 
+WRAP(void, log_write, struct pipeline *pipeline, const struct log_entry *entry)
+{
+	struct tick now = pipeline->now;
+
+	if (chosen == FAULT_log_goes_back)
+		pipeline->now.wall_us = -pipeline->now.wall_us;
+	__real_log_write(pipeline, entry);
+	pipeline->now = now;
+}
+
 WRAP(void, wheel_cancel, struct wheel *wheel, struct wheel_timer *timer)
 {
 	static struct wheel_timer left;
@@ -388,6 +401,13 @@ WRAP(enum reason, others_learn, struct pipeline *pipeline, const struct view *vi
 		       : __real_others_learn(pipeline, view, index, reason);
 }
 
+WRAP(void, pipeline_stop, struct pipeline *pipeline, struct tick now)
+{
+	__real_pipeline_stop(pipeline, now);
+	if (chosen == FAULT_each_stops && pipeline->worker != 0)
+		count_reason(pipeline, REASON_gate_stopped);
+}
+
 WRAP(void, net_silence, struct net *net)
 {
 	if (chosen != FAULT_all_answer)
@@ -423,12 +443,42 @@ WRAP(struct servers_connection *, servers_next_idle, struct servers *servers, ui
 	return NULL;
 }
 
+// Takes the other workers' connections out of what all share, and puts them back.
+static void hide_others(struct servers *servers, bool hide)
+{
+	static unsigned hidden[2];
+
+	for (unsigned i = 0; chosen == FAULT_limit_of_each && i < servers->total; i++) {
+		struct server *server = &servers->all[i];
+
+		if (hide)
+			hidden[i] = server->shared->connections - server->connections;
+		server->shared->connections += hide ? -hidden[i] : hidden[i];
+	}
+}
+
 WRAP(struct servers_waiter *, servers_next_waiter, struct servers *servers, uint64_t now_us,
      enum servers_choice *choice, struct servers_connection **connection, unsigned *server)
 {
-	return chosen == FAULT_waiters_never_served
-		       ? NULL
-		       : __real_servers_next_waiter(servers, now_us, choice, connection, server);
+	struct servers_waiter *waiter = NULL;
+
+	hide_others(servers, true);
+	if (chosen != FAULT_waiters_never_served)
+		waiter = __real_servers_next_waiter(servers, now_us, choice, connection, server);
+	hide_others(servers, false);
+	return waiter;
+}
+
+WRAP(enum servers_choice, servers_request, struct servers *servers, unsigned backend,
+     struct servers_waiter *waiter, uint64_t now_us, struct servers_connection **connection,
+     unsigned *server)
+{
+	enum servers_choice choice;
+
+	hide_others(servers, true);
+	choice = __real_servers_request(servers, backend, waiter, now_us, connection, server);
+	hide_others(servers, false);
+	return choice;
 }
 
 WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *policy, uint64_t now_us,

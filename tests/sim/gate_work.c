@@ -51,18 +51,10 @@ static void work(struct gate *gate, struct gate_worker *worker)
 	else
 		pipeline_input(worker->pipeline, (uint16_t)burst->port, burst->frames, burst->count,
 			       gate->now, &gate->outbox);
-	watch_done(&gate->watch, row->frames_accepted > accepted, now_us);
+	// Of several it is not known which one was accepted. Those that were reset are released by
+	// now.
+	watch_done(&gate->watch, burst->count == 1 && row->frames_accepted > accepted, now_us);
 	worker->next_us = now_us;
-}
-
-// The onlooker must know what became of it before it sees another.
-static bool stands_alone(const struct waiting_frame *frame)
-{
-	struct literal segment;
-
-	return literal_is_tcp(frame->bytes, frame->length) &&
-	       literal_read(frame->bytes, frame->length, &segment) &&
-	       segment.flags & (LITERAL_SYN | LITERAL_RST);
 }
 
 // The next frames of one port, as many as the worker takes at once.
@@ -75,16 +67,10 @@ static unsigned fill_burst(struct gate *gate, struct frame_queue *queue,
 	burst->count = 0;
 	while (burst->count < gate->plan.crew.burst && queue->first &&
 	       queue->first->port == burst->port) {
-		bool alone = stands_alone(queue->first);
-
-		if (alone && burst->count)
-			break;
 		taken[burst->count] = frame_queue_take(queue);
 		burst->frames[burst->count] =
 			slice_of(taken[burst->count]->bytes, taken[burst->count]->length);
 		burst->count++;
-		if (alone)
-			break;
 	}
 	return burst->count;
 }
