@@ -57,7 +57,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	struct tcp_options options;
 	bool has_entry;
 
-	if (net_is_ours(pipeline->net, &view->source))
+	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;
@@ -135,9 +135,9 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.timestamp_offset = handshake.timestamp_offset;
 	evict_for_newcomer(pipeline);
 	client = client_create(pipeline, &accept, &view->link, connector);
+	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
 	if (!client)
 		return REASON_sessions_full;
-	half_open_remove(pipeline->half_open, &accept.tuple);
 	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
 	client_events(pipeline, client, events);
 	return reason;

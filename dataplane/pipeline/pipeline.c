@@ -48,7 +48,7 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 	if (*reason == REASON_NONE) {
 		leg->link = view->link;
 		if (view->payload.length || leg->kind == LEG_SERVER)
-			net_confirm(pipeline->net, &view->source, pipeline->now);
+			net_confirm(pipeline->net, &view->source, &view->link, pipeline->now);
 	}
 	if (leg->kind == LEG_CLIENT)
 		client_events(pipeline, (struct client *)leg, events);

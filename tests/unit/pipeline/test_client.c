@@ -91,6 +91,30 @@ static void test_silence_is_answered(void **state)
 	lab_close(lab);
 }
 
+// While buffers are scarce, who does not read is not answered further; all of it comes later.
+static void test_who_does_not_read_gets_no_more_replies(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+	uint32_t share = lab->pipeline->chunks.count / 8, used;
+	char commands[300 * 6 + 1];
+
+	for (unsigned i = 0; i < 300; i++)
+		memcpy(commands + i * 6, "NOOP\r\n", 7);
+	lab_heard(client);
+	lab_exhaust(lab, share - 1);
+	lab->wire.weather[STATION_CLIENT].loss_permille = 1000;
+	lab_say(lab, client, commands);
+	used = pool_used(&lab->pipeline->chunks) - lab->taken_count;
+	assert_in_range(used, 2, 3); // replies, and commands that wait; 4,200 bytes would be three
+	assert_true(lab->reasons[REASON_replies_unread].count > 0);
+	lab->wire.weather[STATION_CLIENT].loss_permille = 0;
+	lab_run(lab, 10000);
+	assert_int_equal(strlen(lab_heard(client)), 300 * strlen("250 2.0.0 OK\r\n"));
+	lab_replenish(lab);
+	lab_close(lab);
+}
+
 // A limit ends the session, nothing is left to say so with, and in the same turn its wait for a
 // server ends.
 static void test_limit_without_a_buffer_while_waiting(void **state)
@@ -155,6 +179,40 @@ static void test_stop_closes_an_idle_session(void **state)
 	lab_connect(lab);
 	assert_int_equal(lab->reasons[REASON_draining].count, 1);
 	assert_int_equal(lab->connector.sessions, 1);
+	lab_close(lab);
+}
+
+// The stop comes in the very turn in which several clients spoke.
+static void test_stop_right_behind_commands(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *clients[2];
+	struct flying flying;
+
+	for (unsigned i = 0; i < 2; i++) {
+		clients[i] = lab_connect(lab);
+		lab_say(lab, clients[i], "EHLO c.test\r\n");
+		lab_heard(clients[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		clients[i]->connection->transport->send(clients[i]->connection,
+							slice_of_text("MAIL FROM:<>\r\n"));
+	host_turn(&lab->client, lab->now);
+	lab->now.now_us += 1000;
+	while (wire_receive(&lab->wire, lab->now.now_us, &flying)) {
+		struct slice frame = slice_of(flying.bytes, flying.length);
+
+		pipeline_input(lab->pipeline, 0, &frame, 1, lab->now, &lab->outbox);
+		free(flying.bytes);
+	}
+	pipeline_drain(lab->pipeline, false, lab->now, &lab->outbox);
+	lab_run(lab, LAB_MOMENT_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_heard(clients[i], "250 2.1.0 Sender OK\r\n");
+		lab_say(lab, clients[i], "RSET\r\n");
+		assert_non_null(strstr(lab_heard(clients[i]), "421 4.3.2"));
+	}
+	assert_true(pipeline_drained(lab->pipeline));
 	lab_close(lab);
 }
 
@@ -231,9 +289,11 @@ int main(void)
 		cmocka_unit_test(test_reset_while_the_final_reply_is_awaited),
 		cmocka_unit_test(test_whole_dialogue_at_once_and_then_fin),
 		cmocka_unit_test(test_silence_is_answered),
+		cmocka_unit_test(test_who_does_not_read_gets_no_more_replies),
 		cmocka_unit_test(test_limit_without_a_buffer_while_waiting),
 		cmocka_unit_test(test_one_acknowledgment_for_a_burst),
 		cmocka_unit_test(test_stop_closes_an_idle_session),
+		cmocka_unit_test(test_stop_right_behind_commands),
 		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
 		cmocka_unit_test(test_stop_lets_a_body_end),
 		cmocka_unit_test(test_forced_stop_abandons),

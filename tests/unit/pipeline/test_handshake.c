@@ -36,6 +36,8 @@ static void test_no_session_left(void **state)
 	assert_true(client->reset);
 	assert_int_equal(lab->reasons[REASON_sessions_full].count, 1);
 	assert_int_equal(lab->connector.sessions, 1);
+	// No SYN-ACK follows the RST.
+	assert_int_equal(pipeline_levels(lab->pipeline).half_open, 0);
 	lab_close(lab);
 }
 
