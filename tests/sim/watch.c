@@ -37,6 +37,7 @@ struct watched {
 	bool active;          // the gate opened it
 	bool open;            // both initial sequence numbers are known
 	bool dead;            // reset by either side
+	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
@@ -542,6 +543,9 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 			 segment.ends.destination_port);
 	if (!flow)
 		return;
+	if (flow->worker && flow->worker != watch->worker + 1)
+		blame(watch, flow, "two workers speak for it", flow->worker - 1, watch->worker);
+	flow->worker = watch->worker + 1;
 	if (segment.flags & LITERAL_SYN) {
 		gate_syn(watch, flow, &segment);
 		return;
