@@ -7,6 +7,7 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
@@ -80,6 +81,7 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.worker = index,
 		.spread = settings->spread,
 		.servers = crew->servers,
+		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
 	if (map_rows(settings, index, &member->counters, error))
@@ -186,4 +188,9 @@ void crew_stop(struct crew *crew)
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)
 {
 	return crew->members[0].counters.ports[port];
+}
+
+struct reason_counter *crew_reason_row(struct crew *crew, enum reason reason)
+{
+	return &crew->members[0].counters.reasons[reason];
 }

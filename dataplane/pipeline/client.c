@@ -23,6 +23,13 @@ static void doom(struct pipeline *pipeline, struct client *client)
 	send_mark_dirty(pipeline, &client->leg);
 }
 
+// What ends a session first is what its protocol log names.
+static void note_end(struct client *client, unsigned context)
+{
+	if (!client->ended)
+		client->ended = (uint16_t)context;
+}
+
 // Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
 // session.
 static bool say(struct pipeline *pipeline, struct client *client)
@@ -31,8 +38,12 @@ static bool say(struct pipeline *pipeline, struct client *client)
 	bool room = tcp_send_room(client->leg.flow) >= reply.length;
 
 	pipeline->reply.length = 0;
-	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length)
+	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length) {
+		if (client->verbose)
+			protocol_reply(pipeline, client, reply);
 		return true;
+	}
+	note_end(client, REASON_buffers_low);
 	if (room)
 		count_reason(pipeline, REASON_buffers_low);
 	send_leg_reset(pipeline, &client->leg);
@@ -80,12 +91,18 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
+	client->verbose = pipeline->protocol &&
+			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
+	if (client->verbose)
+		protocol_open(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
 
 void client_destroy(struct pipeline *pipeline, struct client *client)
 {
+	if (client->verbose)
+		protocol_close(pipeline, client);
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
 	client_counters(pipeline, client)->sessions_open--;
@@ -110,6 +127,8 @@ static void linger(struct pipeline *pipeline, struct client *client)
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
+	if (client->verbose)
+		protocol_step(pipeline, client, step);
 	if (!say(pipeline, client))
 		return;
 	switch (step->intent) {
@@ -136,6 +155,9 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		exchange_reset(pipeline, client);
 		break;
 	case SESSION_CLOSE:
+		if (client->session.input_ended)
+			note_end(client, PROTOCOL_CONTEXT_REMOTE);
+		note_end(client, step->reason ? step->reason : PROTOCOL_CONTEXT_LOCAL);
 		linger(pipeline, client);
 		break;
 	}
@@ -230,6 +252,7 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	pipeline->reply.length = 0;
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
+	note_end(client, PROTOCOL_CONTEXT_REMOTE);
 	apply(pipeline, client, &step);
 	if (!client->leg.doomed && !client->linger_deadline_us)
 		linger(pipeline, client);
@@ -282,6 +305,8 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 		session_end_of_input(&client->session, &step);
 		count_step(pipeline, client, &step);
 	}
+	note_end(client, events & TCP_EVENT_TIMED_OUT ? REASON_retransmit_exhausted
+						      : PROTOCOL_CONTEXT_REMOTE);
 	doom(pipeline, client);
 }
 

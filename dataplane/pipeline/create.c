@@ -123,6 +123,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;
 	pipeline->counters = settings->counters;
+	pipeline->protocol = settings->protocol;
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
 	pipeline->worker = settings->worker;

@@ -29,6 +29,7 @@ struct handover;
 struct policy;
 struct ruleset;
 struct pipeline;
+struct record_ring;
 struct servers_shared;
 struct spread;
 
@@ -57,6 +58,9 @@ struct pipeline_settings {
 	const struct spread *spread; // the same contents in all workers
 	struct handover *handover;
 	struct servers_shared *servers;
+	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
+	// writer. Outlives the pipeline; NULL: nothing is logged.
+	struct record_ring *protocol;
 };
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not

@@ -6,6 +6,7 @@
 #ifndef RELAYGATE_PIPELINE_WORKER_H
 #define RELAYGATE_PIPELINE_WORKER_H
 
+#include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
 #include "dataplane/gate/ruleset.h"
@@ -57,13 +58,16 @@ struct client {
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t logged;  // its refusals that went into the log
-	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
-	bool peer_closed; // its FIN was seen
-	bool in_body;     // the server leg takes message bytes
-	bool busy;        // client_pump is running: it will see what changed
-	bool holds;       // payload buffers
-	uint8_t rank;     // enum client_rank
+	uint16_t logged; // its refusals that went into the log
+	uint16_t ended;  // enum protocol_context: why it ended, what struck first; 0 = not yet
+	uint32_t protocol_lines; // of its protocol log, lost ones included
+	bool replaced;           // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed;        // its FIN was seen
+	bool in_body;            // the server leg takes message bytes
+	bool busy;               // client_pump is running: it will see what changed
+	bool holds;              // payload buffers
+	bool verbose;            // its protocol is logged
+	uint8_t rank;            // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -100,6 +104,7 @@ struct pipeline {
 	const struct ruleset *ruleset;
 	const struct packet_port *ports;
 	struct pipeline_counters counters;
+	struct record_ring *protocol; // NULL: no connector's is logged
 
 	struct random random;
 	struct pool chunks;
@@ -259,5 +264,12 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped: logged while the rate allows.
 void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+// ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
+void protocol_open(struct pipeline *pipeline, struct client *client);
+void protocol_step(struct pipeline *pipeline, struct client *client,
+		   const struct session_step *step);
+void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);
+void protocol_close(struct pipeline *pipeline, struct client *client);
 
 #endif
