@@ -75,10 +75,12 @@ static void test_data(void **state)
 	_Alignas(8) char memory[2048];
 	struct protocol_record *record = (void *)memory;
 	char line[PROTOCOL_FILES_LINE_MAX], expected[512];
+	size_t length;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make(record, NOON_US + 123456, cases[i][0]);
-		assert_int_equal(protocol_log_format(&policy, record, line), strlen(line));
+		length = protocol_log_format(&policy, record, line);
+		assert_int_equal(length, strlen(line));
 		snprintf(expected, sizeof(expected), FRONT "%s,\r\n", cases[i][1]);
 		assert_string_equal(line, expected);
 	}
