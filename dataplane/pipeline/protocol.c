@@ -102,6 +102,20 @@ void protocol_reply(struct pipeline *pipeline, struct client *client, struct sli
 	}
 }
 
+// In the words of Exchange, which writes a TimeSpan: d.hh:mm:ss, and what is left of a second.
+void protocol_tarpit(struct pipeline *pipeline, struct client *client)
+{
+	const uint32_t ms = client->session.peer.connector->tarpit_interval_ms;
+	char text[64], fraction[12] = "";
+
+	if (ms % 1000)
+		snprintf(fraction, sizeof(fraction), ".%03u0000", ms % 1000);
+	snprintf(text, sizeof(text), "Tarpit for '%u.%02u:%02u:%02u%s'", ms / 86400000,
+		 ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, fraction);
+	write_record(pipeline, client, PROTOCOL_INFORMATION, PROTOCOL_CONTEXT_NONE,
+		     slice_of_text(text));
+}
+
 // Of AUTH no more than the mechanism: what follows may be a password, refused or not.
 static struct slice without_secrets(struct slice line)
 {

@@ -56,14 +56,17 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
+	struct chunk_queue held;     // a refusal that the tarpit keeps back
+	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t logged; // its refusals that went into the log
-	uint16_t ended;  // enum protocol_context: why it ended, what struck first; 0 = not yet
+	uint16_t logged;         // its refusals that went into the log
 	uint32_t protocol_lines; // of its protocol log, lost ones included
+	uint16_t ended;          // enum protocol_context: what ended it first; 0 = nothing yet
 	bool replaced;           // a dead pooled connection, for the RCPT that is being asked
 	bool peer_closed;        // its FIN was seen
 	bool in_body;            // the server leg takes message bytes
+	bool closes;             // once what is held was said
 	bool busy;               // client_pump is running: it will see what changed
 	bool holds;              // payload buffers
 	bool verbose;            // its protocol is logged
@@ -270,6 +273,8 @@ void protocol_open(struct pipeline *pipeline, struct client *client);
 void protocol_step(struct pipeline *pipeline, struct client *client,
 		   const struct session_step *step);
 void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);
+// Its next reply is kept back for TarpitInterval.
+void protocol_tarpit(struct pipeline *pipeline, struct client *client);
 void protocol_close(struct pipeline *pipeline, struct client *client);
 
 #endif

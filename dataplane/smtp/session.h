@@ -192,6 +192,9 @@ void session_evict(struct session *session, struct reply_buffer *reply, struct s
 // Does it hold chunks now?
 bool session_holds_chunks(const struct session *session);
 
+// The caller kept a reply back until now: so long it was not the client who was silent.
+void session_resume(struct session *session, struct tick now);
+
 // Next time a limit of the connector strikes; UINT64_MAX when none runs: while the final reply is
 // awaited (relay rule 6), and after the close. While another answer is awaited only
 // ConnectionTimeout runs: it is not the client who is silent.

@@ -134,6 +134,22 @@ static void test_a_line_in_pieces(void **state)
 	close_verbose(lab);
 }
 
+// What the client waits for is in the log before the reply is.
+static void test_tarpit(void **state)
+{
+	struct lab *lab = open_verbose("", 65536);
+	struct peer *client = lab_connect(lab);
+
+	lab->policy->connectors[0].tarpit_interval_ms = 5000;
+	logged(lab);
+	lab_say(lab, client, "EXPN list\r\n");
+	assert_logged(lab, "<EXPN list\n*", with(REASON_smtp_unrecognized),
+		      "*Tarpit for '0.00:00:05'\n");
+	lab_run(lab, 5000);
+	assert_logged(lab, ">500 5.3.3 Unrecognized command\n");
+	close_verbose(lab);
+}
+
 // A password that was said to a gate that does not want one is still a password.
 static void test_no_secrets(void **state)
 {
@@ -154,13 +170,13 @@ static void test_ends(void **state)
 
 	client = lab_connect(lab);
 	logged(lab);
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_logged(lab, "-", with(PROTOCOL_CONTEXT_REMOTE));
 
 	client = lab_connect(lab);
 	logged(lab);
-	host_abort(client->connection);
+	client->connection->transport->abort(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_logged(lab, "-", with(PROTOCOL_CONTEXT_REMOTE));
 
@@ -224,6 +240,7 @@ int main(void)
 		cmocka_unit_test(test_whole_session),
 		cmocka_unit_test(test_lines_of_ehlo_and_chunks),
 		cmocka_unit_test(test_a_line_in_pieces),
+		cmocka_unit_test(test_tarpit),
 		cmocka_unit_test(test_no_secrets),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_full_ring),
