@@ -68,6 +68,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.identities = connector_identities(policy_connector),
 		.policy = pipeline->policy,
 		.id = ++pipeline->session_ids,
+		.quota = &pipeline->quota,
 		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),
 		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
 	};
@@ -101,6 +102,16 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		protocol_open(pipeline, client);
 	say(pipeline, client);
 	return client;
+}
+
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us)
+{
+	struct pipeline *pipeline =
+		(struct pipeline *)((char *)quota - offsetof(struct pipeline, quota));
+	uint16_t index = (uint16_t)(connector - pipeline->policy->connectors);
+
+	return rates_take(pipeline->rates, source, index, connector->message_rate_limit, now_us);
 }
 
 void client_destroy(struct pipeline *pipeline, struct client *client)
@@ -138,7 +149,7 @@ static bool hold(struct pipeline *pipeline, struct client *client, const struct 
 
 	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
 	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
-	    pipeline->chunks.free_count < client_chunks_reserved(pipeline))
+	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
 		return false;
 	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
 		chunk_queue_clear(&client->held, &pipeline->chunks);

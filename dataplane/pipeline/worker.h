@@ -9,6 +9,7 @@
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
@@ -119,6 +120,9 @@ struct pipeline {
 	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
+	struct session_quota quota; // asks `rates`
+	struct rates *rates;        // shared by all workers
+	struct rates *own_rates;    // where there is only one
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -182,6 +186,9 @@ void handshake_timeout(struct pipeline *pipeline);
 // NULL when MaxSessions are open. The banner is queued.
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
 			     const struct link *link, uint16_t connector);
+// The session_quota of all sessions of a worker.
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us);
 void client_destroy(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);
