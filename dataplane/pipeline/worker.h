@@ -64,13 +64,13 @@ struct client {
 	uint16_t logged;         // its refusals that went into the log
 	uint32_t protocol_lines; // of its protocol log, lost ones included
 	uint16_t ended;          // enum protocol_context: what ended it first; 0 = nothing yet
-	bool replaced;           // a dead pooled connection, for the RCPT that is being asked
-	bool peer_closed;        // its FIN was seen
-	bool in_body;            // the server leg takes message bytes
-	bool closes;             // once what is held was said
-	bool busy;               // client_pump is running: it will see what changed
-	bool holds;              // payload buffers
-	bool verbose;            // its protocol is logged
+	bool replaced : 1;       // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed : 1;    // its FIN was seen
+	bool in_body : 1;        // the server leg takes message bytes
+	bool closes : 1;         // once what is held was said
+	bool busy : 1;           // client_pump is running: it will see what changed
+	bool holds : 1;          // payload buffers
+	bool verbose : 1;        // its protocol is logged
 	uint8_t rank;            // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
