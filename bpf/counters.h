@@ -179,6 +179,8 @@ typedef unsigned long long counters_u64;
 	X(retransmit_exhausted, fault, "client or pooled server stopped acknowledging")            \
 	X(linger_expired, fault, "client still sending LingerTimeout after our close: RST")        \
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
+	X(protocol_log_full, fault, "line of the protocol log lost: its worker's ring was full")   \
+	X(protocol_log_unwritten, fault, "line of the protocol log lost: no file could take it")   \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 

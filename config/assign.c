@@ -138,6 +138,20 @@ static int set_pin_directory(const struct key *key, void *object, const struct i
 	return setters_replace_text(setters_field(key, object), text);
 }
 
+static int set_directory(const struct key *key, void *object, const struct item *item, char *why)
+{
+	char *text = item->text;
+	size_t length = strlen(text);
+
+	if (text[0] != '/' || length > 200)
+		return setters_refuse(why, "write an absolute path of at most 200 bytes");
+	while (length > 1 && text[length - 1] == '/')
+		text[--length] = '\0';
+	if (length == 1)
+		return setters_refuse(why, "write a directory of its own, not /");
+	return setters_replace_text(setters_field(key, object), text);
+}
+
 static int set_backend(const struct key *key, void *object, const struct item *item, char *why)
 {
 	struct connector *connector = object;
@@ -176,27 +190,17 @@ static int set_comment(const struct key *key, void *object, const struct item *i
 // ---- Values ----------------------------------------------------------------------------------
 
 static const setter setters[KEY_TYPE_COUNT] = {
-	[KEY_BOOLEAN] = set_boolean,
-	[KEY_CHOICE] = set_choice,
-	[KEY_NUMBER] = set_number,
-	[KEY_SIZE] = set_number,
-	[KEY_TIME] = set_number,
-	[KEY_FQDN] = set_fqdn,
-	[KEY_USER] = set_user,
-	[KEY_PIN_DIRECTORY] = set_pin_directory,
-	[KEY_DEVICE] = set_device,
-	[KEY_BACKEND] = set_backend,
-	[KEY_BANNER] = set_banner,
-	[KEY_COMMENT] = set_comment,
-	[KEY_INTERFACE_ADDRESSES] = add_interface_address,
-	[KEY_GATEWAYS] = add_gateway,
-	[KEY_BINDINGS] = add_binding,
-	[KEY_RANGES] = add_range,
-	[KEY_PERMISSION_GROUPS] = add_group,
-	[KEY_RIGHTS] = add_right,
-	[KEY_MECHANISMS] = add_mechanism,
-	[KEY_IP_ENTRIES] = add_ip_entry,
-	[KEY_SERVERS] = add_server,
+	[KEY_BOOLEAN] = set_boolean,     [KEY_CHOICE] = set_choice,
+	[KEY_NUMBER] = set_number,       [KEY_SIZE] = set_number,
+	[KEY_TIME] = set_number,         [KEY_FQDN] = set_fqdn,
+	[KEY_USER] = set_user,           [KEY_PIN_DIRECTORY] = set_pin_directory,
+	[KEY_DIRECTORY] = set_directory, [KEY_DEVICE] = set_device,
+	[KEY_BACKEND] = set_backend,     [KEY_BANNER] = set_banner,
+	[KEY_COMMENT] = set_comment,     [KEY_INTERFACE_ADDRESSES] = add_interface_address,
+	[KEY_GATEWAYS] = add_gateway,    [KEY_BINDINGS] = add_binding,
+	[KEY_RANGES] = add_range,        [KEY_PERMISSION_GROUPS] = add_group,
+	[KEY_RIGHTS] = add_right,        [KEY_MECHANISMS] = add_mechanism,
+	[KEY_IP_ENTRIES] = add_ip_entry, [KEY_SERVERS] = add_server,
 };
 
 // What a list's walk needs at each item.

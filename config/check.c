@@ -6,6 +6,7 @@
 // in exposure.c. Owns no data; tells, and changes nothing.
 #include "config/check.h"
 #include "config/check_authentication.h"
+#include "config/check_logging.h"
 #include "config/exposure.h"
 #include "config/keys.h"
 #include "config/overlap.h"
@@ -361,6 +362,11 @@ static void check_exposure(struct check *check)
 	exposure_check(check->policy, check->diagnostics);
 }
 
+static void check_protocol_log(struct check *check)
+{
+	check_logging(check->policy, check->diagnostics);
+}
+
 static void check_timeouts(struct check *check)
 {
 	for (unsigned i = 0; i < check->policy->connector_count; i++) {
@@ -519,6 +525,7 @@ static const struct rule {
 	{PORTS, check_gateways},
 	{CONNECTORS, check_presence_of_connectors},
 	{CONNECTORS, check_timeouts},
+	{GATE | CONNECTORS, check_protocol_log},
 	{CONNECTORS, check_authentication_of_connectors},
 	{CONNECTORS | PORTS, check_binding_addresses},
 	{BACKENDS, check_presence_of_backends},

@@ -125,6 +125,18 @@ static const struct key keys[] = {
 	{GATE(linger_timeout_ms), .name = "LingerTimeout", .type = KEY_TIME, .fallback = "30s",
 	 .minimum = SECOND, .maximum = 10 * MINUTE,
 	 .help = "How long a client that we have hung up on may go on sending before it is reset."},
+	{GATE(protocol_log_path), .name = "ReceiveProtocolLogPath", .type = KEY_DIRECTORY,
+	 .help = "Where the protocol log is written, for connectors whose ProtocolLoggingLevel is "
+		 "Verbose; made if it is not there."},
+	{GATE(protocol_log_file_size), .name = "ReceiveProtocolLogMaxFileSize", .type = KEY_SIZE,
+	 .fallback = "10MB", .minimum = 4 * KB, .maximum = TB,
+	 .help = "A file of the protocol log that would become larger is followed by another one."},
+	{GATE(protocol_log_directory_size), .name = "ReceiveProtocolLogMaxDirectorySize",
+	 .type = KEY_SIZE, .fallback = "250MB", .minimum = 4 * KB, .maximum = TB,
+	 .help = "All files of the protocol log together; the oldest ones are removed."},
+	{GATE(protocol_log_age_ms), .name = "ReceiveProtocolLogMaxAge", .type = KEY_TIME,
+	 .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
+	 .help = "Older files of the protocol log are removed; 0s = however old."},
 
 	// [port NAME]
 	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
@@ -253,7 +265,8 @@ static const struct key keys[] = {
 	 .help = "Refuse recipients in domains without a dot."},
 	{CONNECTOR(protocol_logging), .name = "ProtocolLoggingLevel", .type = KEY_CHOICE,
 	 .choices = logging_choices, .fallback = "None",
-	 .help = "Verbose: each line of its sessions is written to the protocol log."},
+	 .help = "Verbose: each line of its sessions is written to the protocol log; needs "
+		 "ReceiveProtocolLogPath."},
 
 	// [backend NAME]
 	{BACKEND(servers), .name = "Servers", .type = KEY_SERVERS, .required = true,
@@ -408,6 +421,7 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_FQDN] = "host name with a dot",
 		[KEY_USER] = "user name",
 		[KEY_PIN_DIRECTORY] = "absolute path without a dot",
+		[KEY_DIRECTORY] = "absolute path",
 		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
 		[KEY_BACKEND] = "name of a backend",
 		[KEY_BANNER] = "220 TEXT",

@@ -46,6 +46,7 @@ void policy_destroy(struct policy *policy)
 	free(policy->gate.name);
 	free(policy->gate.user);
 	free(policy->gate.pin_directory);
+	free(policy->gate.protocol_log_path);
 	free(policy->file);
 	free(policy);
 }

@@ -228,9 +228,9 @@ const char *value_fqdn_fault(const char *text)
 	return fault;
 }
 
-// The length of the UTF-8 sequence at text (RFC 3629 section 4), 0 when it is none.
-static size_t utf8_length(const unsigned char *text)
+size_t value_utf8_length(const char *sequence)
 {
+	const unsigned char *text = (const unsigned char *)sequence;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t length;
 
@@ -258,14 +258,14 @@ static size_t utf8_length(const unsigned char *text)
 
 const char *value_name_fault(const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
+	const char *at = text;
 
 	if (text[0] == '\0')
 		return "the name is missing";
 	if (strlen(text) > POLICY_NAME_MAX)
 		return "the name is longer than 64 bytes";
 	while (*at != '\0') {
-		size_t length = utf8_length(at);
+		size_t length = value_utf8_length(at);
 
 		if (length == 0)
 			return "the name is not valid UTF-8";

@@ -7,6 +7,7 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/io/inbox.h"
@@ -83,6 +84,7 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.spread = settings->spread,
 		.servers = crew->servers,
 		.rates = crew->rates,
+		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
 	if (map_rows(settings, index, &member->counters, error))
@@ -193,4 +195,9 @@ void crew_stop(struct crew *crew)
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)
 {
 	return crew->members[0].counters.ports[port];
+}
+
+struct reason_counter *crew_reason_row(struct crew *crew, enum reason reason)
+{
+	return &crew->members[0].counters.reasons[reason];
 }

@@ -19,6 +19,7 @@
 #define OWN_ADDRESS_6 "2001:db8::10/64"
 #define OTHER_SERVER  "192.0.2.25"
 #define OUR_NAME      "mx.example.com"
+#define OUR_LOG_PATH  "/var/log/relaygate"
 
 // ---- [gate] ----------------------------------------------------------------------------------
 
@@ -43,6 +44,14 @@ static const char *gate_name(const struct policy *policy)
 	return name;
 }
 
+static bool any_is_logged(const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++)
+		if (policy->connectors[i].protocol_logging == PROTOCOL_LOGGING_VERBOSE)
+			return true;
+	return false;
+}
+
 static void write_gate(const struct import *import, FILE *out)
 {
 	const char *name = gate_name(import->policy);
@@ -53,6 +62,11 @@ static void write_gate(const struct import *import, FILE *out)
 	else
 		fprintf(out, PLACEHOLDER "no connector has a fully qualified Fqdn.\nName = %s\n",
 			OUR_NAME);
+	if (any_is_logged(import->policy))
+		fprintf(out,
+			PLACEHOLDER "where the log of the connectors with ProtocolLoggingLevel = "
+				    "Verbose goes.\nReceiveProtocolLogPath = %s\n",
+			OUR_LOG_PATH);
 }
 
 // ---- [port], [backend] -----------------------------------------------------------------------

@@ -26,6 +26,13 @@ static void doom(struct pipeline *pipeline, struct client *client)
 	send_mark_dirty(pipeline, &client->leg);
 }
 
+// What ends a session first is what its protocol log names.
+static void note_end(struct client *client, unsigned context)
+{
+	if (!client->ended)
+		client->ended = (uint16_t)context;
+}
+
 // Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
 // session.
 static bool say(struct pipeline *pipeline, struct client *client)
@@ -34,8 +41,12 @@ static bool say(struct pipeline *pipeline, struct client *client)
 	bool room = tcp_send_room(client->leg.flow) >= reply.length;
 
 	pipeline->reply.length = 0;
-	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length)
+	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length) {
+		if (client->verbose)
+			protocol_reply(pipeline, client, reply);
 		return true;
+	}
+	note_end(client, REASON_buffers_low);
 	if (room)
 		count_reason(pipeline, REASON_buffers_low);
 	send_leg_reset(pipeline, &client->leg);
@@ -85,6 +96,10 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
+	client->verbose = pipeline->protocol &&
+			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
+	if (client->verbose)
+		protocol_open(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
@@ -101,6 +116,8 @@ bool client_within_rate(struct session_quota *quota, const struct connector *con
 
 void client_destroy(struct pipeline *pipeline, struct client *client)
 {
+	if (client->verbose)
+		protocol_close(pipeline, client);
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
 	chunk_queue_clear(&client->held, &pipeline->chunks);
@@ -142,6 +159,8 @@ static bool hold(struct pipeline *pipeline, struct client *client, const struct 
 	client->held_until_us =
 		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
 	client_counters(pipeline, client)->tarpitted++;
+	if (client->verbose)
+		protocol_tarpit(pipeline, client);
 	return true;
 }
 
@@ -163,6 +182,8 @@ static void release(struct pipeline *pipeline, struct client *client)
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
+	if (client->verbose)
+		protocol_step(pipeline, client, step);
 	if (!hold(pipeline, client, step) && !say(pipeline, client))
 		return;
 	switch (step->intent) {
@@ -189,6 +210,9 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		exchange_reset(pipeline, client);
 		break;
 	case SESSION_CLOSE:
+		if (client->session.input_ended)
+			note_end(client, PROTOCOL_CONTEXT_REMOTE);
+		note_end(client, step->reason ? step->reason : PROTOCOL_CONTEXT_LOCAL);
 		client->closes = client->held_until_us != 0;
 		if (client->closes)
 			exchange_abort(pipeline, client);
@@ -300,6 +324,7 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	pipeline->reply.length = 0;
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
+	note_end(client, PROTOCOL_CONTEXT_REMOTE);
 	apply(pipeline, client, &step);
 	if (!client->leg.doomed && !client->linger_deadline_us)
 		linger(pipeline, client);
@@ -355,6 +380,8 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 		session_end_of_input(&client->session, &step);
 		count_step(pipeline, client, &step);
 	}
+	note_end(client, events & TCP_EVENT_TIMED_OUT ? REASON_retransmit_exhausted
+						      : PROTOCOL_CONTEXT_REMOTE);
 	doom(pipeline, client);
 }
 

@@ -132,6 +132,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ports = settings->ports;
 	pipeline->quota.take = client_within_rate;
 	pipeline->counters = settings->counters;
+	pipeline->protocol = settings->protocol;
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
 	pipeline->worker = settings->worker;

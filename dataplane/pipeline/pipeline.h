@@ -30,6 +30,7 @@ struct policy;
 struct ruleset;
 struct pipeline;
 struct rates;
+struct record_ring;
 struct servers_shared;
 struct spread;
 
@@ -62,6 +63,9 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
+	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
+	// writer. Outlives the pipeline; NULL: nothing is logged.
+	struct record_ring *protocol;
 };
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not

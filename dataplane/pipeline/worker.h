@@ -6,6 +6,7 @@
 #ifndef RELAYGATE_PIPELINE_WORKER_H
 #define RELAYGATE_PIPELINE_WORKER_H
 
+#include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
 #include "dataplane/gate/rates.h"
@@ -60,14 +61,17 @@ struct client {
 	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t logged;  // its refusals that went into the log
-	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
-	bool peer_closed; // its FIN was seen
-	bool in_body;     // the server leg takes message bytes
-	bool closes;      // once what is held was said
-	bool busy;        // client_pump is running: it will see what changed
-	bool holds;       // payload buffers
-	uint8_t rank;     // enum client_rank
+	uint16_t logged;         // its refusals that went into the log
+	uint32_t protocol_lines; // of its protocol log, lost ones included
+	uint16_t ended;          // enum protocol_context: what ended it first; 0 = nothing yet
+	bool replaced : 1;       // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed : 1;    // its FIN was seen
+	bool in_body : 1;        // the server leg takes message bytes
+	bool closes : 1;         // once what is held was said
+	bool busy : 1;           // client_pump is running: it will see what changed
+	bool holds : 1;          // payload buffers
+	bool verbose : 1;        // its protocol is logged
+	uint8_t rank;            // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -104,6 +108,7 @@ struct pipeline {
 	const struct ruleset *ruleset;
 	const struct packet_port *ports;
 	struct pipeline_counters counters;
+	struct record_ring *protocol; // NULL: no connector's is logged
 
 	struct random random;
 	struct pool chunks;
@@ -269,5 +274,14 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped: logged while the rate allows.
 void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+// ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
+void protocol_open(struct pipeline *pipeline, struct client *client);
+void protocol_step(struct pipeline *pipeline, struct client *client,
+		   const struct session_step *step);
+void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);
+// Its next reply is kept back for TarpitInterval.
+void protocol_tarpit(struct pipeline *pipeline, struct client *client);
+void protocol_close(struct pipeline *pipeline, struct client *client);
 
 #endif

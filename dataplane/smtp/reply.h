@@ -8,6 +8,7 @@
 #include "bpf/counters.h"
 #include "config/policy.h"
 #include "dataplane/base/slice.h"
+#include "dataplane/smtp/line.h"
 
 // Room for the longest answer to one input: an EHLO reply or a backend's multi-line reply.
 #define REPLY_MAX 4096
@@ -108,6 +109,7 @@ struct reply_buffer {
 	uint16_t last_line; // where the last line begins
 	char text[REPLY_MAX];
 	char detail[REPLY_DETAIL_MAX]; // what session_step.detail points to
+	struct line_scan line;         // what session_step.line may point into
 };
 
 static inline struct slice reply_bytes(const struct reply_buffer *reply)

@@ -160,28 +160,30 @@ void session_close(struct session *session)
 static void input_command(struct turn *turn, struct slice in)
 {
 	struct session *session = turn->session;
-	struct line_scan scan;
-	const enum line_result result = line_input(&session->line, session->chunks, in, &scan);
-	turn->step->consumed = scan.consumed;
+	struct line_scan *scan = &turn->reply->line;
+	const enum line_result result = line_input(&session->line, session->chunks, in, scan);
+	turn->step->consumed = scan->consumed;
 	turn->step->intent = SESSION_NEXT;
+	if (result != LINE_PARTIAL)
+		turn->step->line = scan->text;
 	switch (result) {
 	case LINE_PARTIAL:
 		turn->step->intent = SESSION_MORE;
 		break;
 	case LINE_WHOLE:
-		command_execute(turn, scan.text);
+		command_execute(turn, scan->text);
 		break;
 	case LINE_TOO_LONG:
-		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, scan.text);
+		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, scan->text);
 		break;
 	case LINE_NO_BUFFER:
-		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, scan.text);
+		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, scan->text);
 		break;
 	case LINE_BAD_ENDING:
-		refuse_and_close(turn, REASON_smtp_bad_line_ending, scan.text);
+		refuse_and_close(turn, REASON_smtp_bad_line_ending, scan->text);
 		break;
 	case LINE_FOREIGN:
-		refuse_and_close(turn, REASON_smtp_not_smtp, scan.text);
+		refuse_and_close(turn, REASON_smtp_not_smtp, scan->text);
 		break;
 	}
 }

@@ -87,6 +87,8 @@ struct session_step {
 	// For counters and the log; the caller counts.
 	enum reason reason; // REASON_NONE or the refusal
 	uint16_t code;      // reply code given in this step, 0 = none
+	struct slice line;  // the command line of this step, or as much as is known of one that was
+			    // refused for its form; no data: none. Valid until the next call
 	char verb[8]; // upper case, NUL-padded; "BODY" inside a message, "" before any command
 	const char *detail; // what was refused (path, parameter, reply), printable, or NULL; lives
 			    // in the reply_buffer
