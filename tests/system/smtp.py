@@ -115,13 +115,13 @@ def unstuffed(content):
     return content[1:] if content.startswith(b'..') else content
 
 
-def await_backend(lab, host='app', family=4, port=25):
+def await_backend(lab, host='app', family=4, port=25, recipient='probe@accepted.test'):
     """Until the gate knows a live server: a permitted recipient is accepted."""
 
     def accepted():
         with Client(lab, host, family, port=port) as client:
             client.greet()
-            reply = client.envelope('probe@sender.test', 'probe@accepted.test')
+            reply = client.envelope('probe@sender.test', recipient)
             client.quit()
         return reply.startswith('250')
 
