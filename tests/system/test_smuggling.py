@@ -132,14 +132,14 @@ def attempt(lab, job):
     number, end, rejects, chunked, cut = job
     content = FIRST % number + end + SECOND + b'\r\n'
     want = expected(content, rejects, chunked)
-    with smtp.Client(lab, 'app', port=PORTS[rejects]) as client:
+    with smtp.Client(lab, 'app', seconds=15, port=PORTS[rejects]) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.greet()
         client.envelope('a@sender.test', 'b@accepted.test')
         try:
             reply = transmit(client, content, chunked, cut)
             after = client.quit() if reply.startswith('250') else client.reply()
-        except ConnectionError as error:
+        except OSError as error:
             return f'{end!r} chunked {chunked} cut {cut}: {error}'
     if want is None and (reply, after) == (REFUSED, ''):
         return None
