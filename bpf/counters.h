@@ -47,6 +47,7 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
+	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
@@ -165,6 +166,8 @@ typedef unsigned long long counters_u64;
 	X(flows_full, fault, "no free flow for a connection to a backend")                         \
 	X(ports_full, fault, "no free local port for a connection to a backend")                   \
 	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
+	X(replies_unread, fault,                                                                   \
+	  "command left waiting: its client does not read while payload buffers are scarce")       \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
 	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
 	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \

@@ -12,6 +12,9 @@
 #define CHUNKS_FOR_REPLIES_MIN 16
 #define CHUNKS_FOR_REPLIES_OF  16
 #define STARVED_RETRY_US       10000
+// Below this share of free buffers, what a client may leave unread before it is heard again.
+#define SCARCE_OF    8
+#define UNREAD_BYTES CHUNK_BYTES
 
 // Nothing may reach it any more until it is destroyed: no connection to a server, no turn of its
 // waiter.
@@ -54,6 +57,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.identities = connector_identities(policy_connector),
 		.policy = pipeline->policy,
 		.id = ++pipeline->session_ids,
+		.quota = &pipeline->quota,
 		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),
 		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
 	};
@@ -78,16 +82,28 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	pipeline->counters.connectors[connector]->sessions++;
 	pipeline->counters.connectors[connector]->sessions_open++;
 
+	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
 
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us)
+{
+	struct pipeline *pipeline =
+		(struct pipeline *)((char *)quota - offsetof(struct pipeline, quota));
+	uint16_t index = (uint16_t)(connector - pipeline->policy->connectors);
+
+	return rates_take(pipeline->rates, source, index, connector->message_rate_limit, now_us);
+}
+
 void client_destroy(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
 	client_counters(pipeline, client)->sessions_open--;
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
@@ -106,11 +122,48 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	evict_note(pipeline, client, false);
 }
 
+// A 5xx reply to a session that nobody vouches for waits in a buffer for TarpitInterval: the
+// session costs a timer meanwhile, and its input stays in the flow. Without a buffer it goes out at
+// once.
+static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	const struct session_peer *peer = &client->session.peer;
+	struct slice reply = reply_bytes(&pipeline->reply);
+
+	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
+	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
+	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
+		return false;
+	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
+		chunk_queue_clear(&client->held, &pipeline->chunks);
+		return false;
+	}
+	pipeline->reply.length = 0;
+	client->held_until_us =
+		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
+	client_counters(pipeline, client)->tarpitted++;
+	return true;
+}
+
+// What the tarpit kept back goes out.
+static void release(struct pipeline *pipeline, struct client *client)
+{
+	if (!client->held_until_us)
+		return;
+	client->held_until_us = 0;
+	pipeline->reply.length = (uint16_t)client->held.length;
+	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
+	session_resume(&client->session, pipeline->now);
+	if (say(pipeline, client) && client->closes)
+		linger(pipeline, client);
+}
+
 // Sends what the session said and does what it intends. The step's slices are still valid.
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
-	if (!say(pipeline, client))
+	if (!hold(pipeline, client, step) && !say(pipeline, client))
 		return;
 	switch (step->intent) {
 	case SESSION_MORE:
@@ -136,7 +189,11 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		exchange_reset(pipeline, client);
 		break;
 	case SESSION_CLOSE:
-		linger(pipeline, client);
+		client->closes = client->held_until_us != 0;
+		if (client->closes)
+			exchange_abort(pipeline, client);
+		else
+			linger(pipeline, client);
 		break;
 	}
 }
@@ -157,6 +214,19 @@ uint32_t client_chunks_reserved(const struct pipeline *pipeline)
 	return share > CHUNKS_FOR_REPLIES_MIN ? share : CHUNKS_FOR_REPLIES_MIN;
 }
 
+// Clients that ask and do not read would fill the buffers with replies until nobody gets one. Its
+// next ACK wakes it.
+static bool hoards(struct pipeline *pipeline, const struct client *client)
+{
+	size_t limit = pipeline->policy->gate.send_buffer;
+
+	if (pipeline->chunks.free_count >= pipeline->chunks.count / SCARCE_OF ||
+	    limit - tcp_send_room(client->leg.flow) <= UNREAD_BYTES)
+		return false;
+	count_reason(pipeline, REASON_replies_unread);
+	return true;
+}
+
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
 static bool may_reply(struct pipeline *pipeline, struct client *client)
@@ -165,7 +235,7 @@ static bool may_reply(struct pipeline *pipeline, struct client *client)
 		starve(pipeline, client);
 		return false;
 	}
-	return tcp_send_room(client->leg.flow) >= REPLY_MAX;
+	return !hoards(pipeline, client) && tcp_send_room(client->leg.flow) >= REPLY_MAX;
 }
 
 // How many message bytes the backend's leg takes; a body that is only read to its end has no limit.
@@ -195,7 +265,7 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
 		return true;
 	}
-	if (client->session.suspended || !may_reply(pipeline, client))
+	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	session_input(
@@ -213,7 +283,7 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 	struct session_step step = {0};
 
 	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
-	    !may_reply(pipeline, client))
+	    client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	if (!session_drain(&client->session, false, &pipeline->reply, &step))
@@ -243,6 +313,9 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		return;
 	client->busy = true;
 	client->retry_us = 0;
+	// Who does not wait for the reply is let go.
+	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
+		release(pipeline, client);
 	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
@@ -275,7 +348,7 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 	if (client->leg.doomed ||
 	    !(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
 		return;
-	if (!client->linger_deadline_us) {
+	if (!client->linger_deadline_us && !client->closes) {
 		struct session_step step = {0};
 
 		client_counters(pipeline, client)->sessions_reset++;
@@ -289,6 +362,7 @@ uint64_t client_deadline(const struct client *client)
 {
 	uint64_t deadline = tcp_deadline(client->leg.flow);
 	uint64_t other = client->linger_deadline_us ? client->linger_deadline_us
+			 : client->held_until_us    ? client->held_until_us
 						    : session_deadline(&client->session);
 
 	if (client->retry_us && client->retry_us < other)
@@ -300,7 +374,7 @@ static void session_limits(struct pipeline *pipeline, struct client *client)
 {
 	struct session_step step = {0};
 
-	if (session_deadline(&client->session) > pipeline->now.now_us)
+	if (client->held_until_us || session_deadline(&client->session) > pipeline->now.now_us)
 		return;
 	pipeline->reply.length = 0;
 	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
@@ -326,9 +400,11 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 
 void client_evict(struct pipeline *pipeline, struct client *client)
 {
-	bool lingers = client->linger_deadline_us != 0;
+	bool lingers;
 	struct session_step step;
 
+	release(pipeline, client);
+	lingers = client->linger_deadline_us != 0;
 	if (lingers) {
 		count_reason(pipeline, REASON_half_closed_evicted);
 	} else {
@@ -347,6 +423,8 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 
 	if (client->leg.doomed)
 		return;
+	if (force)
+		release(pipeline, client);
 	if (force && client->linger_deadline_us) {
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);

@@ -29,9 +29,12 @@ struct handover;
 struct policy;
 struct ruleset;
 struct pipeline;
+struct rates;
 struct servers_shared;
 struct spread;
 
+// Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
+#define RATE_ENTRIES   65536
 #define PIPELINE_BURST 64 // most frames that one pipeline_input takes
 
 // Rows that this worker writes with plain stores; memory belongs to the caller (maps or heap).
@@ -51,12 +54,14 @@ struct pipeline_settings {
 	struct pipeline_counters counters;  // the arrays outlive the pipeline
 	struct cookie_secret cookie_secret; // the same for all workers
 	uint8_t random_key[16];             // this worker's own
-	// Several workers: which one this is, whose flow is whose, the way to the others, and what
-	// is known of the servers. All outlive the pipeline. All zero: the only worker.
+	// Several workers: which one this is, whose flow is whose, the way to the others, what is
+	// known of the servers, and who sent how much. All outlive the pipeline. All zero: the only
+	// worker.
 	unsigned worker;
 	const struct spread *spread; // the same contents in all workers
 	struct handover *handover;
 	struct servers_shared *servers;
+	struct rates *rates;
 };
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not
@@ -94,6 +99,7 @@ struct pipeline_levels {
 	uint32_t clients, servers; // connections
 	uint32_t flows, time_wait, half_open;
 	uint32_t chunks_used, chunks;
+	uint64_t timers; // armed
 };
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline);
 

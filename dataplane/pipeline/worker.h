@@ -8,6 +8,7 @@
 
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
@@ -55,12 +56,15 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
+	struct chunk_queue held;     // a refusal that the tarpit keeps back
+	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t logged;  // its refusals that went into the log
 	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
 	bool peer_closed; // its FIN was seen
 	bool in_body;     // the server leg takes message bytes
+	bool closes;      // once what is held was said
 	bool busy;        // client_pump is running: it will see what changed
 	bool holds;       // payload buffers
 	uint8_t rank;     // enum client_rank
@@ -111,6 +115,9 @@ struct pipeline {
 	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
+	struct session_quota quota; // asks `rates`
+	struct rates *rates;        // shared by all workers
+	struct rates *own_rates;    // where there is only one
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -174,6 +181,9 @@ void handshake_timeout(struct pipeline *pipeline);
 // NULL when MaxSessions are open. The banner is queued.
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
 			     const struct link *link, uint16_t connector);
+// The session_quota of all sessions of a worker.
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us);
 void client_destroy(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);

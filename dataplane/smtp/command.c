@@ -215,6 +215,18 @@ static bool keep_path(struct turn *turn, struct chunk_queue *queue, const struct
 	return false;
 }
 
+// MessageRateLimit counts whoever sends from one address; nobody is a user yet.
+static bool within_rate(struct turn *turn)
+{
+	const struct session_peer *peer = &turn->session->peer;
+	const enum rate_source source = peer->connector->message_rate_source;
+
+	return peer->connector->message_rate_limit == UINT32_MAX || !peer->quota ||
+	       (source != RATE_SOURCE_IP_ADDRESS && source != RATE_SOURCE_ALL) ||
+	       peer->quota->take(peer->quota, peer->connector, &peer->client.address,
+				 turn->now.now_us);
+}
+
 static void handle_mail(struct turn *turn, struct slice argument)
 {
 	struct session *session = turn->session;
@@ -237,6 +249,12 @@ static void handle_mail(struct turn *turn, struct slice argument)
 						 session->peer.identities, &path, parameters.size);
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
+		return;
+	}
+	if (!within_rate(turn)) {
+		turn_refuse_uncounted(turn, REPLY_message_rate, REASON_smtp_message_rate,
+				      path.text);
+		turn_close(turn);
 		return;
 	}
 	if (!keep_path(turn, &session->sender, &path, &parameters))

@@ -365,6 +365,11 @@ bool session_holds_chunks(const struct session *session)
 	       session->early.length || session->long_hello.length;
 }
 
+void session_resume(struct session *session, struct tick now)
+{
+	session->input_us = now.now_us;
+}
+
 static uint64_t session_limit(const struct session *session)
 {
 	return session->opened_us + session->peer.connector->connection_timeout_ms * 1000ull;

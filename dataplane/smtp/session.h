@@ -35,13 +35,21 @@
 #define SESSION_ADDED_MAX   2048
 #define SESSION_COMMAND_MAX 1152
 
+// What the session asks at MAIL, because other sessions count as well.
+struct session_quota {
+	// False when the client's MessageRateLimit is reached.
+	bool (*take)(struct session_quota *quota, const struct connector *connector,
+		     const struct address *client, uint64_t now_us);
+};
+
 struct session_peer {
 	struct endpoint client;
 	struct endpoint local;
 	const struct connector *connector; // pinned by the caller for the session's life
 	const struct policy *policy;
-	unsigned identities; // bits (1 << enum principal): whose rights it has
-	uint64_t id;         // of the session, for Received and logs
+	unsigned identities;         // bits (1 << enum principal): whose rights it has
+	uint64_t id;                 // of the session, for Received and logs
+	struct session_quota *quota; // NULL = no limit
 	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
 	// closed.
 	bool allowed, blocked;
@@ -189,6 +197,9 @@ void session_evict(struct session *session, struct reply_buffer *reply, struct s
 
 // Does it hold chunks now?
 bool session_holds_chunks(const struct session *session);
+
+// The caller kept a reply back until now: so long it was not the client who was silent.
+void session_resume(struct session *session, struct tick now);
 
 // Next time a limit of the connector strikes; UINT64_MAX when none runs: while the final reply is
 // awaited (relay rule 6), and after the close. While another answer is awaited only

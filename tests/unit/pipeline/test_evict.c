@@ -310,17 +310,17 @@ static void leave_a_gap(struct lab *lab, struct peer *peer, const char *first, c
 	struct connection *connection = peer->connection;
 
 	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 1000;
-	tcp_send(lab->client.tcp, connection->flow, slice_of_text(first));
+	connection->transport->send(connection, slice_of_text(first));
 	lab_run(lab, 5);
 	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 0;
-	tcp_send(lab->client.tcp, connection->flow, slice_of_text(second));
+	connection->transport->send(connection, slice_of_text(second));
 	lab_run(lab, 5);
 }
 
 // Bytes of the client's wait in the gate's flow.
 static bool waits(struct lab *lab, const struct peer *peer)
 {
-	const struct tuple *tuple = tcp_tuple(peer->connection->flow);
+	const struct tuple *tuple = tcp_tuple(((struct host_connection *)peer->connection)->flow);
 	struct tuple gates = {.local = tuple->remote,
 			      .remote = tuple->local,
 			      .local_port = tuple->remote_port,
