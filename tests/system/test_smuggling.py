@@ -9,7 +9,8 @@
 # and cut at every place, on a connector that refuses bare line feeds and on one that repairs them.
 # It is either refused (521) or text of the one message: judged by what backends received that take
 # false ends for true ones, a literal one that takes all of them, and Postfix without its protection.
-# That both can be fooled is shown first, without the gate.
+# That both can be fooled is shown first, without the gate. In the same ways a field of the header
+# that the session may not send is hidden: no reading of the received header finds it.
 import concurrent.futures
 import itertools
 import re
@@ -28,6 +29,7 @@ SECOND = (b'MAIL FROM:<smuggled@evil.test>\r\nRCPT TO:<victim@accepted.test>\r\n
           b'Subject: smuggled\r\n\r\nsmuggled')
 FIRST = b'From: <a@sender.test>\r\nX-Number: %d\r\n\r\nfirst'
 REFUSED = '521 5.5.2 Bare CR, bare LF or NUL, closing transmission channel'
+STAMP = b'X-MS-Exchange-Organization-SCL'
 PORTS = {True: 25, False: 2525}  # by BareLinefeedRejectionEnabled
 CLASSICS = (b'\n.\n', b'\n.\r\n', b'\r\n.\n', b'\r.\r', b'\r\n.\r', b'\r.\r\n', b'\n.\r', b'\r.\n',
             b'\r\n\0.\r\n', b'\r\n.\0\r\n', b'\r\r\n.\r\r\n', b'\n..\n', b'\n..\r\n', b'\r\n..\n',
@@ -239,8 +241,63 @@ def literal(checks, lab, variant):
         backend.accepted.clear()
         attack(checks, lab, work)
         messages = list(backend.accepted)
+        fields(checks, lab, backend)
     judge(checks, work, [message[0].encode() for message in messages],
           [from_start(message[2]) for message in messages])
+
+
+def hidden_fields():
+    """Headers with a forbidden field behind each line end, in other letters and with a blank."""
+    for end, name, dot in itertools.product(ENDS, (STAMP, STAMP.upper(), STAMP + b' ', STAMP + b'\t'),
+                                            (b'', b'.')):
+        yield b'From: <a@sender.test>' + end + dot + name + b': -1\r\nTo: b\r\n\r\nbody\r\n'
+    yield STAMP + b': -1\r\n\r\nbody\r\n'
+    yield STAMP + b':\r\n -1\r\n\r\nbody\r\n'
+    yield b'no field\r\n' + STAMP + b': -1\r\n\r\nbody\r\n'
+    yield b'.\tno field\r\n' + STAMP + b': -1\r\n\r\nbody\r\n'
+
+
+def hide(lab, job):
+    try:
+        return hidden(lab, *job)
+    except OSError as error:
+        return str(error)
+
+
+def hidden(lab, content, rejects, chunked, cut):
+    """The reply to a message with a hidden field."""
+    with smtp.Client(lab, 'app', seconds=15, port=PORTS[rejects]) as client:
+        client.greet()
+        client.envelope('a@sender.test', 'b@accepted.test')
+        if chunked:
+            client.send(b'BDAT %d\r\n' % cut + content[:cut])
+            if not (reply := client.reply()).startswith('250'):
+                return reply
+            client.send(b'BDAT %d LAST\r\n' % len(content[cut:]) + content[cut:])
+        else:
+            client.command('DATA')
+            client.send(content[:cut])
+            client.send(content[cut:] + b'.\r\n')
+        return client.reply()
+
+
+def fields(checks, lab, backend):
+    jobs_of_fields = list(itertools.product(hidden_fields(), (True, False), (False, True),
+                                            (0, 21, 23, 30)))
+    backend.accepted.clear()
+    with labs.Gate(lab, config_of(lab)):
+        smtp.await_backend(lab)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(lambda job: hide(lab, job), jobs_of_fields))
+    odd = [(job, reply) for job, reply in zip(jobs_of_fields, replies)
+           if reply != REFUSED and not reply.startswith('250')]
+    checks.that(f'{len(replies)} hidden fields: refused or taken', not odd, odd[:3])
+    contents = [message[2] for message in backend.accepted]
+    checks.equal('as many messages as were taken', len(contents),
+                 sum(reply.startswith('250') for reply in replies))
+    found = [content for content in contents if re.search(
+        rb'(?:^|[\r\n])\0*' + re.escape(STAMP), content, re.I)]
+    checks.that('no hidden field in the backend', contents and not found, found[:3])
 
 
 def postfix(checks, lab, variant):
