@@ -444,19 +444,6 @@ static void check_all_domains(struct check *check)
 	}
 }
 
-static void check_extensions(struct check *check)
-{
-	for (unsigned i = 0; i < check->policy->connector_count; i++) {
-		const struct connector *connector = &check->policy->connectors[i];
-
-		if (!connector->chunking && connector->binary_mime &&
-		    connector_line(connector, "BinaryMimeEnabled") != connector->line)
-			diagnostics_error(check->diagnostics,
-					  at(check, connector_line(connector, "BinaryMimeEnabled")),
-					  "BinaryMimeEnabled needs ChunkingEnabled");
-	}
-}
-
 // Who is on both lists, and entries whose time is over by themselves never come back.
 static void check_ip_lists(struct check *check)
 {
@@ -532,7 +519,6 @@ static const struct rule {
 	{PORTS, check_gateways},
 	{CONNECTORS, check_presence_of_connectors},
 	{CONNECTORS, check_timeouts},
-	{CONNECTORS, check_extensions},
 	{CONNECTORS, check_authentication_of_connectors},
 	{CONNECTORS | PORTS, check_binding_addresses},
 	{BACKENDS, check_presence_of_backends},

@@ -154,11 +154,8 @@ struct connector {
 	bool delivery_status_notification;
 	bool enhanced_status_codes;
 	bool eight_bit_mime;
-	bool binary_mime;
 	bool chunking;
 	bool smtp_utf8;
-	bool long_addresses;
-	bool orar;
 
 	bool bare_linefeed_rejection;
 	bool require_ehlo_domain;

@@ -22,12 +22,24 @@ struct command_options {
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
 	bool json;             // --json
+
+	// import
+	const char *file;        // CONNECTORS
+	const char *permissions; // --permissions FILE, or NULL
+	const char *domains;     // --domains FILE, or NULL
+	const char *server;      // --server NAME, or NULL
+	const char *backend;     // --backend ADDRESSES, or NULL
+	const char *device;      // --device IFACE, or NULL
+	const char *address;     // --address ADDR/LEN, or NULL
+	const char *gateway;     // --gateway ADDR, or NULL
+	const char *output;      // -o FILE, or NULL
 };
 
 int command_run(const struct command_options *options);
 int command_check(const struct command_options *options);
 int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
+int command_import(const struct command_options *options);
 int command_log(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

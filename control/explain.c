@@ -5,6 +5,7 @@
 // the data path's own (choice.c, rehearsal.c); here they are only printed, as text or as JSON.
 #include "config/grants.h"
 #include "config/keys.h"
+#include "config/value.h"
 #include "control/choice.h"
 #include "control/commands.h"
 #include "control/rehearsal.h"
@@ -119,6 +120,9 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 		if (line->may_be_refused)
 			json_object_object_add(row, "backend_may_refuse",
 					       json_object_new_boolean(true));
+		if (line->delay_ms)
+			json_object_object_add(row, "delay_ms",
+					       json_object_new_int64(line->delay_ms));
 		json_object_array_add(array, row);
 	}
 	return array;
@@ -211,12 +215,17 @@ static void print_rights(const struct connector *connector, unsigned identities)
 
 static void print_rehearsal(const struct rehearsal *rehearsal)
 {
+	char delay[VALUE_TEXT_MAX];
+
 	printf("Dialogue:\n");
 	for (unsigned i = 0; i < rehearsal->count; i++) {
 		const struct rehearsal_line *line = &rehearsal->lines[i];
 
 		if (line->may_be_refused)
 			printf("  %.3s (the backend may refuse)\n", line->text);
+		else if (line->delay_ms)
+			printf("  %s (after %s)\n", line->text,
+			       value_format_time(line->delay_ms, delay));
 		else
 			printf("  %s%s\n", line->by_client ? "> " : "", line->text);
 	}

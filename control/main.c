@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +20,25 @@ struct command {
 	const char *help;
 	int (*run)(const struct command_options *options);
 	bool needs_config;
+	const char *file; // what its argument is, NULL = it takes none
 };
 
 static const struct command commands[] = {
 	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
-	 true},
+	 true, NULL},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
-	 true},
+	 true, NULL},
 	{"audit", "-c FILE [--json]",
 	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
-	 true},
+	 true, NULL},
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
-	 "which connector, which rights and why, and the reply to each verb", command_explain,
-	 true},
+	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
+	 NULL},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
-	 command_log, false},
+	 command_log, false, NULL},
+	{"import", "CONNECTORS [-o FILE]",
+	 "an INI file from exports of an Exchange server; what has no equivalent is told",
+	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
 };
 
 static const char usage_text[] =
@@ -53,6 +58,13 @@ enum option_key {
 	OPTION_PARTNER,
 	OPTION_JSON,
 	OPTION_PIN_DIRECTORY,
+	OPTION_PERMISSIONS,
+	OPTION_DOMAINS,
+	OPTION_SERVER,
+	OPTION_BACKEND,
+	OPTION_DEVICE,
+	OPTION_ADDRESS,
+	OPTION_GATEWAY,
 };
 
 static const struct argp_option option_rows[] = {
@@ -68,6 +80,15 @@ static const struct argp_option option_rows[] = {
 	{"json", OPTION_JSON, NULL, 0, "audit, explain: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
+	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
+	{"permissions", OPTION_PERMISSIONS, "FILE", 0,
+	 "import: Get-ReceiveConnector | Get-ADPermission, exported", 0},
+	{"domains", OPTION_DOMAINS, "FILE", 0, "import: Get-AcceptedDomain, exported", 0},
+	{"server", OPTION_SERVER, "NAME", 0, "import: only the connectors of this server", 0},
+	{"backend", OPTION_BACKEND, "ADDRESS[,ADDRESS]", 0, "import: Servers of the backend", 0},
+	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
+	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
+	{"gateway", OPTION_GATEWAY, "ADDR[,...]", 0, "import: Gateway of the port", 0},
 	{0},
 };
 
@@ -110,28 +131,62 @@ static error_t add_recipient(struct command_options *options, const char *recipi
 	return 0;
 }
 
+// Options whose argument is kept as it is.
+static const struct {
+	int key;
+	size_t offset;
+} text_options[] = {
+	{'c', offsetof(struct command_options, config)},
+	{'o', offsetof(struct command_options, output)},
+	{OPTION_FROM, offsetof(struct command_options, from)},
+	{OPTION_TO, offsetof(struct command_options, to)},
+	{OPTION_HELO, offsetof(struct command_options, hello)},
+	{OPTION_MAIL_FROM, offsetof(struct command_options, mail_from)},
+	{OPTION_PIN_DIRECTORY, offsetof(struct command_options, directory)},
+	{OPTION_PERMISSIONS, offsetof(struct command_options, permissions)},
+	{OPTION_DOMAINS, offsetof(struct command_options, domains)},
+	{OPTION_SERVER, offsetof(struct command_options, server)},
+	{OPTION_BACKEND, offsetof(struct command_options, backend)},
+	{OPTION_DEVICE, offsetof(struct command_options, device)},
+	{OPTION_ADDRESS, offsetof(struct command_options, address)},
+	{OPTION_GATEWAY, offsetof(struct command_options, gateway)},
+};
+
+static error_t keep_text(struct command_options *options, int key, const char *argument)
+{
+	for (size_t i = 0; i < sizeof(text_options) / sizeof(text_options[0]); i++)
+		if (text_options[i].key == key) {
+			*(const char **)((char *)options + text_options[i].offset) = argument;
+			return 0;
+		}
+	return ARGP_ERR_UNKNOWN;
+}
+
+// The command, or the file that it takes.
+static void take_argument(struct parsed *parsed, const char *argument, struct argp_state *state)
+{
+	if (parsed->command && parsed->command->file && !parsed->options.file) {
+		parsed->options.file = argument;
+		return;
+	}
+	if (parsed->command)
+		argp_error(state,
+			   parsed->command->file ? "%s takes one file" : "one command at a time",
+			   parsed->command->name);
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argument, commands[i].name) == 0)
+			parsed->command = &commands[i];
+	if (!parsed->command)
+		argp_error(state, "unknown command \"%s\"", argument);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct parsed *parsed = state->input;
 
 	switch (key) {
-	case 'c':
-		parsed->options.config = argument;
-		return 0;
 	case 'f':
 		parsed->options.follow = true;
-		return 0;
-	case OPTION_FROM:
-		parsed->options.from = argument;
-		return 0;
-	case OPTION_TO:
-		parsed->options.to = argument;
-		return 0;
-	case OPTION_HELO:
-		parsed->options.hello = argument;
-		return 0;
-	case OPTION_MAIL_FROM:
-		parsed->options.mail_from = argument;
 		return 0;
 	case OPTION_RCPT_TO:
 		return add_recipient(&parsed->options, argument);
@@ -144,26 +199,20 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_JSON:
 		parsed->options.json = true;
 		return 0;
-	case OPTION_PIN_DIRECTORY:
-		parsed->options.directory = argument;
-		return 0;
 	case ARGP_KEY_ARG:
-		if (parsed->command)
-			argp_error(state, "one command at a time");
-		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-			if (strcmp(argument, commands[i].name) == 0)
-				parsed->command = &commands[i];
-		if (!parsed->command)
-			argp_error(state, "unknown command \"%s\"", argument);
+		take_argument(parsed, argument, state);
 		return 0;
 	case ARGP_KEY_END:
 		if (!parsed->command)
 			argp_error(state, "which command?");
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
+		if (parsed->command->file && !parsed->options.file)
+			argp_error(state, "%s needs a file: %s", parsed->command->name,
+				   parsed->command->file);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return keep_text(&parsed->options, key, argument);
 	}
 }
 

@@ -42,6 +42,15 @@ static void add_line(struct play *play, bool by_client, const char *text, size_t
 		out->count++;
 }
 
+// What the tarpit does to this reply (pipeline/client.c).
+static uint32_t delay_of(const struct play *play)
+{
+	const struct session_peer *peer = &play->session.peer;
+	const bool anonymous = peer->identities == 1u << PRINCIPAL_ANONYMOUS;
+
+	return play->step.code / 100 == 5 && anonymous ? peer->connector->tarpit_interval_ms : 0;
+}
+
 static void add_reply(struct play *play, bool may_be_refused)
 {
 	const char *at = play->reply.text;
@@ -51,8 +60,10 @@ static void add_reply(struct play *play, bool may_be_refused)
 		const char *line_end = memchr(at, '\r', (size_t)(end - at));
 
 		add_line(play, false, at, (size_t)(line_end - at));
-		if (play->out->count)
+		if (play->out->count) {
 			play->out->lines[play->out->count - 1].may_be_refused = may_be_refused;
+			play->out->lines[play->out->count - 1].delay_ms = delay_of(play);
+		}
 		at = line_end + 2;
 	}
 	play->reply.length = 0;

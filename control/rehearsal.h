@@ -11,6 +11,7 @@
 struct rehearsal_line {
 	bool by_client;
 	bool may_be_refused; // the backend's own answer takes its place
+	uint32_t delay_ms;   // of the tarpit
 	char *text;          // without CR LF
 };
 

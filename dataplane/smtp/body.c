@@ -74,18 +74,51 @@ static void end_softly(uint8_t *state, size_t room, struct body_scan *scan)
 	scan->octets = scan->held.length;
 }
 
+// How far a walk over a window came.
+struct walk {
+	uint8_t state;
+	size_t at;
+	size_t passed; // bytes that may pass; once above 0 what was held may pass, too
+	size_t dots;   // stuffed dots among them
+};
+
+// To the end of the window, of the message, or to the byte that spoils it. A bare LF that is
+// accepted waits for a call of its own.
+static void walk(struct walk *walk, struct slice window, bool accept_bare_lf)
+{
+	while (walk->at < window.length) {
+		if (walk->state == STATE_LINE) {
+			walk->at += scan_control(slice_from(window, walk->at));
+			walk->passed = walk->at;
+			if (walk->at == window.length)
+				return;
+		}
+		const uint8_t before = walk->state;
+		if (accept_bare_lf && walk->at > 0 && window.data[walk->at] == '\n' &&
+		    before != STATE_CR && before != STATE_DOT_CR)
+			return;
+		walk->state = next_state[before][class_of[window.data[walk->at]]];
+		if (walk->state == STATE_BAD || walk->state == STATE_END)
+			return;
+		walk->at++;
+		if (walk->state == STATE_LINE || walk->state == STATE_LINE_START)
+			walk->passed = walk->at;
+		if (before == STATE_DOT && walk->state == STATE_LINE)
+			walk->dots++;
+	}
+}
+
 void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
 		struct body_scan *scan)
 {
 	const bool dot_behind_bare_lf =
 		*state == STATE_SOFT_START && in.length && in.data[0] == '.';
 	const struct slice held = dot_behind_bare_lf ? slice_of_text(".") : kept_back(*state);
+	struct walk walked = {.state = *state};
+
 	assert(*state > STATE_BAD && *state < STATE_END);
 	*scan = (struct body_scan){
-		.verdict = BODY_MORE,
-		.held = slice_of_text(""),
-		.run = slice_first(in, 0),
-	};
+		.verdict = BODY_MORE, .held = slice_of_text(""), .run = slice_first(in, 0)};
 	if (accept_bare_lf && in.length && in.data[0] == '\n' && *state != STATE_CR &&
 	    *state != STATE_DOT_CR) {
 		end_softly(state, room, scan);
@@ -93,55 +126,22 @@ void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_l
 	}
 	if (room <= held.length)
 		return;
-	const struct slice window = slice_first(in, room - held.length);
-	uint8_t current = *state;
-	size_t at = 0;
-	size_t passed = 0; // window bytes that may pass; once above 0 held may pass, too
-	size_t dots = 0;   // stuffed dots among them
-
-	while (at < window.length) {
-		if (current == STATE_LINE) {
-			at += scan_control(slice_from(window, at));
-			passed = at;
-			if (at == window.length)
-				break;
-		}
-		const uint8_t before = current;
-		// A bare LF waits for a call of its own.
-		if (accept_bare_lf && at > 0 && window.data[at] == '\n' && before != STATE_CR &&
-		    before != STATE_DOT_CR)
-			break;
-		current = next_state[before][class_of[window.data[at]]];
-		if (current == STATE_BAD) {
-			scan->verdict = BODY_BAD_LINE_ENDING;
-			scan->consumed = at + 1;
-			return;
-		}
-		if (current == STATE_END)
-			break;
-		at++;
-		if (current == STATE_LINE || current == STATE_LINE_START)
-			passed = at;
-		if (before == STATE_DOT && current == STATE_LINE)
-			dots++;
+	walk(&walked, slice_first(in, room - held.length), accept_bare_lf);
+	if (walked.state == STATE_BAD) {
+		scan->verdict = BODY_BAD_LINE_ENDING;
+		scan->consumed = walked.at + 1;
+		return;
 	}
-	if (current == STATE_END) {
-		*state = STATE_LINE_START;
-		if (passed == 0) {
-			scan->verdict = BODY_END;
-			scan->consumed = at + 1;
-			return;
-		}
-		// Message bytes came before it: pass them on, and meet the dot again next time.
-		scan->consumed = passed;
-	} else {
-		*state = current;
-		scan->consumed = at;
-	}
-	if (passed > 0) {
+	// At the end, message bytes that came before it are passed on first: the dot is met again.
+	*state = walked.state == STATE_END ? STATE_LINE_START : walked.state;
+	scan->consumed = walked.state == STATE_END ? walked.passed : walked.at;
+	if (walked.state == STATE_END && walked.passed == 0) {
+		scan->verdict = BODY_END;
+		scan->consumed = walked.at + 1;
+	} else if (walked.passed > 0) {
 		scan->held = held;
-		scan->run = slice_first(window, passed);
-		scan->octets = held.length + passed - dots - dot_behind_bare_lf;
+		scan->run = slice_first(in, walked.passed);
+		scan->octets = held.length + walked.passed - walked.dots - dot_behind_bare_lf;
 	}
 }
 

@@ -177,10 +177,8 @@ static void count_sent(struct flow *flow, uint32_t length, uint64_t now_us)
 		flow->timed_start_us = (uint32_t)now_us;
 	}
 	flow->flags &= ~FLOW_PROBE;
-	if (flow->timer == TIMER_PERSIST) {
-		flow->backoff = 0; // that of the probes
-		timer_stop(flow);
-	}
+	// From the persist timer on the peer's silence and the back-off go on: the segment may be a
+	// probe.
 	if (flow->timer != TIMER_RETRANSMIT)
 		timer_start(flow, TIMER_RETRANSMIT, now_us);
 }
@@ -204,6 +202,8 @@ static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 	fill_bytes(flow, unsent.offset, length, now_us, segment);
 	if (fin)
 		segment->flags |= TCP_FIN;
+	if (flow->timer == TIMER_PERSIST)
+		flow->backoff = 0; // that of the probes: the window opened
 	count_sent(flow, length + fin, now_us);
 	return true;
 }

@@ -296,7 +296,7 @@ def fields(checks, lab, backend):
     checks.equal('as many messages as were taken', len(contents),
                  sum(reply.startswith('250') for reply in replies))
     found = [content for content in contents if re.search(
-        rb'(?:^|[\r\n])\0*' + re.escape(STAMP), content, re.I)]
+        rb'(?:^|[\r\n])\0*' + re.escape(STAMP), content.partition(b'\r\n\r\n')[0], re.I)]
     checks.that('no hidden field in the backend', contents and not found, found[:3])
 
 

@@ -17,8 +17,7 @@ static const char *const sections[SECTION_COUNT] = {
 	[SECTION_PORT] = "[port p]\nDevice = eth1\nAddress = 192.0.2.10/24\n",
 	[SECTION_ACCEPTED_DOMAIN] = "[accepted-domain contoso.com]\n",
 	[SECTION_CONNECTOR] =
-		"[connector c]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 10.0.0.0/8\n"
-		"PermissionGroups = AnonymousUsers\n",
+		"[connector c]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 10.0.0.0/8\n",
 	[SECTION_BACKEND] = "[backend b]\nServers = 192.0.2.20\n",
 	[SECTION_IP_ALLOW] = "[ip-allow]\nAddresses = 203.0.113.1\n",
 	[SECTION_IP_BLOCK] = "[ip-block]\nAddresses = 203.0.113.2\n",
