@@ -101,8 +101,6 @@ def random_connector(source, free):
     section.update((key, value) for key, value in optional.items()
                    if value and source.random() < (0.1 if key == 'Enabled' else 0.4))
     section.update((key, 'no') for key in model.KEYWORDS.values() if source.random() < 0.1)
-    if section.get('ChunkingEnabled') == 'no':
-        section['BinaryMimeEnabled'] = 'no'
     return section
 
 
