@@ -64,8 +64,9 @@ static void write_gate(const struct import *import, FILE *out)
 			OUR_NAME);
 	if (any_is_logged(import->policy))
 		fprintf(out,
-			PLACEHOLDER "where the log of the connectors with ProtocolLoggingLevel = "
-				    "Verbose goes.\nReceiveProtocolLogPath = %s\n",
+			"# Where the log of the connectors with ProtocolLoggingLevel = Verbose "
+			"goes.\n"
+			"ReceiveProtocolLogPath = %s\n",
 			OUR_LOG_PATH);
 }
 

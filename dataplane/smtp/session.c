@@ -236,7 +236,7 @@ enum reason session_pass_body(struct turn *turn, const struct body_scan *scan)
 	struct session *session = turn->session;
 	const struct connector *connector = session->peer.connector;
 	struct slice *body = turn->step->body;
-	struct slice before;
+	struct slice before = slice_of_text("");
 
 	if (session->message_octets > decide_size_limit(connector, session->peer.identities))
 		return REASON_smtp_too_large;
@@ -245,7 +245,10 @@ enum reason session_pass_body(struct turn *turn, const struct body_scan *scan)
 	body[2] = scan->run;
 	if (!header_ended(&session->header)) {
 		header_input(&session->header, scan->held, connector->fqdn, &body[0], &body[1]);
-		header_input(&session->header, scan->run, connector->fqdn, &before, &body[2]);
+		// A bare LF that became CR LF may have ended it.
+		if (!header_ended(&session->header))
+			header_input(&session->header, scan->run, connector->fqdn, &before,
+				     &body[2]);
 		if (body[0].length == 0)
 			body[0] = before;
 		if (session->header.octets > connector->max_header_size)

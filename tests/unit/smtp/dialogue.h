@@ -45,6 +45,7 @@ struct dialogue_setup {
 	uint32_t mechanisms;
 	bool blocked;
 	bool chunking;
+	bool accept_bare_lf;
 	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
 	bool require_ehlo_domain;
@@ -256,7 +257,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,
 		.smtp_utf8 = true,
-		.bare_linefeed_rejection = true,
+		.bare_linefeed_rejection = !setup->accept_bare_lf,
 		.mechanisms = setup->mechanisms,
 		.require_ehlo_domain = setup->require_ehlo_domain,
 		.reject_reserved_top_level = setup->reject_reserved,

@@ -110,6 +110,9 @@ static const struct script scripts[] = {
 	 "2.0.0 OK\n[DATA]\n" DATA_REPLY},
 	{"a bare LF", CHUNKS, CLIENT(TO_BDAT "BDAT 4 LAST\r\n\nb\r\n"), YES,
 	 .expect = ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
+	{"bare LFs that end the header, taken", .setup = {.chunking = true, .accept_bare_lf = true},
+	 CLIENT(TO_BDAT "BDAT 13 LAST\r\na: b\n\n.\nc: d\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{a: b\r\n\r\n..\r\nc: d\r\n}\n[END 17]\n" DONE},
 	// limits and refusals
 	{"the backend refuses the message", CHUNKS,
 	 CLIENT(TO_BDAT "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),

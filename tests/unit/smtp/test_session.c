@@ -109,6 +109,12 @@ static const struct script scripts[] = {
 	// S15
 	{"HTTP", CLIENT("GET / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\n"),
 	 .expect = BANNER NOT_SMTP "[CLOSE]\n"},
+	{"bare LFs that end the header, taken", .setup = {.accept_bare_lf = true},
+	 CLIENT(HELLO MAIL RCPT "DATA\r\na: b\n\n.\nc: d\n\r\n.\r\n"),
+	 ANSWERS("250 2.1.5 Recipient OK", "354 go",
+		 "250 2.6.0 <1@own.test> Queued mail for delivery"),
+	 .expect = ENVELOPE_REPLY
+	 "[DATA]\n" DATA_REPLY "{a: b\r\n\r\n..\r\nc: d\r\n\r\n}\n[END 19]\n" ACCEPTED "[RESET]\n"},
 	{"HTTP with bare LF", CLIENT("POST / HTTP/1.0\n\nMAIL"),
 	 .expect = BANNER NOT_SMTP "[CLOSE]\n"},
 	{"TLS", CLIENT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
