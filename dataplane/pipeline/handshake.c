@@ -89,7 +89,7 @@ static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *
 	if (!entry || view->acknowledgment != entry->handshake.our_isn + 1)
 		return false;
 	ahead = view->sequence - entry->handshake.client_isn - 1;
-	return ahead <= pipeline->policy->gate.receive_buffer;
+	return ahead > 0 && ahead <= pipeline->policy->gate.receive_buffer;
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
