@@ -5,12 +5,13 @@
 // 6675) or, with a peer that has none, NewReno (RFC 6582), limited transmit (RFC 3042), initial
 // window (RFC 6928), time-out (RFC 6298).
 // Decides numbers only; what is sent when is segment_out's and timers' part.
-#include "dataplane/tcp/flow.h"
+#include "dataplane/tcp/scoreboard.h"
 
 #define DUPLICATES_FOR_LOSS 3
 #define RTO_MIN_MS          200u
 #define RTO_MAX_MS          60000u
 #define RTO_INITIAL_MS      1000u
+#define BANDWIDTH_ROUND_US  1000u // shorter rounds measure our turns, not the path
 #define RTO_SYN_LOST_MS     3000u // RFC 6298 5.7
 
 static uint32_t initial_window(const struct flow *flow)
@@ -54,11 +55,13 @@ static void leave_recovery(struct flow *flow)
 {
 	uint32_t in_flight = flow->snd_max - flow->snd_una;
 
-	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY);
+	flow->flags &= ~FLOW_RECOVERY;
 	flow->duplicates = 0;
-	// RFC 6582 3.2 step 3, first option: no burst when little is in flight.
-	flow->cwnd = min_u32(flow->ssthresh, max_u32(in_flight, flow->mss) + flow->mss);
 	flow->cwnd_acked = 0;
+	// RFC 6582 3.2 step 3, first option: no burst when little is in flight. With a scoreboard
+	// the window was that of the network all the time.
+	if (flow->scoreboard == NULL)
+		flow->cwnd = min_u32(flow->ssthresh, max_u32(in_flight, flow->mss) + flow->mss);
 }
 
 // One hole is filled, the next one begins at snd_una: send it, and take what left the network out
@@ -77,7 +80,7 @@ void congestion_acknowledged(struct flow *flow, uint32_t acked, uint32_t in_flig
 	if (flow->flags & FLOW_RECOVERY) {
 		if (!seq_before(flow->snd_una, flow->recover))
 			leave_recovery(flow);
-		else if (!(flow->flags & FLOW_SACK_RECOVERY))
+		else if (flow->scoreboard == NULL)
 			partial_acknowledgment(flow, acked);
 		return;
 	}
@@ -104,6 +107,17 @@ static uint32_t half_of_flight(const struct flow *flow)
 	return max_u32((flow->snd_max - flow->snd_una) / 2, 2u * flow->mss);
 }
 
+// The window after a loss: half of the flight, or what the path was seen to carry without a queue
+// if that is more. So a loss that comes from no queue costs little, as on a bad wire, and one from
+// a full queue empties it (Westwood+).
+static uint32_t window_after_loss(const struct flow *flow)
+{
+	uint64_t carried = (uint64_t)flow->bandwidth * flow->min_rtt_us / 1000;
+
+	return max_u32(half_of_flight(flow),
+		       (uint32_t)(carried < flow->cwnd ? carried : flow->cwnd));
+}
+
 // After recovery or a time-out, duplicates may come from our own needless repetitions: then
 // snd_una has just jumped far (RFC 6582 section 4.1).
 static bool duplicates_mean_loss(const struct flow *flow)
@@ -118,8 +132,6 @@ void congestion_duplicate(struct flow *flow)
 {
 	if (flow->duplicates < UINT8_MAX)
 		flow->duplicates++;
-	if (flow->flags & FLOW_SACK_RECOVERY)
-		return;
 	if (flow->flags & FLOW_RECOVERY) {
 		// Each duplicate is a segment that left the network. No more of them than there
 		// can be in flight: a peer may not open the window by inventing duplicates.
@@ -136,35 +148,55 @@ void congestion_duplicate(struct flow *flow)
 	flow->flags |= FLOW_RECOVERY | FLOW_RETRANSMIT;
 }
 
-void congestion_reported(struct flow *flow, bool is_new)
+void congestion_lost(struct flow *flow)
 {
-	if (is_new && flow->duplicates < UINT8_MAX)
-		flow->duplicates++;
-	// Reports cannot come from our own needless repetitions, but after a time-out everything is
-	// being repeated anyway (RFC 6675 5.1).
+	// One reaction to each flight; after a time-out the window has shrunk already.
 	if ((flow->flags & FLOW_RECOVERY) || seq_before(flow->snd_una, flow->recover))
 		return;
-	if (flow->duplicates < DUPLICATES_FOR_LOSS && !scoreboard_first_is_lost(flow))
-		return;
-	flow->ssthresh = half_of_flight(flow);
+	flow->ssthresh = window_after_loss(flow);
 	flow->cwnd = flow->ssthresh;
 	flow->cwnd_acked = 0;
 	flow->recover = flow->snd_max;
-	flow->high_rxt = flow->snd_una;
-	flow->rescue_rxt = flow->snd_una;
-	flow->flags |= FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT;
+	flow->flags |= FLOW_RECOVERY | FLOW_RETRANSMIT;
+}
+
+void congestion_repaired(struct flow *flow)
+{
+	flow->ssthresh = window_after_loss(flow);
+	flow->cwnd = min_u32(flow->cwnd, flow->ssthresh);
+	flow->cwnd_acked = 0;
+}
+
+void congestion_delivered(struct flow *flow, uint32_t bytes, uint64_t now_us)
+{
+	struct scoreboard *board = flow->scoreboard;
+	uint32_t elapsed_us = (uint32_t)now_us - board->round_start_us;
+
+	board->round_bytes += bytes;
+	if (elapsed_us < flow->srtt_us || elapsed_us < BANDWIDTH_ROUND_US)
+		return;
+	uint32_t rate = (uint32_t)((uint64_t)board->round_bytes * 1000 / elapsed_us);
+	// It rises at once and falls slowly: a round that had little to send says little.
+	if (rate > flow->bandwidth)
+		flow->bandwidth = rate;
+	else
+		flow->bandwidth -= (flow->bandwidth - rate) / 8;
+	board->round_bytes = 0;
+	board->round_start_us = (uint32_t)now_us;
 }
 
 void congestion_timeout(struct flow *flow)
 {
 	// The second time-out of the same segment says nothing new about the path.
 	if (flow->backoff == 0)
-		flow->ssthresh = half_of_flight(flow);
+		flow->ssthresh = window_after_loss(flow);
 	flow->cwnd = flow->mss;
 	flow->cwnd_acked = 0;
 	flow->recover = flow->snd_max;
 	flow->duplicates = 0;
-	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	if (flow->scoreboard != NULL)
+		flow->flags |= FLOW_RETRANSMIT;
 }
 
 void congestion_resize(struct flow *flow)
@@ -174,8 +206,11 @@ void congestion_resize(struct flow *flow)
 		flow->cwnd = min_u32(flow->cwnd, flow->ssthresh);
 	flow->recover = flow->snd_max; // duplicates of what did arrive are no losses
 	flow->duplicates = 0;
-	flow->flags &= ~(FLOW_RECOVERY | FLOW_SACK_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
-	flow->snd_nxt = flow->snd_una;
+	flow->flags &= ~(FLOW_RECOVERY | FLOW_RETRANSMIT | FLOW_TIMING);
+	if (flow->scoreboard != NULL)
+		scoreboard_lose_all(flow, false);
+	else
+		flow->snd_nxt = flow->snd_una;
 }
 
 void congestion_restart(struct flow *flow)
@@ -189,10 +224,8 @@ uint32_t congestion_room(const struct flow *flow)
 	uint32_t window = flow->cwnd;
 	uint32_t in_flight = flow->snd_nxt - flow->snd_una;
 
-	if (flow->flags & FLOW_SACK_RECOVERY)
+	if (flow->scoreboard != NULL) // each report makes room: limited transmit
 		in_flight = scoreboard_pipe(flow);
-	else if (flow->scoreboard != NULL) // each report makes room: limited transmit
-		in_flight -= scoreboard_held_below(flow, flow->snd_nxt);
 	else if (!(flow->flags & FLOW_RECOVERY)) // two segments more after the first duplicates
 		window += min_u32(flow->duplicates, 2) * flow->mss;
 	return window > in_flight ? window - in_flight : 0;
