@@ -66,7 +66,7 @@ static void advance(struct tcp *tcp, struct flow *flow, const struct acknowledgm
 static void conclude(struct tcp *tcp, struct flow *flow, const struct scoreboard_news *news,
 		     uint64_t now_us)
 {
-	congestion_delivered(flow, news->delivered, now_us);
+	congestion_delivered(flow, news, now_us);
 	if (rack_heard(flow, news))
 		congestion_repaired(flow);
 	if (rack_detect(flow, now_us))

@@ -206,6 +206,8 @@ bool time_wait_holds(const struct time_wait *time_wait, const struct tuple *tupl
 void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple);
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us);
 
+struct scoreboard_news;
+
 // ---- congestion.c ----------------------------------------------------------------------------
 void congestion_init(struct flow *flow);
 // An ACK moved snd_una by acked bytes, when in_flight bytes were between snd_una and snd_nxt.
@@ -216,11 +218,11 @@ void congestion_duplicate(struct flow *flow);
 void congestion_lost(struct flow *flow);
 // A loss was repaired before it was found out.
 void congestion_repaired(struct flow *flow);
-// The peer holds so many bytes more.
-void congestion_delivered(struct flow *flow, uint32_t bytes, uint64_t now_us);
+// The peer holds more bytes, of a flow with a scoreboard.
+void congestion_delivered(struct flow *flow, const struct scoreboard_news *news, uint64_t now_us);
 void congestion_timeout(struct flow *flow);
 // Nothing was in flight for longer than the retransmission time-out (RFC 5681 4.1).
-void congestion_restart(struct flow *flow);
+void congestion_restart(struct flow *flow, uint32_t idle_ms);
 void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us);
 // Segments became smaller: what is in flight did not arrive, for no fault of the window's.
 void congestion_resize(struct flow *flow);
@@ -237,7 +239,7 @@ struct scoreboard_news {
 	bool came_twice;    // the peer received bytes again (RFC 2883)
 };
 // Bytes from snd_nxt up to end go out for the first time. Begins a scoreboard if the peer speaks
-// SACK, one segment is in flight already, and buffers are not short.
+// SACK and buffers are not short.
 void scoreboard_sent(struct flow *flow, struct pool *pool, uint32_t end, uint64_t now_us);
 // The first bytes that count as lost; empty when there are none.
 struct sack_block scoreboard_lost(const struct flow *flow);

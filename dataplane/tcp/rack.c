@@ -6,10 +6,12 @@
 // says came twice. Decides which bytes count as lost and when to look again; congestion.c reacts.
 #include "dataplane/tcp/scoreboard.h"
 
-#define DUPLICATES_FOR_LOSS  3
-#define REORDERING_MAX       64      // quarters of the least round trip; the smoothed one bounds it
-#define PROBE_SLACK_US       2000u   // our timers and the peer's have a grain
-#define PROBE_DELAYED_ACK_US 200000u // TLP.max_ack_delay: the peer may wait for a second segment
+#define DUPLICATES_FOR_LOSS 3
+#define REORDERING_MAX      64    // quarters of the least round trip; the smoothed one bounds it
+#define PROBE_SLACK_US      2000u // our timers and the peer's have a grain
+// TLP.max_ack_delay, for a second segment that does not come. Today's systems wait 40 ms; where one
+// waits longer, a needless probe costs one segment.
+#define PROBE_DELAYED_ACK_US 60000u
 
 // RACK_sent_after: of bytes sent at once, the later ones.
 static bool sent_after(uint32_t sent_us, uint32_t end, uint32_t other_us, uint32_t other_end)
@@ -110,7 +112,7 @@ uint64_t rack_probe_us(const struct flow *flow)
 	uint64_t wait_us = 2ull * flow->srtt_us + PROBE_SLACK_US;
 	if (scoreboard_pipe(flow) <= flow->mss)
 		wait_us += PROBE_DELAYED_ACK_US;
-	return wait_us < timer_interval_us(flow) ? wait_us : 0;
+	return wait_us < timer_interval_us(flow) ? wait_us : timer_interval_us(flow);
 }
 
 void rack_probe(struct flow *flow)

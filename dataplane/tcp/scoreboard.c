@@ -9,6 +9,7 @@
 // rack.c's.
 #include "dataplane/tcp/scoreboard.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define SAME_TIME_SHIFT 6 // segments sent within 1/64 of a round trip count as sent together
@@ -43,7 +44,7 @@ static void set_state(struct scoreboard *board, uint32_t index, uint8_t state)
 }
 
 // Joins neighbours that differ in their times at most, which then count as sent when the later one
-// was. Reports that ended between them are forgotten, no more.
+// was, and that is no measure of a round trip any more.
 static void join_neighbours(struct scoreboard *board)
 {
 	uint32_t to = 0;
@@ -52,16 +53,29 @@ static void join_neighbours(struct scoreboard *board)
 		struct run run = board->runs[i];
 		struct run *last = to > 0 ? &board->runs[to - 1] : NULL;
 
-		if (last == NULL || last->state != run.state) {
+		if (last == NULL || ((last->state ^ run.state) & (RUN_HELD | RUN_LOST))) {
 			board->runs[to++] = run;
 			continue;
 		}
 		last->end = run.end;
+		last->state |= run.state | RUN_REPEATED;
 		if ((int32_t)(run.sent_us - last->sent_us) > 0)
 			last->sent_us = run.sent_us;
 	}
 	board->first = 0;
 	board->end = (uint16_t)to;
+}
+
+// What is held needs no times: one run for all of it, up to the end of run index + 1.
+static void join_held(struct scoreboard *board, uint32_t index)
+{
+	struct run *run = &board->runs[index];
+
+	if (index < board->first || index + 1 >= board->end || !(run->state & RUN_HELD) ||
+	    !(run[1].state & RUN_HELD))
+		return;
+	memmove(run, run + 1, (board->end - index - 1) * sizeof(*run));
+	board->end--;
 }
 
 // Room for `wanted` runs more behind the last one. False when there is none.
@@ -92,22 +106,20 @@ static void split(struct scoreboard *board, uint32_t index, uint32_t at)
 // ---- Sending ---------------------------------------------------------------------------------
 
 // Chunks are for bytes first: the scoreboard comes as little before them as the out-of-order list.
-// One segment alone needs none, and inside of a recovery without one that recovery goes on.
+// Inside of a recovery without one that recovery goes on.
 static struct scoreboard *begin(struct flow *flow, struct pool *pool, uint32_t from,
 				uint64_t now_us)
 {
-	if (!(flow->flags & FLOW_SACK) || (flow->flags & FLOW_RECOVERY) || from == flow->snd_una ||
-	    from != flow->snd_max || pool->free_count <= pool->count / 4)
+	if (!(flow->flags & FLOW_SACK) || (flow->flags & FLOW_RECOVERY) || from != flow->snd_max ||
+	    pool->free_count <= pool->count / 4)
 		return NULL;
 	struct scoreboard *board = pool_get(pool);
-	*board = (struct scoreboard){
-		.start = flow->snd_una,
-		.end = 1,
-		.fack = flow->snd_una,
-		.reordering_until = flow->snd_una,
-		.round_start_us = (uint32_t)now_us,
-	};
-	board->runs[0] = (struct run){from, (uint32_t)now_us, RUN_REPEATED};
+	memset(board, 0, offsetof(struct scoreboard, runs));
+	board->start = board->fack = board->reordering_until = flow->snd_una;
+	board->round_start_us = (uint32_t)now_us;
+	// What may be in flight already: nobody knows since when.
+	if (from != flow->snd_una)
+		board->runs[board->end++] = (struct run){from, (uint32_t)now_us, RUN_REPEATED};
 	flow->scoreboard = board;
 	return board;
 }
@@ -121,18 +133,17 @@ void scoreboard_sent(struct flow *flow, struct pool *pool, uint32_t end, uint64_
 		board = begin(flow, pool, flow->snd_nxt, now_us);
 	if (board == NULL)
 		return;
-	struct run *last = &board->runs[board->end - 1];
-	bool together = last->state == 0 && now - last->sent_us <= flow->srtt_us >> SAME_TIME_SHIFT;
-	if (!together && make_room(board, 1)) {
-		board->runs[board->end++] = (struct run){end, now, 0};
+	struct run *last = board->end > board->first ? &board->runs[board->end - 1] : NULL;
+	if (last != NULL && last->state == 0 &&
+	    now - last->sent_us <= flow->srtt_us >> SAME_TIME_SHIFT) {
+		last->end = end;
 		return;
 	}
-	last = &board->runs[board->end - 1];
-	if (!together)
-		set_state(board, board->end - 1u, 0); // full of crumbs: one of them is forgotten
-	last->end = end;
-	if (!together)
-		last->sent_us = now;
+	if (!make_room(board, 1)) { // full of crumbs: one of them is forgotten
+		set_state(board, board->end - 1u, 0);
+		board->end--;
+	}
+	board->runs[board->end++] = (struct run){end, now, 0};
 }
 
 struct sack_block scoreboard_lost(const struct flow *flow)
@@ -248,6 +259,9 @@ static void hold(struct flow *flow, const struct sack_block *block, uint64_t now
 		rack_delivered(flow, &board->runs[i], run_bytes(board, i), now_us, news);
 		news->reported = true;
 		set_state(board, i, RUN_HELD);
+		join_held(board, i);
+		if (i > board->first && (board->runs[i - 1].state & RUN_HELD))
+			join_held(board, --i);
 	}
 }
 
@@ -319,7 +333,7 @@ bool scoreboard_lose_older(struct flow *flow, scoreboard_judge *judge, uint64_t 
 			   uint32_t *wait_us)
 {
 	struct scoreboard *board = flow->scoreboard;
-	bool found = false;
+	uint32_t lost = board->lost;
 
 	*wait_us = 0;
 	for (uint32_t i = board->first; i < board->end; i++) {
@@ -328,12 +342,11 @@ bool scoreboard_lose_older(struct flow *flow, scoreboard_judge *judge, uint64_t 
 
 		if ((run->state & (RUN_HELD | RUN_LOST)) || !judge(flow, run, now_us, &wait))
 			continue;
-		if (wait <= 0) {
+		if (wait <= 0)
 			set_state(board, i, RUN_LOST);
-			found = true;
-		} else {
+		else
 			*wait_us = max_u32(*wait_us, (uint32_t)wait);
-		}
 	}
-	return found;
+	board->recovery_lost += board->lost - lost;
+	return board->lost > lost;
 }

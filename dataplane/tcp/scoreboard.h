@@ -2,7 +2,7 @@
 //
 // What is in flight towards a peer that speaks SACK: which bytes went out when, which of them it
 // holds (RFC 2018), which count as lost, which were sent again. One chunk of the worker's pool
-// while more than one segment is in flight, nothing otherwise. scoreboard.c keeps the runs, rack.c
+// while something is in flight, nothing otherwise. scoreboard.c keeps the runs, rack.c
 // concludes from their times (RFC 8985); nobody else looks inside.
 #ifndef RELAYGATE_TCP_SCOREBOARD_H
 #define RELAYGATE_TCP_SCOREBOARD_H
@@ -45,9 +45,14 @@ struct scoreboard {
 	bool probe_repeats; // it was a repetition
 	uint32_t probe_end;
 
-	// Delivery in this round, for the estimate of the bandwidth.
+	// This round trip: what was delivered, and its quickest answer. 0 = none.
 	uint32_t round_bytes;
 	uint32_t round_start_us;
+	uint32_t round_rtt_us;
+	uint32_t last_rtt_us; // the quickest of the round before
+	// This recovery.
+	bool mild;              // few losses and no queue: the window goes on growing
+	uint32_t recovery_lost; // bytes that counted as lost in it
 
 	struct run runs[SCOREBOARD_RUNS];
 };

@@ -178,9 +178,9 @@ static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 
 	if (unsent.bytes == 0 && !unsent.fin)
 		return false;
-	if (flow->snd_una == flow->snd_max &&
-	    (uint32_t)(now_us / 1000) - flow->last_send_ms > flow->rto_ms)
-		congestion_restart(flow);
+	uint32_t idle_ms = (uint32_t)(now_us / 1000) - flow->last_send_ms;
+	if (flow->snd_una == flow->snd_max && idle_ms > flow->rto_ms)
+		congestion_restart(flow, idle_ms);
 
 	uint32_t length = sendable(flow, &unsent);
 	if (length == 0 && unsent.bytes > 0)
