@@ -56,7 +56,8 @@ static uint32_t reordering_window(const struct flow *flow)
 	     flow->scoreboard->held > (DUPLICATES_FOR_LOSS - 1) * (uint32_t)flow->mss))
 		return 0;
 	uint64_t window_us = (uint64_t)max_u32(flow->reordering, 1) * flow->min_rtt_us / 4;
-	return window_us < flow->srtt_us ? (uint32_t)window_us : flow->srtt_us;
+	uint32_t bound_us = flow->srtt_us > 0 ? flow->srtt_us : flow->min_rtt_us;
+	return window_us < bound_us ? (uint32_t)window_us : bound_us;
 }
 
 // What the peer got twice was repeated too early.
