@@ -33,37 +33,48 @@ static void sent_is(const struct lab *lab, unsigned index, uint32_t seq, uint32_
 		assert_int_equal(lab->sent[index].bytes[i], lab_byte(seq + i));
 }
 
+static unsigned repetitions(const struct lab *lab, uint32_t below)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < lab->sent_count; i++)
+		count += lab->sent[i].seq < below;
+	return count;
+}
+
 static void test_three_holes_are_filled_in_one_round_trip(void **state)
 {
 	struct lab *lab = open_sending(100000);
 
 	assert_int_equal(lab_output(lab), 10); // 0, 3 and 6 are lost
 	lab->now += 10000;
-	assert_int_equal(ACK(lab, 0, {1000, 2000}), 1); // limited transmit
+	// limited transmit; one or two segments may have overtaken the first one
+	assert_int_equal(ACK(lab, 0, {1000, 2000}), 1);
 	sent_is(lab, 0, 10000, 1000);
 	assert_int_equal(ACK(lab, 0, {1000, 3000}), 1);
 	sent_is(lab, 0, 11000, 1000);
-	// three segments were sent later and are there: 0 is lost
-	assert_in_range(ACK(lab, 0, {4000, 5000}, {1000, 3000}), 1, 2);
+	// three have: what was sent before them is lost
+	lab->now += 100;
+	ACK(lab, 0, {4000, 5000}, {1000, 3000});
 	sent_is(lab, 0, 0, 1000);
-	// and in recovery each hole, as soon as something behind it is there
-	uint32_t repaired = 0;
-	for (uint32_t end = 5000; end <= 10000; end += 1000) {
-		unsigned count = end <= 6000 ? ACK(lab, 0, {4000, end}, {1000, 3000})
-					     : ACK(lab, 0, {7000, end}, {4000, 6000}, {1000, 3000});
-		for (unsigned i = 0; i < count; i++)
-			repaired += lab->sent[i].seq == 3000   ? 1
-				    : lab->sent[i].seq == 6000 ? 10
-							       : 0;
+	sent_is(lab, 1, 3000, 1000);
+	assert_int_equal(repetitions(lab, 10000), 2);
+	ACK(lab, 0, {4000, 6000}, {1000, 3000});
+	assert_int_equal(repetitions(lab, 10000), 0);
+	// more losses than a bad wire explains: there must be room before 6 is repeated, once
+	unsigned count = 0;
+	for (uint32_t end = 8000; end <= 10000; end += 1000) {
+		ACK(lab, 0, {7000, end}, {4000, 6000}, {1000, 3000});
+		count += repetitions(lab, 10000);
 	}
-	assert_int_equal(repaired, 10); // 3 went out with 0
-	// the repairs arrive: nothing is sent twice
 	lab->now += 10000;
 	ACK(lab, 3000, {7000, 12000}, {4000, 6000});
+	count += repetitions(lab, 10000);
 	ACK(lab, 6000, {7000, 12000});
-	for (unsigned i = 0; i < lab->sent_count; i++)
-		assert_true(lab->sent[i].seq >= 12000);
+	count += repetitions(lab, 10000);
+	assert_int_equal(count, 1);
 	assert_true(ACK(lab, 12000) > 0);
+	assert_int_equal(repetitions(lab, 12000), 0);
 	lab_close(lab);
 }
 
@@ -97,6 +108,8 @@ static void test_what_reports_nothing(void **state)
 		}
 		// and harms nothing: a true report still counts
 		ACK(lab, 1000, {2000, 5000});
+		if (lab->sent_count == 0)
+			lab_fire(lab); // a tale of repetitions makes patient
 		sent_is(lab, 0, 1000, 1000);
 		assert_int_equal(ACK(lab, 10000), 0);
 		assert_true(tcp_all_acknowledged(lab->flow));
@@ -172,8 +185,8 @@ static void test_a_report_taken_back_is_repaired_at_once(void **state)
 		lab_output(lab);
 		ACK(lab, 0, {2000, 3000});
 		assert_int_equal(ACK(lab, numbers[i]), 1);
-		sent_is(lab, 0, numbers[i], 1000);
-		assert_int_equal(pool_used(&lab->chunks), numbers[i] < CHUNK_BYTES ? 5 : 4);
+		sent_is(lab, 0, numbers[i], 3000 - numbers[i]); // that, and no more
+
 		assert_int_equal(ACK(lab, 10000), 0);
 		lab_close(lab);
 	}
@@ -191,7 +204,7 @@ static void test_a_fin_is_lost_and_reported_like_a_byte(void **state)
 			ACK(lab, 4000);
 			while (lab->sent_count == 0)
 				lab_fire(lab);
-			sent_is(lab, 0, 4000, 1000);
+			sent_is(lab, 0, 4001, 999); // a full segment with the FIN
 			assert_true(lab->sent[0].segment.flags & TCP_FIN);
 		} else { // the first one
 			ACK(lab, 0, {1000, 5001});
@@ -215,6 +228,7 @@ static void test_crumbs_are_bounded(void **state)
 	unsigned before = pool_used(&lab->chunks);
 	for (uint32_t n = 0; n < 4000; n++) {
 		uint32_t at = 1 + 2 * n;
+		lab->now += 10;
 		ACK(lab, 0, {at, at + 1}, {at + 100, at + 101}, {at + 50, at + 51});
 		for (unsigned i = 0; i < lab->sent_count; i++)
 			sent += lab->sent[i].segment.payload_length;
@@ -278,11 +292,13 @@ static void test_recovery_after_half_the_sequence_space(void **state)
 		acked = lab->flow->snd_una - lab->our_base;
 		tcp_send(lab->tcp, lab->flow, slice_of(bytes, 10000));
 		lab_output(lab);
-		for (uint32_t n = 2; n <= 4; n++)
+		lab->now += 1000;
+		unsigned count = 0;
+		for (uint32_t n = 2; n <= 4; n++) {
 			ACK(lab, acked, {acked + 1000, acked + n * 1000});
-		assert_int_equal(lab->sent_count, 1);
-		assert_int_equal(lab->sent[0].seq, acked);
-		assert_int_equal(lab->sent[0].segment.payload_length, 1000);
+			count += lab->sent_count > 0 && lab->sent[0].seq == acked;
+		}
+		assert_int_equal(count, 1);
 		lab_close(lab);
 	}
 }
