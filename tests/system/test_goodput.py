@@ -126,13 +126,13 @@ def through_gate(lab, count):
         return goodput(lab, count)
 
 
-def through_linux(lab, count):
-    with wires.linux_relay(lab):
+def through_linux(lab, control, count):
+    with wires.linux_relay(lab, control):
         return goodput(lab, count)
 
 
 def compare(checks, lab, leg, where, control, count):
-    wires.congestion_control(lab, control)
+    wires.congestion_control(lab, 'app', control)
     gate, linux = [], []
     for run in range(RUNS):
         with wires.Wire(lab, leg, seed=run) as wire:
@@ -140,7 +140,7 @@ def compare(checks, lab, leg, where, control, count):
             gate.append(through_gate(lab, count))
         with wires.Wire(lab, leg, seed=run) as wire:
             wire.set(**where, loss=10)
-            linux.append(through_linux(lab, count))
+            linux.append(through_linux(lab, control, count))
     ours, theirs = statistics.median(gate), statistics.median(linux)
     name = f'{leg} leg, {where["delay"] * 2 // 1000} ms, {control}'
     print(f'   {name}: gate {" ".join(f"{n:.1f}" for n in gate)}, '
@@ -156,7 +156,7 @@ def test_compared(checks, leg):
             lab.run(host, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1')
         _, preferred = lab.run('app', 'sysctl', '-n', 'net.ipv4.tcp_congestion_control')
         for control in dict.fromkeys((preferred.strip(), 'cubic')):
-            compare(checks, lab, leg, NEAR, control, 60)
+            compare(checks, lab, leg, NEAR, control, 150)
             compare(checks, lab, leg, FAR, control, 20)
 
 

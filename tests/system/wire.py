@@ -70,14 +70,16 @@ class Wire:
 
 
 @contextlib.contextmanager
-def linux_relay(lab):
-    """HAProxy with the gate's IPv4 addresses, which the gate must not be using."""
+def linux_relay(lab, control):
+    """HAProxy with the gate's IPv4 addresses, which the gate must not be using; control is the
+    congestion control of what its kernel sends."""
     addresses = (('outside', '192.0.2.10/24'), ('inside', '10.0.0.1/24'))
     file = lab.path('haproxy.cfg')
     with open(file, 'w') as config:
         config.write(RELAY)
     for interface, address in addresses:
         lab.run('gate', 'ip', 'address', 'add', address, 'dev', interface)
+    congestion_control(lab, 'gate', control)
     process = lab.start('gate', 'haproxy', '-db', '-q', '-f', file)
     try:
         labs.wait_for('the Linux relay answers', lambda: answers(lab))
@@ -97,11 +99,15 @@ def answers(lab):
         return False
 
 
-def congestion_control(lab, name):
-    """The kernel's, for what it sends towards the gate, and in the gate's place towards both."""
-    for host, network, interface, source in (
-            ('app', '192.0.2.0/24', 'net0', '192.0.2.20'),
-            ('gate', '192.0.2.0/24', 'outside', '192.0.2.10'),
-            ('gate', '10.0.0.0/24', 'inside', '10.0.0.1')):
-        lab.run(host, 'ip', 'route', 'change', network, 'dev', interface, 'src', source,
-                'congctl', name)
+ROUTES = {'app': (('192.0.2.0/24', 'net0', '192.0.2.20'),),
+          'gate': (('192.0.2.0/24', 'outside', '192.0.2.10'),
+                   ('10.0.0.0/24', 'inside', '10.0.0.1'))}
+
+
+def congestion_control(lab, host, name):
+    """The kernel's, for what a host of the lab sends to its neighbours by IPv4."""
+    for network, interface, source in ROUTES[host]:
+        code, output = lab.run(host, 'ip', 'route', 'change', network, 'dev', interface,
+                               'src', source, 'congctl', name)
+        if code:
+            raise RuntimeError(f'congestion control {name}: {output}')
