@@ -148,7 +148,7 @@ struct flow {
 	uint64_t delayed_ack_at;
 	uint64_t progress_at; // the peer last acknowledged something, or we began to wait for it
 };
-_Static_assert(sizeof(struct flow) <= 384, "a flow is six cache lines");
+_Static_assert(sizeof(struct flow) <= 320, "a flow is five cache lines");
 
 struct time_wait; // time_wait.c
 
