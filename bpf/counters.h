@@ -39,12 +39,12 @@ typedef unsigned long long counters_u64;
 	X(recipients, "RCPT commands accepted by the backend")                                     \
 	X(recipients_refused, "RCPT commands refused by the gate")                                 \
 	X(recipients_refused_backend, "RCPT commands refused by the backend or for want of one")   \
-	X(messages, "messages answered 250 after the backend's 250")                               \
+	X(messages, "messages answered 250 after the backend's 2yz")                               \
 	X(message_bytes, "octets of those messages as the client sent them, dots undone")          \
 	X(messages_refused, "messages answered 5xx at DATA or after their end")                    \
 	X(messages_deferred, "messages answered 4xx at DATA or after their end")                   \
 	X(messages_aborted,                                                                        \
-	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, silence or form")                \
+	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
@@ -62,7 +62,7 @@ typedef unsigned long long counters_u64;
 /*
  * Reasons. kind drop: one received frame that was discarded or refused. kind refusal: an SMTP
  * command or session refused (its frames count as accepted). kind fault: something of ours ran out
- * or a backend failed.
+ * or a backend failed; counted once where it struck, however many commands are refused for it.
  */
 #define REASONS(X)                                                                                 \
 	X(frame_runt, drop, "shorter than its headers say")                                        \
@@ -135,6 +135,7 @@ typedef unsigned long long counters_u64;
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
@@ -152,11 +153,14 @@ typedef unsigned long long counters_u64;
 	X(ports_full, fault, "no free local port for a connection to a backend")                   \
 	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
-	X(half_open_full, fault, "SYN answered without a half-open entry: no retransmission")      \
+	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
+	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(out_of_order_evicted, fault,                                                             \
+	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
 	X(neighbour_unresolved, fault, "next hop does not answer ARP or neighbour discovery")      \
 	X(address_conflict, fault, "event: another station claims one of our addresses")           \
-	X(retransmit_exhausted, fault, "peer stopped acknowledging: flow given up")                \
+	X(retransmit_exhausted, fault, "client or pooled server stopped acknowledging")            \
 	X(linger_expired, fault, "client still sending LingerTimeout after our close: RST")        \
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
 	X(gate_started, fault, "event: the gate began to take frames")                             \

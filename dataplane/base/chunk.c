@@ -4,8 +4,12 @@
 // has a start offset, so a byte's place follows from its offset alone and chunks carry no lengths.
 // Owns the chunks that it holds; the pool belongs to the worker.
 #include "dataplane/base/chunk.h"
+#include "dataplane/base/prefetch.h"
 
 #include <assert.h>
+
+// What a reply of a session takes.
+#define PREFETCHED_BYTES 192
 
 struct chunk {
 	struct chunk *next;
@@ -42,7 +46,6 @@ static bool add_chunk(struct chunk_queue *queue, struct pool *pool)
 	struct chunk *chunk = pool_get(pool);
 	if (!chunk)
 		return false;
-	chunk->next = NULL;
 	if (queue->last)
 		queue->last->next = chunk;
 	else
@@ -120,9 +123,12 @@ void chunk_queue_copy(const struct chunk_queue *queue, uint32_t offset, uint8_t 
 static void drop_first_chunk(struct chunk_queue *queue, struct pool *pool)
 {
 	struct chunk *chunk = queue->first;
-	queue->first = chunk->next;
-	if (!queue->first)
-		queue->last = NULL;
+	// The last one is not read: nobody touched it since it was sent, and it is out of the
+	// cache.
+	if (chunk == queue->last)
+		queue->first = queue->last = NULL;
+	else
+		queue->first = chunk->next;
 	pool_put(pool, chunk);
 }
 
@@ -138,6 +144,12 @@ void chunk_queue_drop(struct chunk_queue *queue, struct pool *pool, uint32_t len
 	for (; start >= CHUNK_BYTES; start -= CHUNK_BYTES)
 		drop_first_chunk(queue, pool);
 	queue->start = (uint32_t)start;
+}
+
+void chunk_queue_prefetch(const struct chunk_queue *queue)
+{
+	if (queue->first)
+		prefetch(queue->first, PREFETCHED_BYTES);
 }
 
 void chunk_queue_clear(struct chunk_queue *queue, struct pool *pool)

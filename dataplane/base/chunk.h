@@ -35,6 +35,8 @@ void chunk_queue_copy(const struct chunk_queue *queue, uint32_t offset, uint8_t 
 		      size_t length);
 // Gives up the first length bytes (at most queue->length) and every chunk that they empty.
 void chunk_queue_drop(struct chunk_queue *queue, struct pool *pool, uint32_t length);
+// Brings the beginning of the first chunk into the cache, to be written soon. Changes nothing.
+void chunk_queue_prefetch(const struct chunk_queue *queue);
 void chunk_queue_clear(struct chunk_queue *queue, struct pool *pool);
 
 #endif

@@ -6,6 +6,9 @@
 // without it only a foreign pointer and one put too many are caught. Does not handle sharing.
 #include "dataplane/base/pool.h"
 
+#include "dataplane/base/block.h"
+#include "dataplane/base/prefetch.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +44,7 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t count)
 		return -ENOMEM;
 	*pool = (struct pool){.object_size = object_size, .count = count, .free_count = count};
 	// An empty pool still owns one line, so that its pointers are valid and distinct.
-	pool->memory = aligned_alloc(OBJECT_ALIGNMENT, bytes ? bytes : OBJECT_ALIGNMENT);
+	pool->memory = block_allocate(bytes ? bytes : OBJECT_ALIGNMENT);
 	pool->free = calloc(count ? count : 1, sizeof(*pool->free));
 	if (!pool->memory || !pool->free) {
 		free(pool->memory);
@@ -49,10 +52,6 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t count)
 		*pool = (struct pool){0};
 		return -ENOMEM;
 	}
-	// Every page is there from the start: a flood must not find the machine short of memory
-	// that was promised. explicit_bzero, since a compiler may turn memset into untouched zero
-	// pages.
-	explicit_bzero(pool->memory, bytes);
 	for (uint32_t i = 0; i < count; i++)
 		pool->free[i] = count - 1 - i;
 	ASAN_POISON_MEMORY_REGION(pool->memory, bytes);
@@ -75,6 +74,12 @@ void *pool_get(struct pool *pool)
 	void *object = pool_at(pool, pool->free[--pool->free_count]);
 	ASAN_UNPOISON_MEMORY_REGION(object, pool->object_size);
 	return object;
+}
+
+void pool_prefetch_next(const struct pool *pool, size_t bytes)
+{
+	if (pool->free_count > 0)
+		prefetch(pool_at(pool, pool->free[pool->free_count - 1]), bytes);
 }
 
 void pool_put(struct pool *pool, void *object)

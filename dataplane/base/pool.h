@@ -23,6 +23,8 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t count);
 void pool_fini(struct pool *pool);
 // An object, contents undefined, or NULL when none is free (the caller counts that).
 void *pool_get(struct pool *pool);
+// Brings the beginning of the object that pool_get gives next into the cache.
+void pool_prefetch_next(const struct pool *pool, size_t bytes);
 void pool_put(struct pool *pool, void *object);
 uint32_t pool_index(const struct pool *pool, const void *object);
 void *pool_at(const struct pool *pool, uint32_t index);

@@ -2,8 +2,9 @@
 //
 // The half-open cache: entries out of one pool, found through a keyed hash table with chains, timed
 // by five queues. Every entry of a stage waits equally long, so a stage's queue is in order of its
-// deadlines by itself: arming, expiry and removal are O(1) without a timer wheel.
-// Owns its memory; sends nothing: half_open_expire names the entries whose SYN-ACK is due.
+// deadlines by itself: arming, expiry and removal are O(1) without a timer wheel. So is making
+// room: what may be given up stands in one more queue, in the order of its SYNs. Owns its memory;
+// sends nothing: half_open_expire names the entries whose SYN-ACK is due.
 #include "dataplane/gate/half_open.h"
 
 #include <stdlib.h>
@@ -25,10 +26,12 @@ struct item {
 	uint8_t stage;
 	uint64_t deadline_us;
 	TAILQ_ENTRY(item) in_stage;
+	TAILQ_ENTRY(item) in_spare; // of the first kind only
 	LIST_ENTRY(item) in_bucket;
 };
 
 TAILQ_HEAD(stage, item);
+TAILQ_HEAD(spare, item);
 LIST_HEAD(bucket, item);
 
 struct half_open {
@@ -38,6 +41,7 @@ struct half_open {
 	uint32_t bucket_mask;
 	struct bucket *buckets;
 	struct stage stages[STAGES];
+	struct spare spare;
 };
 
 struct half_open *half_open_create(uint32_t entries, const struct hash_key *key)
@@ -53,6 +57,7 @@ struct half_open *half_open_create(uint32_t entries, const struct hash_key *key)
 	half_open->bucket_mask = (uint32_t)(buckets - 1);
 	for (unsigned i = 0; i < STAGES; i++)
 		TAILQ_INIT(&half_open->stages[i]);
+	TAILQ_INIT(&half_open->spare);
 	if (pool_init(&half_open->pool, sizeof(struct item), entries) != 0)
 		goto free_half_open;
 	half_open->buckets = calloc(buckets, sizeof(*half_open->buckets)); // empty lists are zero
@@ -105,9 +110,17 @@ static void leave_stage(struct half_open *half_open, struct item *item)
 	TAILQ_REMOVE(&half_open->stages[item->stage], item, in_stage);
 }
 
-static void drop(struct half_open *half_open, struct item *item)
+// Out of the queues that know its age and kind.
+static void leave_queues(struct half_open *half_open, struct item *item)
 {
 	leave_stage(half_open, item);
+	if (!item->entry.handshake.has_entry)
+		TAILQ_REMOVE(&half_open->spare, item, in_spare);
+}
+
+static void drop(struct half_open *half_open, struct item *item)
+{
+	leave_queues(half_open, item);
 	LIST_REMOVE(item, in_bucket);
 	pool_put(&half_open->pool, item);
 }
@@ -117,24 +130,32 @@ bool half_open_offers_options(const struct half_open *half_open)
 	return half_open_count(half_open) < half_open->options_limit;
 }
 
-bool half_open_insert(struct half_open *half_open, const struct half_open_entry *entry,
-		      uint64_t now_us)
+enum half_open_result half_open_insert(struct half_open *half_open,
+				       const struct half_open_entry *entry, uint64_t now_us)
 {
 	struct bucket *bucket = bucket_of(half_open, &entry->tuple);
 	struct item *item = find_in(bucket, &entry->tuple);
+	enum half_open_result result = HALF_OPEN_KEPT;
 	if (item) {
-		leave_stage(half_open, item);
+		leave_queues(half_open, item);
 	} else {
 		if (entry->handshake.has_entry && !half_open_offers_options(half_open))
-			return false;
+			return HALF_OPEN_REFUSED;
 		item = pool_get(&half_open->pool);
+		if (!item && !TAILQ_EMPTY(&half_open->spare)) {
+			drop(half_open, TAILQ_FIRST(&half_open->spare));
+			item = pool_get(&half_open->pool);
+			result = HALF_OPEN_KEPT_FOR_OLDEST;
+		}
 		if (!item)
-			return false;
+			return HALF_OPEN_REFUSED;
 		LIST_INSERT_HEAD(bucket, item, in_bucket);
 	}
 	item->entry = *entry;
 	enter_stage(half_open, item, 0, now_us);
-	return true;
+	if (!entry->handshake.has_entry)
+		TAILQ_INSERT_TAIL(&half_open->spare, item, in_spare);
+	return result;
 }
 
 const struct half_open_entry *half_open_find(const struct half_open *half_open,

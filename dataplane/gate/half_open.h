@@ -2,8 +2,9 @@
 //
 // The bounded half-open cache beside the cookies: remembers SYNs so that the SYN-ACK is sent again
 // when the client's ACK is lost (an SMTP client waits for our banner and would hang), and keeps the
-// options of clients without timestamps. Full or above its marks it says no, and the bare cookie
-// still works: above 3/4 full no entry of the second kind (handshake.has_entry) is made.
+// options of clients without timestamps. That second kind of entry (handshake.has_entry) is what
+// its handshake depends on: it is kept to its end, and none is made above 3/4 full. The bare cookie
+// works without its entry: when the cache is full the oldest one of the first kind makes room.
 // SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
 // own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H
@@ -28,10 +29,14 @@ void half_open_destroy(struct half_open *half_open);
 
 // May the next SYN without timestamps have its options kept in an entry?
 bool half_open_offers_options(const struct half_open *half_open);
-// Remembers a SYN that was just answered; takes the place of an older one of the same tuple. False
-// when full, or above the mark for an entry of the second kind (then counted as half_open_full).
-bool half_open_insert(struct half_open *half_open, const struct half_open_entry *entry,
-		      uint64_t now_us);
+enum half_open_result {
+	HALF_OPEN_KEPT,
+	HALF_OPEN_KEPT_FOR_OLDEST, // likewise, and the oldest entry of the first kind is gone
+	HALF_OPEN_REFUSED,         // of the second kind, above the mark; or a cache without room
+};
+// Remembers a SYN that was just answered; takes the place of an older one of the same tuple.
+enum half_open_result half_open_insert(struct half_open *half_open,
+				       const struct half_open_entry *entry, uint64_t now_us);
 // The entry of a tuple or NULL; valid until the next call that changes the cache.
 const struct half_open_entry *half_open_find(const struct half_open *half_open,
 					     const struct tuple *tuple);

@@ -21,23 +21,48 @@ static uint64_t halves(uint64_t value)
 	return (value & UINT32_MAX) + (value >> 32);
 }
 
+// Ones' complement: what is carried out at the top comes in at the bottom (RFC 1071).
+static uint64_t add(uint64_t sum, uint64_t value)
+{
+	sum += value;
+	return sum + (sum < value);
+}
+
+// The last 7 bytes or fewer, in words of the machine's order; a missing byte counts as zero.
+static uint64_t add_rest(uint64_t sum, const uint8_t *at, size_t length)
+{
+	uint32_t four;
+	uint16_t two;
+
+	if (length & 4) {
+		memcpy(&four, at, sizeof(four));
+		sum = add(sum, four);
+		at += sizeof(four);
+	}
+	if (length & 2) {
+		memcpy(&two, at, sizeof(two));
+		sum = add(sum, two);
+		at += sizeof(two);
+	}
+	if (length & 1) {
+		memcpy(&two, (uint8_t[]){*at, 0}, sizeof(two));
+		sum = add(sum, two);
+	}
+	return sum;
+}
+
 uint64_t checksum_add(uint64_t sum, const void *bytes, size_t length)
 {
 	const uint8_t *at = bytes;
 	uint64_t second = 0; // two chains of additions, so that they overlap
 
 	for (; length >= 32; at += 32, length -= 32) {
-		sum += halves(load_u64(at)) + halves(load_u64(at + 8));
-		second += halves(load_u64(at + 16)) + halves(load_u64(at + 24));
+		sum = add(add(sum, load_u64(at)), load_u64(at + 8));
+		second = add(add(second, load_u64(at + 16)), load_u64(at + 24));
 	}
 	for (; length >= 8; at += 8, length -= 8)
-		sum += halves(load_u64(at));
-	if (length) {
-		uint64_t rest = 0; // the missing bytes count as zero
-		memcpy(&rest, at, length);
-		sum += halves(rest);
-	}
-	return sum + second;
+		sum = add(sum, load_u64(at));
+	return add(add_rest(sum, at, length), second);
 }
 
 uint64_t checksum_add_pseudo(uint64_t sum, const uint8_t *ip, uint8_t protocol, uint32_t length)
@@ -46,7 +71,7 @@ uint64_t checksum_add_pseudo(uint64_t sum, const uint8_t *ip, uint8_t protocol, 
 		sum = checksum_add(sum, ip + 12, 8);
 	else
 		sum = checksum_add(sum, ip + 8, 32);
-	return sum + htonl(length) + htons(protocol);
+	return add(add(sum, htonl(length)), htons(protocol));
 }
 
 static uint16_t fold(uint64_t sum)

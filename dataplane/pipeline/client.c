@@ -19,6 +19,7 @@ static void doom(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	client->leg.doomed = true;
+	evict_note(pipeline, client, false);
 	send_mark_dirty(pipeline, &client->leg);
 }
 
@@ -54,6 +55,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 
 	if (!client)
 		return NULL;
+	pool_prefetch_next(&pipeline->clients, sizeof(*client));
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {
@@ -65,14 +67,11 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	client->connector = connector;
 	wheel_timer_init(&client->leg.timer);
 	tcp_set_user(client->leg.flow, &client->leg);
-	client->next = pipeline->first_client;
-	if (client->next)
-		client->next->previous = client;
-	pipeline->first_client = client;
 	pipeline->counters.connectors[connector]->sessions++;
 	pipeline->counters.connectors[connector]->sessions_open++;
 
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
+	evict_enter(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
@@ -84,12 +83,7 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	client_counters(pipeline, client)->sessions_open--;
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
-	if (client->previous)
-		client->previous->next = client->next;
-	else
-		pipeline->first_client = client->next;
-	if (client->next)
-		client->next->previous = client->previous;
+	evict_leave(pipeline, client);
 	pool_put(&pipeline->clients, client);
 }
 
@@ -101,6 +95,7 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	client->linger_deadline_us =
 		pipeline->now.now_us + 1000ull * pipeline->policy->gate.linger_timeout_ms;
 	tcp_close(pipeline->tcp, client->leg.flow);
+	evict_note(pipeline, client, false);
 }
 
 // Sends what the session said and does what it intends. The step's slices are still valid.
@@ -114,7 +109,7 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 	case SESSION_NEXT:
 		break;
 	case SESSION_RECIPIENT:
-		client->attempts = 0;
+		client->replaced = false;
 		exchange_recipient(pipeline, client);
 		break;
 	case SESSION_DATA:
@@ -147,7 +142,7 @@ static void starve(struct pipeline *pipeline, struct client *client)
 
 // Sessions that are suspended now will need one each for the server's answer: an answer that finds
 // none would be lost, and its message sent twice. So a share of all, not a handful.
-static uint32_t chunks_for_replies(const struct pipeline *pipeline)
+uint32_t client_chunks_reserved(const struct pipeline *pipeline)
 {
 	uint32_t share = pipeline->chunks.count / CHUNKS_FOR_REPLIES_OF;
 
@@ -158,7 +153,7 @@ static uint32_t chunks_for_replies(const struct pipeline *pipeline)
 // it.
 static bool may_reply(struct pipeline *pipeline, struct client *client)
 {
-	if (pipeline->chunks.free_count < chunks_for_replies(pipeline)) {
+	if (pipeline->chunks.free_count < client_chunks_reserved(pipeline)) {
 		starve(pipeline, client);
 		return false;
 	}
@@ -173,8 +168,8 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	if (!client->in_body)
 		return SIZE_MAX;
 	room = exchange_body_room(pipeline, client);
-	buffers =
-		(size_t)(pipeline->chunks.free_count - chunks_for_replies(pipeline)) * CHUNK_BYTES;
+	buffers = (size_t)(pipeline->chunks.free_count - client_chunks_reserved(pipeline)) *
+		  CHUNK_BYTES;
 	if (buffers == 0)
 		starve(pipeline, client);
 	return room < buffers ? room : buffers;
@@ -234,6 +229,8 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 
 void client_pump(struct pipeline *pipeline, struct client *client)
 {
+	bool spoke;
+
 	if (client->busy || client->leg.doomed)
 		return;
 	client->busy = true;
@@ -245,6 +242,8 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		end_of_input(pipeline, client);
 	client->busy = false;
 	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
+	spoke = client->session.input_us == pipeline->now.now_us;
+	evict_note(pipeline, client, spoke);
 	send_mark_dirty(pipeline, &client->leg);
 }
 
@@ -315,6 +314,23 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);
 	}
+}
+
+void client_evict(struct pipeline *pipeline, struct client *client)
+{
+	bool lingers = client->linger_deadline_us != 0;
+	struct session_step step;
+
+	if (lingers) {
+		count_reason(pipeline, REASON_half_closed_evicted);
+	} else {
+		pipeline->reply.length = 0;
+		session_evict(&client->session, &pipeline->reply, &step);
+		apply(pipeline, client, &step);
+	}
+	if (!client->leg.doomed)
+		doom(pipeline, client);
+	send_last(pipeline, &client->leg, lingers);
 }
 
 void client_drain(struct pipeline *pipeline, struct client *client, bool force)

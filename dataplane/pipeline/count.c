@@ -142,6 +142,9 @@ static void count_success(struct connector_counters *row, const struct session_s
 
 static void count_failure(struct connector_counters *row, const struct session_step *step)
 {
+	// Cut off inside its body it is an aborted message and no refused one.
+	if (strcmp(step->verb, "BODY") == 0 && step->transaction_ended_by_client)
+		return;
 	if (strcmp(step->verb, "BODY") == 0 ||
 	    (strcmp(step->verb, "DATA") == 0 && of_backend(step->reason))) {
 		if (step->code >= 500)
@@ -184,7 +187,9 @@ void count_step(struct pipeline *pipeline, struct client *client, const struct s
 	if (step->reason == REASON_NONE)
 		return;
 	count_refusal(row, step);
-	count_reason(pipeline, step->reason);
+	// A fault was counted where it struck, once, however many commands it refuses.
+	if (!is_fault(step->reason))
+		count_reason(pipeline, step->reason);
 	if (!may_log(pipeline, client, step->reason))
 		return;
 	log_write(pipeline, &(struct log_entry){

@@ -106,9 +106,12 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;
 	pipeline->counters = settings->counters;
+	evict_init(pipeline);
+	TAILQ_INIT(&pipeline->dirty);
 	pipeline->now = now;
 	pipeline->log_sequence = settings->counters.log_sequence;
 	random_init(&pipeline->random, settings->random_key);
+	pipeline->resets.key = random_key(pipeline);
 	pipeline->session_ids = random_u64(&pipeline->random);
 	cookie_keys_init(&pipeline->cookie_keys, &settings->cookie_secret, now.now_us);
 	if (create_pools(pipeline, legs))

@@ -10,12 +10,26 @@
 // The end of data, which must always find room behind the body.
 #define END_OF_DATA_BYTES (sizeof(".\r\n") - 1)
 
+// A pooled connection whose server says nothing for this long is asked for a sign of life. TCP's
+// keep-alive and not NOOP: it wakes no process, spends none of the commands that a server allows a
+// connection, leaves the server's own idle limit alone, and no mail has to wait for its answer.
+// Only while pooled: later the replies have time limits, and a message that was sent whole must not
+// be given up for a silent minute.
+#define KEEPALIVE_MS 5000
+
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void answer_failure(struct pipeline *pipeline, struct client *client, enum reason reason)
 {
 	client_answer(pipeline, client, &(struct session_answer){.failure = reason});
 	client_pump(pipeline, client);
+}
+
+// A failure that strikes here, and not in a server's leg, which counts its own.
+static void fail(struct pipeline *pipeline, struct client *client, enum reason reason)
+{
+	count_reason(pipeline, reason);
+	answer_failure(pipeline, client, reason);
 }
 
 static void lend(struct client *client, struct server_leg *leg)
@@ -41,7 +55,20 @@ static void give_to_pool(struct pipeline *pipeline, struct server_leg *leg)
 		return;
 	}
 	servers_return(pipeline->servers, &leg->connection, pipeline->now.now_us);
+	tcp_set_keepalive(leg->leg.flow, KEEPALIVE_MS);
 	send_mark_dirty(pipeline, &leg->leg);
+}
+
+static struct server_leg *leg_of(struct servers_connection *connection)
+{
+	return container_of(connection, struct server_leg, connection);
+}
+
+static void borrow(struct client *client, struct server_leg *leg)
+{
+	tcp_set_keepalive(leg->leg.flow, 0);
+	lend(client, leg);
+	upstream_borrowed(&leg->upstream);
 }
 
 // MAIL (once a transaction) and RCPT of the client's pending recipient.
@@ -57,7 +84,7 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 
 	if (!possible) {
 		exchange_reset(pipeline, client);
-		answer_failure(pipeline, client, REASON_backend_lacks_extension);
+		fail(pipeline, client, REASON_backend_lacks_extension);
 		return;
 	}
 	if (upstream_recipient(&leg->upstream, pipeline->policy, sender, recipient,
@@ -86,8 +113,7 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 {
 	switch (choice) {
 	case SERVERS_BORROW:
-		lend(client, container_of(connection, struct server_leg, connection));
-		upstream_borrowed(&client->server->upstream);
+		borrow(client, leg_of(connection));
 		say_recipient(pipeline, client);
 		break;
 	case SERVERS_CONNECT:
@@ -96,10 +122,10 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 	case SERVERS_WAIT:
 		break;
 	case SERVERS_UNAVAILABLE:
-		answer_failure(pipeline, client, REASON_backend_unavailable);
+		fail(pipeline, client, REASON_backend_unavailable);
 		break;
 	case SERVERS_BUSY:
-		answer_failure(pipeline, client, REASON_backend_busy);
+		fail(pipeline, client, REASON_backend_busy);
 		break;
 	}
 }
@@ -115,7 +141,7 @@ void exchange_recipient(struct pipeline *pipeline, struct client *client)
 		say_recipient(pipeline, client);
 		return;
 	}
-	client->attempts++;
+	client->waiter.fresh = client->replaced;
 	choice = servers_request(pipeline->servers, backend, &client->waiter, pipeline->now.now_us,
 				 &connection, &server);
 	act_on_choice(pipeline, client, choice, connection, server);
@@ -257,6 +283,19 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 	client_pump(pipeline, client);
 }
 
+// A pooled connection was dead before MAIL was answered: once, and unseen by the client, MAIL goes
+// to a new one (relay rule 7). The server's other pooled ones have been idle for longer: they go,
+// too.
+static void replace(struct pipeline *pipeline, struct client *client, const struct upstream *dead)
+{
+	struct servers_connection *connection;
+
+	while ((connection = servers_take_idle(pipeline->servers, dead->backend, dead->server)))
+		server_leg_quit(pipeline, leg_of(connection));
+	client->replaced = true;
+	exchange_recipient(pipeline, client);
+}
+
 // The leg is of no use any more. What its session is told depends on where it stands.
 static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum reason reason)
 {
@@ -271,10 +310,8 @@ static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum 
 	if (!client)
 		return;
 	if (client->session.suspended) {
-		unsigned limit = pipeline->policy->backends[leg->upstream.backend].server_count + 1;
-
-		if (again && client->attempts <= limit)
-			exchange_recipient(pipeline, client);
+		if (again && !client->replaced)
+			replace(pipeline, client, &leg->upstream);
 		else
 			answer_failure(pipeline, client, reason);
 	} else if (in_body || client->session.recipients > 0) {

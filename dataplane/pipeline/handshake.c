@@ -69,12 +69,9 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
 	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
 		    pipeline->now.now_us, &entry.handshake);
-	if (!half_open_insert(pipeline->half_open, &entry, pipeline->now.now_us)) {
-		count_reason(pipeline, REASON_half_open_full);
-		if (has_entry)
-			cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options,
-				    false, pipeline->now.now_us, &entry.handshake);
-	}
+	if (half_open_insert(pipeline->half_open, &entry, pipeline->now.now_us) ==
+	    HALF_OPEN_KEPT_FOR_OLDEST)
+		count_reason(pipeline, REASON_half_open_evicted);
 	return answer_syn(pipeline, &entry, connector);
 }
 
@@ -118,6 +115,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.peer_isn = handshake.client_isn;
 	accept.options = handshake.options;
 	accept.timestamp_offset = handshake.timestamp_offset;
+	evict_for_newcomer(pipeline);
 	client = client_create(pipeline, &accept, &view->link, connector);
 	if (!client)
 		return REASON_sessions_full;

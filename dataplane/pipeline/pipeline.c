@@ -6,16 +6,23 @@
 // or a reason. Does not know how frames come and go (io/), nor what a session says (client.c,
 // exchange.c).
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/net/quote.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdio.h>
+
+// How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
+#define FLOW_AHEAD 8
+#define LEG_AHEAD  4
 
 // One burst between the stages: the TCP frames among it.
 struct burst {
 	struct view views[PIPELINE_BURST];
 	const struct view *tcp[PIPELINE_BURST];
 	struct verdict verdicts[PIPELINE_BURST];
+	struct tuple tuples[PIPELINE_BURST]; // of those that were not dropped
+	uint32_t hashes[PIPELINE_BURST];
 	unsigned tcp_count;
 };
 
@@ -46,21 +53,21 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 }
 
 // A segment that the gate kept: checksums, then its flow, or a handshake.
-static enum reason segment_input(struct pipeline *pipeline, const struct view *view,
-				 const struct verdict *verdict)
+static enum reason segment_input(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
+	const struct view *view = burst->tcp[at];
+	const struct verdict *verdict = &burst->verdicts[at];
 	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
-	struct tuple tuple = tcp_tuple_of(view);
 	struct flow *flow;
 
 	if (reason != REASON_NONE)
 		return reason;
-	flow = tcp_find(pipeline->tcp, &tuple);
+	flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
 	if (flow && ((struct leg *)tcp_user(flow))->doomed) {
 		// An earlier frame of the burst ended it: this one is the next connection's, or
 		// nobody's.
 		send_flush(pipeline);
-		flow = tcp_find(pipeline->tcp, &tuple);
+		flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
 	}
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
@@ -82,8 +89,10 @@ static enum reason refuse(struct pipeline *pipeline, const struct view *view, en
 	return reason;
 }
 
-static void judge(struct pipeline *pipeline, const struct view *view, const struct verdict *verdict)
+static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
+	const struct view *view = burst->tcp[at];
+	const struct verdict *verdict = &burst->verdicts[at];
 	enum reason reason;
 
 	if (verdict->kind == VERDICT_DROP) {
@@ -91,9 +100,59 @@ static void judge(struct pipeline *pipeline, const struct view *view, const stru
 	} else {
 		if (verdict->kind == VERDICT_CLIENT)
 			pipeline->counters.connectors[verdict->connector]->frames++;
-		reason = segment_input(pipeline, view, verdict);
+		reason = segment_input(pipeline, burst, at);
 	}
 	dispose(pipeline, view->link.port, reason);
+}
+
+static bool kept(const struct burst *burst, unsigned at)
+{
+	return at < burst->tcp_count && burst->verdicts[at].kind != VERDICT_DROP;
+}
+
+static void hash_all(struct pipeline *pipeline, struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		if (!kept(burst, i))
+			continue;
+		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
+		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
+		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
+	}
+}
+
+// Both kinds of legs; of a client all but what it said in its EHLO.
+static inline __attribute__((always_inline)) void prefetch_leg(const void *leg)
+{
+	size_t rest = offsetof(struct client, in_rank);
+
+	prefetch(leg, offsetof(struct client, session.hello));
+	prefetch((const uint8_t *)leg + rest, sizeof(struct client) - rest);
+}
+
+// With many sessions open nothing of the next frame's is in the cache: fetch it meanwhile.
+static void look_ahead(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+{
+	if (kept(burst, at + FLOW_AHEAD))
+		tcp_prefetch_flow(pipeline->tcp, burst->hashes[at + FLOW_AHEAD]);
+	if (kept(burst, at + LEG_AHEAD)) {
+		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
+
+		if (leg)
+			prefetch_leg(leg);
+	}
+}
+
+static void judge_all(struct pipeline *pipeline, struct burst *burst)
+{
+	hash_all(pipeline, burst);
+	for (unsigned i = 0; i < FLOW_AHEAD; i++)
+		if (kept(burst, i))
+			tcp_prefetch_flow(pipeline->tcp, burst->hashes[i]);
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		look_ahead(pipeline, burst, i);
+		judge(pipeline, burst, i);
+	}
 }
 
 // A segment of ours was too large for a link on its way.
@@ -146,8 +205,7 @@ void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice
 		dispose(pipeline, port, reason);
 	}
 	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
-	for (unsigned i = 0; i < burst.tcp_count; i++)
-		judge(pipeline, burst.tcp[i], &burst.verdicts[i]);
+	judge_all(pipeline, &burst);
 	send_flush(pipeline);
 }
 
@@ -215,6 +273,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	quit_idle(pipeline);
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
+	evict_for_bounds(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
 		count_reason(pipeline, REASON_time_wait_evicted);
@@ -224,7 +283,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	next = earlier(next, servers_next_us(pipeline->servers));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
-	return pipeline->dirty ? earlier(next, now.now_us + 1000) : next;
+	return TAILQ_EMPTY(&pipeline->dirty) ? next : earlier(next, now.now_us + 1000);
 }
 
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
@@ -243,26 +302,37 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
 }
 
+// Those that linger first: the others come to linger by it.
+static void drain_clients(struct pipeline *pipeline, bool force)
+{
+	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
+						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+	struct client *client;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {
+		client = TAILQ_FIRST(&pipeline->ranks[order[i / 2]][i % 2]);
+		while (client) {
+			struct client *next = TAILQ_NEXT(client, in_rank);
+
+			client_drain(pipeline, client, force);
+			client = next;
+		}
+	}
+}
+
 void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, struct outbox *outbox)
 {
-	struct client *client = pipeline->first_client;
-
 	pipeline->now = now;
 	pipeline->device = outbox;
 	pipeline->draining = true;
 	// A probe in progress is nobody's mail: it does not hold the stop up.
 	server_leg_abort_probes(pipeline);
-	while (client) {
-		struct client *next = client->next;
-
-		client_drain(pipeline, client, force);
-		client = next;
-	}
+	drain_clients(pipeline, force);
 }
 
 bool pipeline_drained(const struct pipeline *pipeline)
 {
-	return !pipeline->first_client && pipeline->server_count == 0;
+	return evict_no_clients(pipeline) && pipeline->server_count == 0;
 }
 
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)

@@ -7,7 +7,7 @@
 
 #include "dataplane/pipeline/worker.h"
 
-#define RESETS_PER_SECOND 10000
+#define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
@@ -27,25 +27,15 @@ void send_mark_dirty(struct pipeline *pipeline, struct leg *leg)
 	if (leg->dirty)
 		return;
 	leg->dirty = true;
-	leg->next_dirty = NULL;
-	if (pipeline->dirty_tail)
-		pipeline->dirty_tail->next_dirty = leg;
-	else
-		pipeline->dirty = leg;
-	pipeline->dirty_tail = leg;
+	TAILQ_INSERT_TAIL(&pipeline->dirty, leg, in_dirty);
 }
 
-static struct leg *take_dirty(struct pipeline *pipeline)
+static void unmark_dirty(struct pipeline *pipeline, struct leg *leg)
 {
-	struct leg *leg = pipeline->dirty;
-
-	if (!leg)
-		return NULL;
-	pipeline->dirty = leg->next_dirty;
-	if (!pipeline->dirty)
-		pipeline->dirty_tail = NULL;
+	if (!leg->dirty)
+		return;
 	leg->dirty = false;
-	return leg;
+	TAILQ_REMOVE(&pipeline->dirty, leg, in_dirty);
 }
 
 // For what can wait: nothing is lost when there is no buffer now.
@@ -90,12 +80,34 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 	return true;
 }
 
+// Who shares a bucket with whom changes each second, so that nobody can look for a neighbour. An
+// IPv6 source is its /64: one host has all of it.
+static bool reset_permitted(struct pipeline *pipeline, const struct address *source)
+{
+	struct reset_budget *budget = &pipeline->resets;
+	uint64_t second = pipeline->now.now_us / 1000000 + 1;
+	struct tuple whom = {.remote = *source};
+
+	if (budget->second != second) {
+		budget->second = second;
+		for (unsigned i = 0; i < RESET_BUCKETS; i++)
+			budget->left[i] = RESETS_PER_BUCKET;
+	}
+	if (!address_is_ipv4(source))
+		memset(whom.remote.bytes + 8, 0, 8);
+	uint16_t *left =
+		&budget->left[hash_tuple_with(&budget->key, &whom, second, 0) % RESET_BUCKETS];
+	if (*left == 0)
+		return false;
+	(*left)--;
+	return true;
+}
+
 void send_reset_for(struct pipeline *pipeline, const struct view *view)
 {
 	struct segment reset;
 
-	if (build_reset_for(view, &reset) &&
-	    allowance_take(&pipeline->resets, RESETS_PER_SECOND, 1000000, pipeline->now.now_us))
+	if (build_reset_for(view, &reset) && reset_permitted(pipeline, &view->source))
 		send_segment(pipeline, &view->link, &reset);
 }
 
@@ -171,12 +183,22 @@ static void destroy(struct pipeline *pipeline, struct leg *leg)
 		server_leg_destroy(pipeline, (struct server_leg *)leg);
 }
 
+void send_last(struct pipeline *pipeline, struct leg *leg, bool reset)
+{
+	flush_leg(pipeline, leg);
+	if (reset || !tcp_all_sent(leg->flow))
+		send_leg_reset(pipeline, leg);
+	unmark_dirty(pipeline, leg);
+	destroy(pipeline, leg);
+}
+
 void send_flush(struct pipeline *pipeline)
 {
-	struct leg *blocked = NULL, **last = &blocked; // in their order: nobody starves
+	struct leg_list blocked = TAILQ_HEAD_INITIALIZER(blocked); // in their order: nobody starves
 	struct leg *leg;
 
-	while ((leg = take_dirty(pipeline))) {
+	while ((leg = TAILQ_FIRST(&pipeline->dirty))) {
+		unmark_dirty(pipeline, leg);
 		// A doomed leg too: its last ACK may be owed.
 		bool done = flush_leg(pipeline, leg);
 
@@ -190,12 +212,8 @@ void send_flush(struct pipeline *pipeline)
 		arm(pipeline, leg);
 		if (done)
 			continue;
-		leg->next_dirty = NULL;
-		*last = leg;
-		last = &leg->next_dirty;
+		leg->dirty = true; // so that nothing links it twice
+		TAILQ_INSERT_TAIL(&blocked, leg, in_dirty);
 	}
-	while ((leg = blocked)) {
-		blocked = leg->next_dirty;
-		send_mark_dirty(pipeline, leg);
-	}
+	TAILQ_CONCAT(&pipeline->dirty, &blocked, in_dirty);
 }

@@ -171,13 +171,28 @@ void server_leg_tell_health(struct pipeline *pipeline, const struct endpoint *se
 	log_write(pipeline, &(struct log_entry){.reason = change, .source = *server});
 }
 
-// What the outcome says about the server's health.
+// What the connection failed of, if it did. An answer may be its last word: 421, or one with bytes
+// behind it that nobody asked for.
+static enum reason failure_of(const struct upstream *upstream, const struct upstream_result *result)
+{
+	bool last_word = (result->event == UPSTREAM_ANSWER || result->event == UPSTREAM_EARLY) &&
+			 upstream->state == UPSTREAM_FAILED;
+
+	if (result->event == UPSTREAM_GONE)
+		return result->reason;
+	if (last_word && result->code == 421)
+		return REASON_backend_lost;
+	return last_word ? upstream->failure : REASON_NONE;
+}
+
+// What the outcome says about the server's health; a failure is counted and told.
 static void judge_health(struct pipeline *pipeline, struct server_leg *leg,
 			 enum upstream_state before, const struct upstream_result *result)
 {
 	struct upstream *upstream = &leg->upstream;
 	struct endpoint server = server_leg_endpoint(pipeline, leg);
 	bool alive = result->event == UPSTREAM_FINISHED;
+	enum reason failure = failure_of(upstream, result);
 	enum reason change = REASON_NONE;
 
 	if (upstream->probe && (alive || result->event == UPSTREAM_GONE))
@@ -186,11 +201,11 @@ static void judge_health(struct pipeline *pipeline, struct server_leg *leg,
 					pipeline->now.now_us);
 	else if (result->event == UPSTREAM_GONE && before <= UPSTREAM_HELLO)
 		change = servers_failed(pipeline->servers, upstream->backend, upstream->server);
-	if (result->event == UPSTREAM_GONE && result->reason != REASON_NONE) {
-		count_reason(pipeline, result->reason);
+	if (failure != REASON_NONE) {
+		count_reason(pipeline, failure);
 		log_write(pipeline,
 			  &(struct log_entry){
-				  .reason = result->reason,
+				  .reason = failure,
 				  .source = server,
 				  .connector = leg->client
 						       ? leg->client->session.peer.connector->name
@@ -335,6 +350,14 @@ uint64_t server_leg_deadline(const struct server_leg *leg)
 	return deadline < leg->upstream.deadline_us ? deadline : leg->upstream.deadline_us;
 }
 
+// A pooled connection fails nobody when its server falls silent: this is all that tells of it.
+static void tell_silence(struct pipeline *pipeline, const struct server_leg *leg)
+{
+	count_reason(pipeline, REASON_retransmit_exhausted);
+	log_write(pipeline, &(struct log_entry){.reason = REASON_retransmit_exhausted,
+						.source = server_leg_endpoint(pipeline, leg)});
+}
+
 void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 {
 	enum upstream_state before = leg->upstream.state;
@@ -342,6 +365,8 @@ void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 	unsigned events = 0;
 
 	tcp_timeout(pipeline->tcp, leg->leg.flow, pipeline->now.now_us, &events);
+	if ((events & TCP_EVENT_TIMED_OUT) && leg->connection.pooled)
+		tell_silence(pipeline, leg);
 	server_leg_events(pipeline, leg, events);
 	if (leg->leg.doomed || leg->upstream.deadline_us > pipeline->now.now_us)
 		return;

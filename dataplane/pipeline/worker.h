@@ -19,6 +19,7 @@
 #include "dataplane/tcp/tcp.h"
 
 #include <assert.h>
+#include <sys/queue.h>
 
 enum leg_kind { LEG_CLIENT, LEG_SERVER };
 
@@ -28,28 +29,45 @@ struct leg {
 	struct flow *flow;
 	struct link link;         // where its last frame came from
 	struct wheel_timer timer; // the earliest of all its deadlines
-	struct leg *next_dirty;
+	TAILQ_ENTRY(leg) in_dirty;
 	bool dirty;  // on the list of legs that may have something to send
 	bool doomed; // to be destroyed at the end of this turn
 };
 
+TAILQ_HEAD(leg_list, leg);
+
 struct server_leg;
+
+// Who makes room first when sessions or payload buffers are used up (evict.c).
+enum client_rank {
+	CLIENT_BEFORE_MAIL,    // no transaction is open
+	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
+	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
+	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
+	CLIENT_RANKS
+};
 
 struct client {
 	struct leg leg;
 	struct session session;
-	struct client *next, *previous; // of all clients
-	struct server_leg *server;      // lent to this session, or NULL
+	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
+	uint64_t active_us;          // when it spoke last, or came into its rank
+	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t attempts; // connections tried for the RCPT that is being asked
-	uint16_t logged;   // its refusals that went into the log
-	bool peer_closed;  // its FIN was seen
-	bool in_body;      // the server leg takes message bytes
-	bool busy;         // client_pump is running: it will see what changed
+	uint16_t logged;  // its refusals that went into the log
+	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed; // its FIN was seen
+	bool in_body;     // the server leg takes message bytes
+	bool busy;        // client_pump is running: it will see what changed
+	bool holds;       // payload buffers
+	uint8_t rank;     // enum client_rank
 };
+_Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
+
+TAILQ_HEAD(client_list, client);
 
 struct server_leg {
 	struct leg leg;
@@ -64,6 +82,16 @@ struct server_leg {
 struct allowance {
 	uint32_t tokens;
 	uint64_t refilled_us;
+};
+
+// RSTs that may still go out this second, by what the source's address hashes to this second. A
+// budget of all would tell a source, who sees how many of his own RSTs are missing, which of the
+// segments that he forged in another's name met a connection (the flaw of RFC 5961 section 7).
+#define RESET_BUCKETS 64
+struct reset_budget {
+	struct hash_key key;
+	uint64_t second; // plus one: 0 is never the current one
+	uint16_t left[RESET_BUCKETS];
 };
 
 struct pipeline {
@@ -84,10 +112,13 @@ struct pipeline {
 	struct tcp *tcp;
 	struct servers *servers;
 
-	struct client *first_client;
-	struct leg *dirty, *dirty_tail;
+	// All clients, those that spoke longest ago first; without and with payload buffers.
+	struct client_list ranks[CLIENT_RANKS][2];
+	uint32_t lingering;
+	struct leg_list dirty;
 	uint64_t log_sequence;
-	struct allowance resets, logged_drops, logged_refusals;
+	struct reset_budget resets;
+	struct allowance logged_drops, logged_refusals;
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
@@ -106,10 +137,13 @@ extern const struct outbox send_counted_outbox;
 void send_mark_dirty(struct pipeline *pipeline, struct leg *leg);
 // Sends what the dirty legs have; those that cannot send yet stay on the list.
 void send_flush(struct pipeline *pipeline);
+// The doomed leg's last frames, now; RST if they cannot all go out, or if `reset` says so. Destroys
+// it.
+void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
-// RST for a segment that fits nothing, within the allowance.
+// RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
 void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
@@ -137,7 +171,23 @@ uint64_t client_deadline(const struct client *client);
 void client_answer(struct pipeline *pipeline, struct client *client,
 		   const struct session_answer *answer);
 void client_drain(struct pipeline *pipeline, struct client *client, bool force);
+// Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once.
+void client_evict(struct pipeline *pipeline, struct client *client);
+// Payload buffers that are kept back for replies and commands.
+uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
+
+// ---- evict.c: who goes first under pressure ----------------------------------------------------
+void evict_init(struct pipeline *pipeline);
+// Puts a new client into its rank; moves one on that spoke, or whose rank changed.
+void evict_enter(struct pipeline *pipeline, struct client *client);
+void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
+void evict_leave(struct pipeline *pipeline, struct client *client);
+bool evict_no_clients(const struct pipeline *pipeline);
+// One more handshake is complete: makes a place for it when all are taken and somebody may go.
+void evict_for_newcomer(struct pipeline *pipeline);
+// Once a turn: the bounds on half-closed connections and payload buffers.
+void evict_for_bounds(struct pipeline *pipeline);
 
 // ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
 void exchange_recipient(struct pipeline *pipeline, struct client *client);

@@ -115,13 +115,14 @@ static void waiter_take(struct servers *servers, struct group *group, struct ser
 
 // ---- Choice ----------------------------------------------------------------------------------
 
-static bool has_room(const struct group *group, const struct server *server)
+static bool has_room(const struct group *group, const struct server *server, bool fresh)
 {
-	return server->idle > 0 || server->connections < group->backend->max_connections;
+	return (server->idle > 0 && !fresh) ||
+	       server->connections < group->backend->max_connections;
 }
 
 // The best of the group's servers, or NULL. Equal ones take turns.
-static struct server *choose(const struct group *group)
+static struct server *choose(const struct group *group, bool fresh)
 {
 	unsigned count = group->backend->server_count;
 	struct server *best = NULL;
@@ -129,7 +130,7 @@ static struct server *choose(const struct group *group)
 	for (unsigned i = 0; i < count; i++) {
 		struct server *server = &group->servers[(group->turn + i) % count];
 
-		if (server->health != SERVER_LIVE || !has_room(group, server))
+		if (server->health != SERVER_LIVE || !has_room(group, server, fresh))
 			continue;
 		if (best == NULL || servers_state_in_use(server) < servers_state_in_use(best))
 			best = server;
@@ -146,10 +147,10 @@ static bool any_of_health(const struct group *group, enum server_health health)
 }
 
 // Counts or unpools what it gives. WAIT means only that waiting makes sense.
-static enum servers_choice serve(struct group *group, struct servers_connection **connection,
-				 unsigned *server)
+static enum servers_choice serve(struct group *group, bool fresh,
+				 struct servers_connection **connection, unsigned *server)
 {
-	struct server *best = choose(group);
+	struct server *best = choose(group, fresh);
 
 	if (best == NULL)
 		return any_of_health(group, SERVER_LIVE) || any_of_health(group, SERVER_UNKNOWN)
@@ -157,7 +158,7 @@ static enum servers_choice serve(struct group *group, struct servers_connection 
 			       : SERVERS_UNAVAILABLE;
 	*server = (unsigned)(best - group->servers);
 	group->turn = (*server + 1) % group->backend->server_count;
-	if (best->newest != NULL) {
+	if (best->newest != NULL && !fresh) {
 		*connection = best->newest;
 		pool_take(best, best->newest);
 		return SERVERS_BORROW;
@@ -176,7 +177,7 @@ enum servers_choice servers_request(struct servers *servers, unsigned backend,
 
 	assert(!waiter->queued);
 	if (group->first == NULL)
-		choice = serve(group, connection, server);
+		choice = serve(group, waiter->fresh, connection, server);
 	if (choice == SERVERS_UNAVAILABLE)
 		servers_health_hasten(group, now_us);
 	if (choice != SERVERS_WAIT)
@@ -203,7 +204,7 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 
 		if (waiter == NULL)
 			continue;
-		*choice = serve(group, connection, server);
+		*choice = serve(group, false, connection, server);
 		if (*choice == SERVERS_WAIT) {
 			// All wait equally long, so the first in the queue is the first to be late.
 			if (now_us < waiter->deadline_us)
@@ -281,6 +282,17 @@ struct servers_connection *servers_next_idle(struct servers *servers, uint64_t n
 		return oldest;
 	}
 	return NULL;
+}
+
+struct servers_connection *servers_take_idle(struct servers *servers, unsigned backend,
+					     unsigned server)
+{
+	struct server *at = servers_state_server(servers, backend, server);
+	struct servers_connection *connection = at->oldest;
+
+	if (connection != NULL)
+		pool_take(at, connection);
+	return connection;
 }
 
 enum reason servers_connect_failed(struct servers *servers, unsigned backend, unsigned server,

@@ -33,6 +33,9 @@ struct servers_waiter {
 	struct servers_waiter *next, *previous;
 	unsigned backend;
 	bool queued;
+	bool fresh; // wants a new connection, none from the pool: set by its owner before
+		    // servers_request. Who had to wait for it is lent what comes back: that was
+		    // alive just now.
 	uint64_t deadline_us;
 };
 
@@ -86,6 +89,9 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 // The first pooled connection that has been idle too long, taken out of the pool: QUIT it. Counted
 // until servers_closed.
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us);
+// Any pooled connection of the server, taken out of the pool like that; NULL when there is none.
+struct servers_connection *servers_take_idle(struct servers *servers, unsigned backend,
+					     unsigned server);
 
 // The next server whose probe is due; false when none. The caller opens a probe connection (not
 // counted against MaxConnections) and reports with servers_probed, always: a server has one probe

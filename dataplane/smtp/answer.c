@@ -26,12 +26,11 @@ static enum fit judge(enum session_intent intent, const struct session_answer *a
 	if (answer->code >= 400 && answer->code <= 599)
 		return FIT_NO;
 	switch (intent) {
-	case SESSION_RECIPIENT: // 251: will forward
-		return answer->code == 250 || answer->code == 251 ? FIT_YES : FIT_NONE;
+	case SESSION_RECIPIENT:
+	case SESSION_END: // the first digit says it (RFC 5321 4.2.1): the server did take it
+		return answer->code / 100 == 2 ? FIT_YES : FIT_NONE;
 	case SESSION_DATA:
 		return answer->code == 354 ? FIT_YES : FIT_NONE;
-	case SESSION_END:
-		return answer->code == 250 ? FIT_YES : FIT_NONE;
 	default:
 		return FIT_NONE;
 	}
@@ -60,6 +59,17 @@ static void pass_on(struct turn *turn, const struct session_answer *answer)
 	turn->step->code = answer->code;
 }
 
+// A yes in the backend's text. Many a client takes 250 alone for one and would send the message
+// again, so any other code becomes 250; 251 (will forward) every client knows, but only to RCPT.
+static void pass_on_yes(struct turn *turn, const struct session_answer *answer)
+{
+	pass_on(turn, answer);
+	if (answer->code == 251 && turn->session->pending == SESSION_RECIPIENT)
+		return;
+	reply_set_code(turn->reply, 250);
+	turn->step->code = 250;
+}
+
 static void answer_failed(struct turn *turn, enum fit fit, const struct session_answer *answer)
 {
 	const enum reason reason = reason_of(fit, answer);
@@ -85,7 +95,7 @@ static void answer_recipient(struct turn *turn, enum fit fit, const struct sessi
 	if (fit == FIT_YES) {
 		session->recipients++;
 		session_enter(session, SESSION_STATE_RCPT);
-		pass_on(turn, answer);
+		pass_on_yes(turn, answer);
 		return;
 	}
 	if (fit == FIT_NO) {
@@ -126,11 +136,12 @@ static void answer_end(struct turn *turn, enum fit fit, const struct session_ans
 	struct session *session = turn->session;
 	memcpy(turn->step->verb, "BODY", 4);
 	turn->step->intent = SESSION_RESET;
-	if (fit == FIT_YES || fit == FIT_NO) {
+	if (fit == FIT_YES) {
+		pass_on_yes(turn, answer);
+	} else if (fit == FIT_NO) {
 		pass_on(turn, answer);
-		turn->step->reason = reason_of(fit, answer);
-		if (fit == FIT_NO)
-			turn->step->detail = reply_set_detail(turn->reply, answer->reply);
+		turn->step->reason = REASON_backend_refused_message;
+		turn->step->detail = reply_set_detail(turn->reply, answer->reply);
 	} else {
 		answer_failed(turn, fit, answer);
 	}

@@ -35,6 +35,23 @@ static void leave_transaction(struct turn *turn)
 	session_end_transaction(turn->session);
 }
 
+// False when there is no chunk for a long one; the name given before stays then.
+static bool keep_hello(struct session *session, struct slice name)
+{
+	struct chunk_queue text;
+
+	chunk_queue_init(&text);
+	if (name.length > sizeof(session->hello) &&
+	    chunk_queue_append(&text, session->chunks, name) < name.length)
+		return false;
+	chunk_queue_clear(&session->long_hello, session->chunks);
+	session->long_hello = text;
+	if (text.length == 0)
+		memcpy(session->hello, name.data, name.length);
+	session->hello_length = (uint8_t)name.length;
+	return true;
+}
+
 static void greet(struct turn *turn, struct slice name, bool extended)
 {
 	struct session *session = turn->session;
@@ -42,9 +59,11 @@ static void greet(struct turn *turn, struct slice name, bool extended)
 		turn_refuse(turn, REPLY_bad_domain_name, REASON_smtp_bad_parameter, name);
 		return;
 	}
+	if (!keep_hello(session, name)) {
+		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, name);
+		return;
+	}
 	leave_transaction(turn);
-	memcpy(session->hello, name.data, name.length);
-	session->hello_length = (uint8_t)name.length;
 	session->extended = extended;
 	session->offered_8bitmime = extended && turn->extensions & SMTP_EXTENSION_8BITMIME;
 

@@ -42,12 +42,21 @@ struct slice session_recipient(const struct session *session, char *scratch, siz
 	return path_text(&session->recipient, scratch, scratch_size);
 }
 
+static struct slice hello_text(const struct session *session, char scratch[SESSION_HELLO_MAX])
+{
+	if (session->long_hello.length == 0)
+		return slice_of(session->hello, session->hello_length);
+	chunk_queue_copy(&session->long_hello, 0, (uint8_t *)scratch, session->hello_length);
+	return slice_of(scratch, session->hello_length);
+}
+
 size_t session_received_header(const struct session *session, struct tick now, char *buffer,
 			       size_t size)
 {
 	const struct session_peer *peer = &session->peer;
 	char address[ADDRESS_TEXT_MAX];
 	char literal[ADDRESS_TEXT_MAX + sizeof("IPv6:")];
+	char scratch[SESSION_HELLO_MAX];
 	char id[17];
 	char date[DATE_TEXT_MAX];
 
@@ -56,7 +65,7 @@ size_t session_received_header(const struct session *session, struct tick now, c
 		 address_is_ipv4(&peer->client.address) ? "" : "IPv6:", address);
 	snprintf(id, sizeof(id), "%016llX", (unsigned long long)peer->id);
 	const struct received received = {
-		.hello = slice_of(session->hello, session->hello_length),
+		.hello = hello_text(session, scratch),
 		.literal = literal,
 		.by = peer->connector->fqdn,
 		.protocol = session->extended ? "ESMTP" : "SMTP",

@@ -28,9 +28,18 @@ static bool http_version_ends(struct slice line)
 	       end[6] == '.' && digit(end[7]);
 }
 
+// Every line of a session comes by here, and nearly none begins like one of these.
+static bool may_begin_with(struct slice line, const char *beginning)
+{
+	const uint8_t caseless = 'a' - 'A';
+	return line.length > 0 && (line.data[0] | caseless) == ((uint8_t)*beginning | caseless);
+}
+
 bool foreign_protocol(struct slice line)
 {
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(*beginnings); i++) {
+		if (!may_begin_with(line, beginnings[i]))
+			continue;
 		const size_t length = strlen(beginnings[i]);
 		if (line.length >= length &&
 		    strncasecmp((const char *)line.data, beginnings[i], length) == 0)

@@ -29,6 +29,7 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_timeout] = REPLY_input_timeout,
 	[REASON_smtp_session_timeout] = REPLY_connection_timed_out,
 	[REASON_smtp_draining] = REPLY_service_not_available,
+	[REASON_session_evicted] = REPLY_service_not_available,
 	[REASON_smtp_not_smtp] = REPLY_not_smtp,
 	[REASON_backend_unavailable] = REPLY_backend_unavailable,
 	[REASON_backend_connect_failed] = REPLY_backend_unavailable,
@@ -109,6 +110,20 @@ void reply_set(struct reply_buffer *reply, struct slice text)
 	memcpy(reply->text, text.data, text.length);
 	reply->length = (uint16_t)text.length;
 	reply->last_line = 0;
+}
+
+void reply_set_code(struct reply_buffer *reply, unsigned code)
+{
+	char *line = reply->text, *const end = reply->text + reply->length;
+
+	assert(code >= 200 && code <= 599);
+	while (end - line >= 3) {
+		line[0] = (char)('0' + code / 100);
+		line[1] = (char)('0' + code / 10 % 10);
+		line[2] = (char)('0' + code % 10);
+		char *feed = memchr(line, '\n', (size_t)(end - line));
+		line = feed ? feed + 1 : end;
+	}
 }
 
 const char *reply_set_detail(struct reply_buffer *reply, struct slice text)

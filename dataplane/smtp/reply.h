@@ -111,6 +111,8 @@ void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum repl
 	       const char *const values[]);
 // A whole reply of a backend, well formed (reply_parser.h); at most REPLY_MAX bytes.
 void reply_set(struct reply_buffer *reply, struct slice text);
+// Another code for each line of what reply_set took.
+void reply_set_code(struct reply_buffer *reply, unsigned code);
 // Sets detail to the beginning of text, printable. Returns it.
 const char *reply_set_detail(struct reply_buffer *reply, struct slice text);
 

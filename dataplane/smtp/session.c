@@ -124,7 +124,7 @@ void turn_begin(struct turn *turn)
 void session_open(struct session *session, const struct session_peer *peer, struct pool *chunks,
 		  struct tick now, struct reply_buffer *reply)
 {
-	memset(session, 0, offsetof(struct session, hello));
+	memset(session, 0, sizeof(*session));
 	session->peer = *peer;
 	session->chunks = chunks;
 	session->state = SESSION_STATE_GREETED;
@@ -133,6 +133,7 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 	chunk_queue_init(&session->sender);
 	chunk_queue_init(&session->recipient);
 	chunk_queue_init(&session->early);
+	chunk_queue_init(&session->long_hello);
 
 	char date[DATE_TEXT_MAX];
 	reply_clear(reply);
@@ -147,6 +148,7 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 void session_close(struct session *session)
 {
 	line_clear(&session->line, session->chunks);
+	chunk_queue_clear(&session->long_hello, session->chunks);
 	forget_texts(session);
 	session->suspended = false;
 	session->state = SESSION_STATE_CLOSED;
@@ -275,6 +277,20 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 	refuse_and_close(&turn, REASON_smtp_draining, slice_of_text(""));
 	step->transaction_ended_by_client = false; // it was us
 	return true;
+}
+
+void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step)
+{
+	struct turn turn = {session, reply, step, {0, 0}, 0};
+	turn_begin(&turn);
+	refuse_and_close(&turn, REASON_session_evicted, slice_of_text(""));
+	step->transaction_ended_by_client = false; // it was us
+}
+
+bool session_holds_chunks(const struct session *session)
+{
+	return session->line.text.length || session->sender.length || session->recipient.length ||
+	       session->early.length || session->long_hello.length;
 }
 
 static uint64_t session_limit(const struct session *session)

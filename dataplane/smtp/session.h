@@ -4,15 +4,17 @@
 // out. It knows neither TCP nor backends. An intent that needs a backend suspends the session until
 // session_answer; meanwhile the caller gives it no input (bytes wait in the flow, whose window
 // closes). Commands are rows of one table {verb, handler, states}; rights are asked in decide.c.
-// Memory: this struct; a partial command line and the envelope's texts sit in chunks only while
-// there are any. Line endings are strict everywhere; only CR LF . CR LF ends a message.
+// Memory: this struct; a partial command line, the envelope's texts and an unusually long EHLO name
+// sit in chunks only while there are any. Line endings are strict everywhere; only CR LF . CR LF
+// ends a message.
 //
 // Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and SIZE, BODY. Every other verb,
 // whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
 // answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
 // RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
-// refused recipients only is 554 5.5.1. Backends: a reply that does not fit its command is 451
-// 4.3.0, and 421 is 451 4.3.2: what ends their connection does not end the client's.
+// refused recipients only is 554 5.5.1. Backends: any 2yz is a yes and passed on as 250 (251 to
+// RCPT as it is); a reply that does not fit its command is 451 4.3.0, and 421 is 451 4.3.2: what
+// ends their connection does not end the client's.
 #ifndef RELAYGATE_SMTP_SESSION_H
 #define RELAYGATE_SMTP_SESSION_H
 
@@ -25,6 +27,8 @@
 #include "dataplane/smtp/reply.h"
 
 #define SESSION_HELLO_MAX 255 // RFC 5321 section 4.5.3.1.2
+// Names up to here are kept in the session itself; hardly any is longer.
+#define SESSION_HELLO_SHORT 64
 // Room for what session_received_header and session_sender or session_recipient write.
 #define SESSION_RECEIVED_MAX 1024
 #define SESSION_COMMAND_MAX  512
@@ -120,7 +124,8 @@ struct session {
 	struct chunk_queue sender;    // "<path>" of the transaction
 	struct chunk_queue recipient; // "<path>" of the RCPT that is being asked
 	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
-	char hello[SESSION_HELLO_MAX];
+	char hello[SESSION_HELLO_SHORT];
+	struct chunk_queue long_hello; // instead, when hello_length is above SESSION_HELLO_SHORT
 };
 
 // Opens a session and writes the 220 banner.
@@ -159,6 +164,12 @@ void session_end_of_input(struct session *session, struct session_step *step);
 // force is set). True when the session closed: reply and step are filled.
 bool session_drain(struct session *session, bool force, struct reply_buffer *reply,
 		   struct session_step *step);
+
+// Room is wanted for somebody else: 421 now, whatever is open. Not after the session closed.
+void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step);
+
+// Does it hold chunks now?
+bool session_holds_chunks(const struct session *session);
 
 // Next time a limit of the connector strikes; UINT64_MAX when none runs: while the final reply is
 // awaited (relay rule 6), and after the close. While another answer is awaited only

@@ -86,13 +86,15 @@ static bool is_duplicate(const struct flow *flow, const struct acknowledgment *a
 // Is this window newer than the one we know? RFC 9293 asks for the newest sequence number, then the
 // newest ACK. But an ACK that advances must bring its window along whatever its sequence number, or
 // the known one would reach further than the peer ever offered. Of two that are equal in both the
-// larger is newer, for a right edge does not move back.
+// larger is newer, for a right edge does not move back: but after a time-out nothing old is under
+// way, and a smaller one means that it did (RFC 9293 MUST-34).
 static bool window_is_newer(const struct flow *flow, const struct acknowledgment *ack)
 {
 	if (ack->number != flow->snd_una)
 		return seq_after(ack->number, flow->snd_una);
 	return seq_after(ack->sequence, flow->snd_wl1) ||
-	       (ack->sequence == flow->snd_wl1 && ack->window > flow->snd_wnd);
+	       (ack->sequence == flow->snd_wl1 &&
+		(ack->window > flow->snd_wnd || flow->backoff > 0));
 }
 
 void acknowledge(struct tcp *tcp, struct flow *flow, const struct acknowledgment *ack,

@@ -12,6 +12,8 @@
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/tcp.h"
 
+#include <sys/queue.h>
+
 #define FLOW_NONE  UINT32_MAX // end of a chain of indexes
 #define FLOW_NEVER UINT64_MAX // a timer that does not run
 
@@ -56,6 +58,7 @@ enum flow_timer {
 	TIMER_FIN_WAIT_2, // the peer owes its FIN
 	TIMER_REORDERING, // what was overtaken counts as lost then (RFC 8985)
 	TIMER_TAIL,       // a probe is due before the retransmission time-out (RFC 8985)
+	TIMER_KEEPALIVE,  // nothing is owed by anybody
 };
 
 enum flow_flag {
@@ -69,11 +72,11 @@ enum flow_flag {
 	FLOW_SEND_RESET = 1 << 7,     // RST at reset_sequence is due; the flow lives on
 	FLOW_RETRANSMIT = 1 << 8,     // a segment is due once more, whatever the window says
 	FLOW_RECOVERY = 1 << 9,       // fast recovery until recover is acknowledged
-	FLOW_PROBE = 1 << 10,         // the persist timer asks for a segment despite the window
-	FLOW_TIMING = 1 << 11,        // a segment is being timed (no timestamps)
-	FLOW_SYN_LOST = 1 << 12,      // our SYN had to be sent again by the timer
-	FLOW_SCALED = 1 << 13,        // both sides offered a window scale
-	FLOW_SACK = 1 << 14,          // agreed in the handshake (RFC 2018)
+	FLOW_PROBE = 1 << 10,    // the persist or keep-alive timer asks for a segment despite all
+	FLOW_TIMING = 1 << 11,   // a segment is being timed (no timestamps)
+	FLOW_SYN_LOST = 1 << 12, // our SYN had to be sent again by the timer
+	FLOW_SCALED = 1 << 13,   // both sides offered a window scale
+	FLOW_SACK = 1 << 14,     // agreed in the handshake (RFC 2018)
 };
 
 struct out_of_order; // out_of_order.c
@@ -129,6 +132,7 @@ struct flow {
 	uint32_t timed_end;      // the timed segment ends here
 	uint32_t timed_start_us; // low 32 bits
 	uint32_t last_send_ms;   // low 32 bits
+	uint32_t keepalive_ms;   // 0 = off
 
 	// Receiving. In order of sequence: unread, then front at rcv_nxt, then out_of_order.
 	struct chunk_queue unread;
@@ -151,6 +155,7 @@ struct flow {
 _Static_assert(sizeof(struct flow) <= 320, "a flow is five cache lines");
 
 struct time_wait; // time_wait.c
+TAILQ_HEAD(out_of_order_list, out_of_order);
 
 struct tcp {
 	struct tcp_settings settings;
@@ -160,6 +165,7 @@ struct tcp {
 	uint32_t *buckets;
 	uint32_t bucket_mask;
 	struct time_wait *time_wait;
+	struct out_of_order_list gaps; // of all flows that hold bytes beyond one, the oldest first
 };
 
 static inline bool seq_before(uint32_t a, uint32_t b)
@@ -198,12 +204,15 @@ void flow_table_insert(struct tcp *tcp, struct flow *flow); // by flow->tuple; m
 void flow_table_remove(struct tcp *tcp, struct flow *flow);
 
 // ---- time_wait.c -----------------------------------------------------------------------------
+// key: that of the flow table, so that flow->hash serves here, too.
 struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key);
 void time_wait_destroy(struct time_wait *time_wait);
 // Remembers a flow that ends in TIME-WAIT; gives up the oldest record when full.
 void time_wait_insert(struct time_wait *time_wait, const struct flow *flow, uint64_t now_us);
 bool time_wait_holds(const struct time_wait *time_wait, const struct tuple *tuple);
-void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple);
+void time_wait_remove(struct time_wait *time_wait, const struct flow *flow);
+// Brings the place of a hash, as in flow->hash, into the cache.
+void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash);
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us);
 
 struct scoreboard_news;
@@ -284,7 +293,7 @@ void rack_probed(struct flow *flow, bool repeats); // the probe went out, with o
 // ---- out_of_order.c --------------------------------------------------------------------------
 // Keeps bytes beyond a gap. Bytes that are held already stay as they were first received.
 // REASON_NONE when nothing more of them is missing or some were kept.
-enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t sequence,
+enum reason out_of_order_insert(struct tcp *tcp, struct flow *flow, uint32_t sequence,
 				struct slice bytes);
 // Sequence number of the first byte held; false when none is.
 bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
@@ -292,8 +301,8 @@ bool out_of_order_first(const struct flow *flow, uint32_t *sequence);
 // belongs to first, then in the order of their segments (RFC 2018 section 4). Returns how many.
 uint32_t out_of_order_blocks(const struct flow *flow, struct sack_block *blocks, uint32_t max);
 // Moves runs that begin at rcv_nxt to unread and rcv_nxt with them.
-void out_of_order_absorb(struct flow *flow, struct pool *pool);
-void out_of_order_clear(struct flow *flow, struct pool *pool);
+void out_of_order_absorb(struct tcp *tcp, struct flow *flow);
+void out_of_order_clear(struct tcp *tcp, struct flow *flow);
 
 // ---- receive.c -------------------------------------------------------------------------------
 // Takes the payload of an acceptable segment, already cut to the window, and its FIN.
@@ -331,6 +340,8 @@ void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, u
 void timer_stop(struct flow *flow);
 // Something is in flight: the tail's probe if there may be one, else the retransmission time-out.
 void timer_start_flight(struct flow *flow, uint64_t now_us);
+// The peer spoke: what only waits for a sign of life waits anew.
+void timer_heard(struct flow *flow, uint64_t now_us);
 // snd_una moved: the retransmission timer begins anew, or stops when all is acknowledged. Without
 // a round-trip sample the back-off stays (RFC 6298 section 5), but not all of it: a peer without
 // timestamps that acknowledges repeated segments only would be left at a minute each.

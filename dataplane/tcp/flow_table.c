@@ -4,6 +4,8 @@
 // Not rte_hash: it keeps a second copy of each key, needs EAL for its memory, and a test could not
 // have it. Here the memory is exactly one index a bucket, the keyed hash keeps chains short against
 // a peer who chooses its ports, and insertion cannot fail. Owns the flows' pool.
+#include "dataplane/base/block.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/tcp/flow.h"
 
 #include <assert.h>
@@ -23,11 +25,13 @@ static uint32_t buckets_for(uint32_t count)
 
 int flow_table_init(struct tcp *tcp)
 {
-	uint32_t buckets = buckets_for(tcp->settings.flows);
+	// Many more than flows: the first one in a bucket is then nearly always the one that is
+	// meant, so that what is fetched ahead is what is needed.
+	uint32_t buckets = buckets_for(4 * tcp->settings.flows);
 
 	if (pool_init(&tcp->flows, sizeof(struct flow), tcp->settings.flows) != 0)
 		return -ENOMEM;
-	tcp->buckets = malloc((size_t)buckets * sizeof(tcp->buckets[0]));
+	tcp->buckets = block_allocate((size_t)buckets * sizeof(tcp->buckets[0]));
 	if (tcp->buckets == NULL) {
 		pool_fini(&tcp->flows);
 		return -ENOMEM;
@@ -57,14 +61,57 @@ static struct flow *find(const struct tcp *tcp, const struct tuple *tuple, uint3
 	return NULL;
 }
 
+uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple)
+{
+	return (uint32_t)hash_tuple(&tcp->settings.hash_key, tuple);
+}
+
+void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash)
+{
+	prefetch(&tcp->buckets[hash & tcp->bucket_mask], 1);
+}
+
+static struct flow *first_in_bucket(const struct tcp *tcp, uint32_t hash)
+{
+	uint32_t index = tcp->buckets[hash & tcp->bucket_mask];
+
+	return index == FLOW_NONE ? NULL : pool_at(&tcp->flows, index);
+}
+
+void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash)
+{
+	const struct flow *flow = first_in_bucket(tcp, hash);
+
+	if (flow)
+		prefetch(flow, sizeof(*flow));
+	else
+		time_wait_prefetch(tcp->time_wait, hash); // a handshake, likely
+}
+
+const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash)
+{
+	const struct flow *flow = first_in_bucket(tcp, hash);
+
+	if (!flow)
+		return NULL;
+	// Its last reply is likely acknowledged now, and the next one then takes its chunk.
+	chunk_queue_prefetch(&flow->send);
+	return flow->user;
+}
+
+struct flow *tcp_find_hashed(const struct tcp *tcp, const struct tuple *tuple, uint32_t hash)
+{
+	return find(tcp, tuple, hash);
+}
+
 struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple)
 {
-	return find(tcp, tuple, (uint32_t)hash_tuple(&tcp->settings.hash_key, tuple));
+	return find(tcp, tuple, tcp_hash(tcp, tuple));
 }
 
 void flow_table_insert(struct tcp *tcp, struct flow *flow)
 {
-	flow->hash = (uint32_t)hash_tuple(&tcp->settings.hash_key, &flow->tuple);
+	flow->hash = tcp_hash(tcp, &flow->tuple);
 	assert(find(tcp, &flow->tuple, flow->hash) == NULL);
 
 	uint32_t *bucket = &tcp->buckets[flow->hash & tcp->bucket_mask];

@@ -2,9 +2,10 @@
 //
 // Bytes that arrived beyond a gap: sorted runs that do not overlap, each a chunk queue. The list
 // itself lives in one chunk of the worker's pool, so a flow without gaps pays nothing, and its size
-// bounds the runs that a peer can make us keep. Of bytes that come twice the first stay, always:
-// nobody can change text that the application has been promised.
-// None of these bytes was acknowledged, so dropping them would only cost time.
+// bounds the runs that a peer can make us keep. The lists of all flows are linked in the order of
+// their making, so that the oldest can be given up when buffers are short. Of bytes that come twice
+// the first stay, always: nobody can change text that the application has been promised. None of
+// these bytes was acknowledged, so dropping them would only cost time.
 #include "dataplane/tcp/flow.h"
 
 #include <assert.h>
@@ -16,9 +17,11 @@ struct run {
 	struct chunk_queue bytes; // never empty
 };
 
-#define RUNS_MAX ((CHUNK_BYTES - 8) / sizeof(struct run)) // 63
+#define RUNS_MAX ((CHUNK_BYTES - 32) / sizeof(struct run)) // 62
 
 struct out_of_order {
+	TAILQ_ENTRY(out_of_order) in_gaps;
+	struct flow *flow;
 	uint32_t count;
 	uint32_t turn; // segments put in so far
 	struct run runs[RUNS_MAX];
@@ -44,8 +47,10 @@ bool out_of_order_first(const struct flow *flow, uint32_t *sequence)
 	return true;
 }
 
-static bool begin_list(struct flow *flow, struct pool *pool)
+static bool begin_list(struct tcp *tcp, struct flow *flow)
 {
+	struct pool *pool = tcp->settings.chunks;
+
 	if (flow->out_of_order != NULL)
 		return true;
 	if (pool->free_count <= reserve_of(pool))
@@ -53,14 +58,15 @@ static bool begin_list(struct flow *flow, struct pool *pool)
 	flow->out_of_order = pool_get(pool);
 	flow->out_of_order->count = 0;
 	flow->out_of_order->turn = 0;
+	flow->out_of_order->flow = flow;
+	TAILQ_INSERT_TAIL(&tcp->gaps, flow->out_of_order, in_gaps);
 	return true;
 }
 
-static void end_list_if_empty(struct flow *flow, struct pool *pool)
+static void end_list(struct tcp *tcp, struct flow *flow)
 {
-	if (flow->out_of_order->count > 0)
-		return;
-	pool_put(pool, flow->out_of_order);
+	TAILQ_REMOVE(&tcp->gaps, flow->out_of_order, in_gaps);
+	pool_put(tcp->settings.chunks, flow->out_of_order);
 	flow->out_of_order = NULL;
 }
 
@@ -115,10 +121,10 @@ static uint32_t first_after(const struct out_of_order *list, uint32_t sequence)
 	return low;
 }
 
-enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t sequence,
+enum reason out_of_order_insert(struct tcp *tcp, struct flow *flow, uint32_t sequence,
 				struct slice bytes)
 {
-	if (!begin_list(flow, pool))
+	if (!begin_list(tcp, flow))
 		return REASON_tcp_no_buffer;
 
 	struct out_of_order *list = flow->out_of_order;
@@ -140,11 +146,13 @@ enum reason out_of_order_insert(struct flow *flow, struct pool *pool, uint32_t s
 			}
 			step = min_u32(next->start - sequence, (uint32_t)bytes.length);
 		}
-		reason = keep_piece(list, &index, pool, sequence, slice_first(bytes, step));
+		reason = keep_piece(list, &index, tcp->settings.chunks, sequence,
+				    slice_first(bytes, step));
 		bytes = slice_from(bytes, step);
 		sequence += (uint32_t)step;
 	}
-	end_list_if_empty(flow, pool);
+	if (list->count == 0)
+		end_list(tcp, flow);
 	return reason;
 }
 
@@ -209,7 +217,7 @@ static bool move_run(struct flow *flow, struct pool *pool, struct run *run)
 	return true;
 }
 
-void out_of_order_absorb(struct flow *flow, struct pool *pool)
+void out_of_order_absorb(struct tcp *tcp, struct flow *flow)
 {
 	struct out_of_order *list = flow->out_of_order;
 
@@ -221,22 +229,32 @@ void out_of_order_absorb(struct flow *flow, struct pool *pool)
 		if (flow->unread.length == 0) { // the chunks change hands, nothing is copied
 			flow->unread = run->bytes;
 			flow->rcv_nxt += run->bytes.length;
-		} else if (!move_run(flow, pool, run)) {
+		} else if (!move_run(flow, tcp->settings.chunks, run)) {
 			break;
 		}
 		remove_run(list, 0);
 	}
-	end_list_if_empty(flow, pool);
+	if (list->count == 0)
+		end_list(tcp, flow);
 }
 
-void out_of_order_clear(struct flow *flow, struct pool *pool)
+void out_of_order_clear(struct tcp *tcp, struct flow *flow)
 {
 	struct out_of_order *list = flow->out_of_order;
 
 	if (list == NULL)
 		return;
 	for (uint32_t i = 0; i < list->count; i++)
-		chunk_queue_clear(&list->runs[i].bytes, pool);
-	pool_put(pool, list);
-	flow->out_of_order = NULL;
+		chunk_queue_clear(&list->runs[i].bytes, tcp->settings.chunks);
+	end_list(tcp, flow);
+}
+
+bool tcp_drop_out_of_order(struct tcp *tcp)
+{
+	struct out_of_order *oldest = TAILQ_FIRST(&tcp->gaps);
+
+	if (oldest == NULL)
+		return false;
+	out_of_order_clear(tcp, oldest->flow);
+	return true;
 }

@@ -27,13 +27,14 @@ size_t receive_append(struct chunk_queue *queue, struct pool *pool, struct slice
 // Copies what the application left of the frame; what finds no chunk stays in front. The last
 // eighth of the pool is for sending: what was received can only go away by being sent on, so unread
 // bytes must never take the last chunk.
-static void store_front(struct flow *flow, struct pool *pool)
+static void store_front(struct tcp *tcp, struct flow *flow)
 {
+	struct pool *pool = tcp->settings.chunks;
 	size_t stored = receive_append(&flow->unread, pool, flow->front, pool->count / 8);
 
 	flow->rcv_nxt += (uint32_t)stored;
 	flow->front = slice_from(flow->front, stored);
-	out_of_order_absorb(flow, pool);
+	out_of_order_absorb(tcp, flow);
 }
 
 // Bytes that begin at rcv_nxt. They reach up to the first run held: what that run has came first.
@@ -52,7 +53,7 @@ static enum reason lend_payload(struct tcp *tcp, struct flow *flow, struct slice
 	flow->front = slice_first(payload, held_from - flow->rcv_nxt);
 	struct slice beyond = slice_from(payload, flow->front.length);
 	if (beyond.length > 0)
-		reason = out_of_order_insert(flow, tcp->settings.chunks, held_from, beyond);
+		reason = out_of_order_insert(tcp, flow, held_from, beyond);
 	return flow->front.length > 0 ? REASON_NONE : reason;
 }
 
@@ -64,7 +65,7 @@ static void take_fin(struct tcp *tcp, struct flow *flow, unsigned *events)
 	flow->flags |= FLOW_PEER_FIN | FLOW_ACK_NOW;
 	flow_step(flow, STEP_PEER_FIN);
 	// Bytes after a FIN are a lie; they must not be absorbed as a continuation.
-	out_of_order_clear(flow, tcp->settings.chunks);
+	out_of_order_clear(tcp, flow);
 	*events |= TCP_EVENT_PEER_CLOSED;
 	if (flow->state == FLOW_TIME_WAIT) {
 		timer_stop(flow);
@@ -76,7 +77,6 @@ enum reason receive_segment(struct tcp *tcp, struct flow *flow, uint32_t sequenc
 			    struct slice payload, bool fin, unsigned *events)
 {
 	enum reason reason = REASON_NONE;
-	struct pool *pool = tcp->settings.chunks;
 
 	if (fin && !(flow->flags & FLOW_PEER_FIN_KNOWN)) {
 		flow->flags |= FLOW_PEER_FIN_KNOWN;
@@ -90,14 +90,14 @@ enum reason receive_segment(struct tcp *tcp, struct flow *flow, uint32_t sequenc
 	if (payload.length > 0 && sequence == flow->rcv_nxt)
 		reason = lend_payload(tcp, flow, payload);
 	else if (payload.length > 0)
-		reason = out_of_order_insert(flow, pool, sequence, payload);
+		reason = out_of_order_insert(tcp, flow, sequence, payload);
 	if (sequence != flow->rcv_nxt && flow->duplicates_owed < UINT8_MAX)
 		flow->duplicates_owed++; // one duplicate ACK each (RFC 5681 4.2)
 
 	// The end of the stream is told only once every byte before it is stored. Without chunks
 	// the bytes are lent as ever, and the peer will repeat its FIN.
 	if (flow->flags & FLOW_PEER_FIN_KNOWN) {
-		store_front(flow, pool);
+		store_front(tcp, flow);
 		if (flow->rcv_nxt == flow->peer_fin)
 			take_fin(tcp, flow, events);
 	}
@@ -125,7 +125,7 @@ void tcp_consume(struct tcp *tcp, struct flow *flow, size_t length)
 	flow->rcv_nxt += (uint32_t)length;
 	// What the gap held back is readable in the same turn, without a copy.
 	if (flow->unread.length == 0 && flow->front.length == 0)
-		out_of_order_absorb(flow, pool);
+		out_of_order_absorb(tcp, flow);
 }
 
 // What a flow may hold unread: less than its buffer when free chunks run short, so that those who
@@ -192,7 +192,7 @@ void tcp_settle(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 {
 	if (!flow_synchronized(flow))
 		return;
-	store_front(flow, tcp->settings.chunks);
+	store_front(tcp, flow);
 	flow->front = slice_of(NULL, 0); // the frame goes; what was not stored will come again
 	if (flow->ack_pending >= DELAYED_ACK_SEGMENTS)
 		flow->flags |= FLOW_ACK_NOW;

@@ -244,17 +244,23 @@ static enum reason judge(struct flow *flow, struct arrival *arrival, uint64_t no
 	}
 	if (!(view->flags & TCP_ACK))
 		return REASON_tcp_state;
-	uint32_t sequence = arrival->sequence;
 	if (!fit_window(flow, arrival)) {
 		answer_unacceptable(flow, arrival, now_us);
 		return REASON_tcp_unacceptable;
 	}
-	// Only what begins at or before the last ACK is the value to echo (RFC 7323 4.3).
-	if ((flow->flags & FLOW_TIMESTAMPS) && !seq_after(sequence, flow->last_ack_sent)) {
-		flow->ts_recent = arrival->options.timestamp_value;
-		flow->ts_recent_s = (uint32_t)(now_us / 1000000);
-	}
 	return REASON_NONE;
+}
+
+// Only what begins at or before the last ACK is the value to echo (RFC 7323 4.3). Of a segment
+// whose ACK is plausible, or a blind one that hits the window would set PAWS's clock ahead, and
+// everything that the peer says afterwards would be old.
+static void take_timestamp(struct flow *flow, const struct arrival *arrival, uint64_t now_us)
+{
+	if (!(flow->flags & FLOW_TIMESTAMPS) ||
+	    seq_after(arrival->view->sequence, flow->last_ack_sent))
+		return;
+	flow->ts_recent = arrival->options.timestamp_value;
+	flow->ts_recent_s = (uint32_t)(now_us / 1000000);
 }
 
 static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct arrival *arrival,
@@ -277,6 +283,7 @@ static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct ar
 		challenge(flow, now_us);
 		return REASON_tcp_ack_unacceptable;
 	}
+	take_timestamp(flow, arrival, now_us);
 	struct acknowledgment ack = {
 		.sequence = arrival->sequence,
 		.number = view->acknowledgment,
@@ -288,8 +295,7 @@ static enum reason in_synchronized(struct tcp *tcp, struct flow *flow, struct ar
 	if (flow->flags & FLOW_SACK)
 		options_parse_sack(view->options, &ack.sack);
 	acknowledge(tcp, flow, &ack, now_us, events);
-	if (flow->timer == TIMER_FIN_WAIT_2)
-		timer_start(flow, TIMER_FIN_WAIT_2, now_us); // the peer is alive
+	timer_heard(flow, now_us);
 	if (!flow_takes_data(flow) || (arrival->payload.length == 0 && !arrival->fin))
 		return REASON_NONE;
 	return receive_segment(tcp, flow, arrival->sequence, arrival->payload, arrival->fin,

@@ -168,7 +168,9 @@ static void count_sent(const struct tcp *tcp, struct flow *flow, uint32_t length
 		flow->backoff = 0; // that of the probes
 		timer_stop(flow);
 	}
-	if (flow->timer == TIMER_NONE || rack_probe_us(flow) > 0)
+	bool waits = flow->timer == TIMER_RETRANSMIT || flow->timer == TIMER_REORDERING ||
+		     flow->timer == TIMER_TAIL;
+	if (!waits || rack_probe_us(flow) > 0)
 		timer_start_flight(flow, now_us);
 }
 
@@ -274,13 +276,19 @@ static bool output_tail(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 }
 
 // Despite the window: what fits into it, or one byte beyond a closed one (RFC 9293 3.8.6.1). That
-// byte is not counted in snd_nxt: it is sent again as soon as the window opens.
+// byte is not counted in snd_nxt: it is sent again as soon as the window opens. A keep-alive is the
+// ACK alone (RFC 9293 3.8.4).
 static bool output_probe(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 			 struct segment *segment)
 {
 	struct unsent unsent = unsent_of(flow);
 
 	flow->flags &= ~FLOW_PROBE;
+	if (flow->timer == TIMER_KEEPALIVE) { // left of the peer's window: it must be answered
+		fill(tcp, flow, now_us, false, segment);
+		segment->sequence = flow->snd_una - 1;
+		return true;
+	}
 	if (unsent.bytes == 0 || unsent.offset != 0)
 		return false;
 	uint32_t length = min_u32(min_u32(unsent.bytes, flow->snd_wnd), full_segment(flow));
@@ -294,14 +302,16 @@ static bool output_probe(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 }
 
 // Nothing more goes out now. Bytes that wait for the window while nothing is in flight would wait
-// for ever if the update got lost.
+// for ever if the update got lost; without such bytes only the keep-alive is left to run.
 static void watch_window(struct flow *flow, uint64_t now_us)
 {
 	struct unsent unsent = unsent_of(flow);
 
+	if (flow->timer == TIMER_NONE && flow->keepalive_ms > 0)
+		timer_start(flow, TIMER_KEEPALIVE, now_us);
 	if (unsent.bytes == 0 || unsent.offset != 0 || flow->timer == TIMER_PERSIST)
 		return;
-	if (flow->timer == TIMER_NONE)
+	if (flow->timer == TIMER_NONE || flow->timer == TIMER_KEEPALIVE)
 		flow->backoff = 0;
 	timer_start(flow, TIMER_PERSIST, now_us);
 }

@@ -41,6 +41,7 @@ struct tcp *tcp_create(const struct tcp_settings *settings)
 	tcp->settings = *settings;
 	tcp->isn_key = derive_isn_key(&settings->hash_key);
 	tcp->window_scale = scale_for(settings->receive_buffer);
+	TAILQ_INIT(&tcp->gaps);
 	if (flow_table_init(tcp) != 0)
 		goto free_tcp;
 	tcp->time_wait = time_wait_create(settings->time_wait_entries, &settings->hash_key);
@@ -78,6 +79,7 @@ static struct flow *flow_new(struct tcp *tcp, const struct tuple *tuple, uint32_
 
 	if (flow == NULL)
 		return NULL;
+	pool_prefetch_next(&tcp->flows, sizeof(*flow));
 	*flow = (struct flow){
 		.tuple = *tuple,
 		.our_mss = our_mss,
@@ -138,7 +140,7 @@ struct flow *tcp_accept(struct tcp *tcp, const struct tcp_accept *accept, uint64
 
 	if (flow == NULL)
 		return NULL;
-	time_wait_remove(tcp->time_wait, &accept->tuple);
+	time_wait_remove(tcp->time_wait, flow);
 	flow->irs = accept->peer_isn;
 	flow->rcv_nxt = accept->peer_isn + 1;
 	flow->ts_offset = accept->timestamp_offset;
@@ -259,7 +261,7 @@ void tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 		time_wait_insert(tcp->time_wait, flow, now_us);
 	chunk_queue_clear(&flow->send, pool);
 	chunk_queue_clear(&flow->unread, pool);
-	out_of_order_clear(flow, pool);
+	out_of_order_clear(tcp, flow);
 	scoreboard_clear(flow, pool);
 	flow_table_remove(tcp, flow);
 	pool_put(&tcp->flows, flow);
@@ -292,6 +294,20 @@ bool tcp_all_acknowledged(const struct flow *flow)
 	bool fin_open = (flow->flags & (FLOW_CLOSE_WANTED | FLOW_FIN_ACKED)) == FLOW_CLOSE_WANTED;
 
 	return flow->send.length == 0 && flow->snd_una == flow->snd_max && !fin_open;
+}
+
+bool tcp_all_sent(const struct flow *flow)
+{
+	bool fin_unsent = (flow->flags & FLOW_CLOSE_WANTED) &&
+			  flow->snd_max - flow->snd_una == flow->send.length &&
+			  !(flow->flags & FLOW_FIN_ACKED);
+
+	return flow->snd_max - flow->snd_una >= flow->send.length && !fin_unsent;
+}
+
+bool tcp_holds_chunks(const struct flow *flow)
+{
+	return flow->send.length || flow->unread.length || flow->out_of_order || flow->scoreboard;
 }
 
 bool tcp_can_receive(const struct flow *flow)

@@ -56,6 +56,15 @@ void tcp_advance(struct tcp *tcp, uint64_t now_us);
 struct tuple tcp_tuple_of(const struct view *view); // local = destination of the frame
 struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple);
 
+// The same for a burst, one look-up ahead of the other. The hash serves all four; the first two
+// bring the bucket, then the flow into the cache. tcp_likely_user, when the flow is there: the user
+// of the flow that is most likely meant, or NULL. A hint, to be fetched and not to be believed.
+uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple);
+void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash);
+void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash);
+const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash);
+struct flow *tcp_find_hashed(const struct tcp *tcp, const struct tuple *tuple, uint32_t hash);
+
 enum tcp_time_wait {
 	TCP_TIME_WAIT_NONE,   // no record of this tuple
 	TCP_TIME_WAIT_ANSWER, // send *answer (an ACK), drop the segment: REASON_time_wait
@@ -121,6 +130,10 @@ size_t tcp_send_room(const struct flow *flow);
 size_t tcp_send(struct tcp *tcp, struct flow *flow, struct slice bytes);
 // FIN after what is queued. Receiving goes on (half close). Idempotent.
 void tcp_close(struct tcp *tcp, struct flow *flow);
+// Keep-alive (RFC 9293 3.8.4), off (0) at first: while nothing is in flight and nothing was heard
+// for interval_ms the peer is asked for a sign of life, three times; then TCP_EVENT_TIMED_OUT. Then
+// tcp_output, which starts the timer.
+void tcp_set_keepalive(struct flow *flow, uint32_t interval_ms);
 // RST now: fills *reset (the caller sends it; false when the state owes the peer none). Then
 // tcp_release.
 bool tcp_abort(struct tcp *tcp, struct flow *flow, struct segment *reset);
@@ -139,8 +152,14 @@ enum reason tcp_path_mtu(struct tcp *tcp, struct flow *flow, uint32_t quoted_seq
 
 // When tcp_timeout wants to be called next; UINT64_MAX when never.
 uint64_t tcp_deadline(const struct flow *flow);
-// Runs due timers (retransmission RFC 6298, persist, delayed ACK, FIN-WAIT-2); then tcp_output.
+// Runs due timers (retransmission RFC 6298, persist, delayed ACK, FIN-WAIT-2, keep-alive); then
+// tcp_output.
 void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events);
+
+// Gives up the bytes beyond a gap of the flow that has waited the longest for its gap to be filled;
+// the peer sends them again (RFC 2018 section 8 allows it, whatever was reported). False when no
+// flow holds any.
+bool tcp_drop_out_of_order(struct tcp *tcp);
 
 // Ends the flow and frees everything it holds; leaves a TIME-WAIT record when the state asks for
 // one. The only way that a flow dies.
@@ -152,7 +171,10 @@ void *tcp_user(const struct flow *flow);
 void tcp_set_user(struct flow *flow, void *user);
 bool tcp_is_established(const struct flow *flow); // SYN exchanged; closing states included
 bool tcp_all_acknowledged(
-	const struct flow *flow);              // everything queued, FIN included, is acknowledged
+	const struct flow *flow); // everything queued, FIN included, is acknowledged
+// Everything queued, FIN included, went out at least once.
+bool tcp_all_sent(const struct flow *flow);
+bool tcp_holds_chunks(const struct flow *flow);
 bool tcp_can_receive(const struct flow *flow); // peer's FIN not seen yet
 uint32_t tcp_flows_used(const struct tcp *tcp);
 uint32_t tcp_time_wait_used(const struct tcp *tcp);

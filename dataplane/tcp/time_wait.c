@@ -6,6 +6,8 @@
 // place until its turn: the ring needs one place for each connection that ended in the last minute.
 // The life is not prolonged by a repeated FIN: that would need reordering, and the peer's next
 // repetition finds no flow and ends with RST, which is what it wants: to be gone.
+#include "dataplane/base/block.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/tcp/flow.h"
 
 #include <assert.h>
@@ -46,18 +48,18 @@ struct time_wait *time_wait_create(uint32_t entries, const struct hash_key *key)
 
 	if (time_wait == NULL)
 		return NULL;
-	while (buckets < entries && buckets < (1u << 31))
+	// Many more than records: each new connection looks here in vain, and should touch none.
+	while (buckets < 4ull * entries && buckets < (1u << 31))
 		buckets <<= 1;
 	time_wait->key = *key;
 	time_wait->capacity = entries;
 	time_wait->bucket_mask = buckets - 1;
-	time_wait->buckets = malloc((size_t)buckets * sizeof(time_wait->buckets[0]));
-	time_wait->records = aligned_alloc(64, ((size_t)entries + 1) * 64);
+	time_wait->buckets = block_allocate((size_t)buckets * sizeof(time_wait->buckets[0]));
+	time_wait->records = block_allocate(((size_t)entries + 1) * 64);
 	if (time_wait->buckets == NULL || time_wait->records == NULL) {
 		time_wait_destroy(time_wait);
 		return NULL;
 	}
-	explicit_bzero(time_wait->records, ((size_t)entries + 1) * 64); // see pool_init
 	memset(time_wait->buckets, 0xff, (size_t)buckets * sizeof(time_wait->buckets[0]));
 	return time_wait;
 }
@@ -71,22 +73,36 @@ void time_wait_destroy(struct time_wait *time_wait)
 	free(time_wait);
 }
 
+static uint32_t *bucket_at(const struct time_wait *time_wait, uint32_t hash)
+{
+	return &time_wait->buckets[hash & time_wait->bucket_mask];
+}
+
 static uint32_t *bucket_of(const struct time_wait *time_wait, const struct tuple *tuple)
 {
-	return &time_wait->buckets[(uint32_t)hash_tuple(&time_wait->key, tuple) &
-				   time_wait->bucket_mask];
+	return bucket_at(time_wait, (uint32_t)hash_tuple(&time_wait->key, tuple));
+}
+
+void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash)
+{
+	prefetch(bucket_at(time_wait, hash), 1);
+}
+
+static struct record *find_in(const struct time_wait *time_wait, uint32_t first,
+			      const struct tuple *tuple)
+{
+	for (uint32_t i = first; i != FLOW_NONE; i = time_wait->records[i].next) {
+		if (tuple_equal(&time_wait->records[i].tuple, tuple))
+			return &time_wait->records[i];
+	}
+	return NULL;
 }
 
 static struct record *find(const struct time_wait *time_wait, const struct tuple *tuple)
 {
 	if (time_wait->live == 0)
 		return NULL;
-	for (uint32_t i = *bucket_of(time_wait, tuple); i != FLOW_NONE;
-	     i = time_wait->records[i].next) {
-		if (tuple_equal(&time_wait->records[i].tuple, tuple))
-			return &time_wait->records[i];
-	}
-	return NULL;
+	return find_in(time_wait, *bucket_of(time_wait, tuple), tuple);
 }
 
 // Takes a live record out of its bucket; its place in the ring stays.
@@ -113,6 +129,8 @@ static void drop_head(struct time_wait *time_wait)
 	if (++time_wait->head == time_wait->capacity)
 		time_wait->head = 0;
 	time_wait->occupied--;
+	// At a high rate the next ones leave soon, and nobody touched them for a minute.
+	prefetch(&time_wait->records[time_wait->head], sizeof(struct record));
 }
 
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us)
@@ -143,7 +161,7 @@ void time_wait_insert(struct time_wait *time_wait, const struct flow *flow, uint
 	uint32_t index = time_wait->head + time_wait->occupied;
 	if (index >= time_wait->capacity)
 		index -= time_wait->capacity;
-	uint32_t *bucket = bucket_of(time_wait, &flow->tuple);
+	uint32_t *bucket = bucket_at(time_wait, flow->hash);
 
 	time_wait->records[index] = (struct record){
 		.tuple = flow->tuple,
@@ -166,9 +184,9 @@ bool time_wait_holds(const struct time_wait *time_wait, const struct tuple *tupl
 	return find(time_wait, tuple) != NULL;
 }
 
-void time_wait_remove(struct time_wait *time_wait, const struct tuple *tuple)
+void time_wait_remove(struct time_wait *time_wait, const struct flow *flow)
 {
-	struct record *record = find(time_wait, tuple);
+	struct record *record = find_in(time_wait, *bucket_at(time_wait, flow->hash), &flow->tuple);
 
 	if (record != NULL)
 		kill_record(time_wait, record);

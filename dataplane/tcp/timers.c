@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What happens when nothing happens. Retransmission, persist and FIN-WAIT-2 exclude one another and
-// share one deadline; the delayed ACK has its own. Setting a deadline is free: the caller arms one
-// real timer a flow from tcp_deadline.
+// What happens when nothing happens. Retransmission, persist, FIN-WAIT-2 and keep-alive exclude one
+// another and share one deadline; the delayed ACK has its own. Setting a deadline is free: the
+// caller arms one real timer a flow from tcp_deadline.
 #include "dataplane/tcp/flow.h"
 
 #define RTO_MAX_US     60000000ull
 #define GIVE_UP_US     100000000ull // R2 of RFC 9293 3.8.3: at least 100 s
 #define GIVE_UP_SYN_US 60000000ull
-#define FIN_WAIT_2_US  60000000ull
-#define BACKOFF_KEPT   3 // eight times the time-out
+#define FIN_WAIT_2_US  180000000ull // longer than a peer waits between two window probes
+#define KEEPALIVES     3            // unanswered ones until the flow is given up
+#define BACKOFF_KEPT   3            // eight times the time-out
 #define BACKOFF_MAX    10
 
 uint64_t timer_interval_us(const struct flow *flow)
@@ -19,9 +20,16 @@ uint64_t timer_interval_us(const struct flow *flow)
 	return interval_us < RTO_MAX_US ? interval_us : RTO_MAX_US;
 }
 
+static uint64_t keepalive_us(const struct flow *flow)
+{
+	return flow->keepalive_ms * 1000ull;
+}
+
 void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, uint64_t at_us)
 {
-	if (flow->timer == TIMER_NONE)
+	// A keep-alive waits for nothing that was sent: the silence before counts only for itself.
+	if (flow->timer == TIMER_NONE ||
+	    (flow->timer == TIMER_KEEPALIVE && timer != TIMER_KEEPALIVE))
 		flow->progress_at = now_us;
 	flow->timer = timer;
 	flow->timer_at = at_us;
@@ -29,9 +37,11 @@ void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, u
 
 void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us)
 {
-	timer_start_at(
-		flow, timer, now_us,
-		now_us + (timer == TIMER_FIN_WAIT_2 ? FIN_WAIT_2_US : timer_interval_us(flow)));
+	uint64_t wait_us = timer == TIMER_FIN_WAIT_2  ? FIN_WAIT_2_US
+			   : timer == TIMER_KEEPALIVE ? keepalive_us(flow)
+						      : timer_interval_us(flow);
+
+	timer_start_at(flow, timer, now_us, now_us + wait_us);
 }
 
 void timer_start_flight(struct flow *flow, uint64_t now_us)
@@ -48,6 +58,21 @@ void timer_stop(struct flow *flow)
 {
 	flow->timer = TIMER_NONE;
 	flow->timer_at = FLOW_NEVER;
+}
+
+void timer_heard(struct flow *flow, uint64_t now_us)
+{
+	if (flow->timer != TIMER_FIN_WAIT_2 && flow->timer != TIMER_KEEPALIVE)
+		return;
+	flow->progress_at = now_us;
+	timer_start(flow, flow->timer, now_us);
+}
+
+void tcp_set_keepalive(struct flow *flow, uint32_t interval_ms)
+{
+	flow->keepalive_ms = interval_ms;
+	if (flow->timer == TIMER_KEEPALIVE) // segment_out starts it anew when it is on
+		timer_stop(flow);
 }
 
 uint64_t tcp_deadline(const struct flow *flow)
@@ -112,6 +137,8 @@ void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *
 		return;
 
 	uint64_t limit_us = flow_synchronized(flow) ? GIVE_UP_US : GIVE_UP_SYN_US;
+	if (flow->timer == TIMER_KEEPALIVE)
+		limit_us = (KEEPALIVES + 1) * keepalive_us(flow);
 	if (flow->timer == TIMER_FIN_WAIT_2 && flow->unread.length > 0) {
 		// The peer may wait for a window: the silence is the application's.
 		timer_start(flow, TIMER_FIN_WAIT_2, now_us);
@@ -126,6 +153,9 @@ void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *
 	} else if (flow->timer == TIMER_TAIL) {
 		rack_probe(flow);
 		timer_start(flow, TIMER_RETRANSMIT, now_us);
+	} else if (flow->timer == TIMER_KEEPALIVE) {
+		flow->flags |= FLOW_PROBE;
+		timer_start(flow, TIMER_KEEPALIVE, now_us);
 	} else {
 		flow->flags |= FLOW_PROBE;
 		back_off(flow, TIMER_PERSIST, now_us);

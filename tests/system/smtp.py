@@ -201,7 +201,7 @@ class Backend:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        dialogue = Dialogue(self, connection)
+        dialogue = self.dialogue(self, connection)
         with contextlib.suppress(OSError, ValueError):
             dialogue.serve()
         with self.lock:
@@ -212,7 +212,7 @@ class Backend:
 
 
 class Dialogue:
-    """One connection to a Backend."""
+    """One connection to a Backend; another class may be given to it as its `dialogue`."""
 
     def __init__(self, backend, connection):
         self.backend = backend
@@ -283,3 +283,6 @@ class Dialogue:
     def on_quit(self, _):
         self.say('221 2.0.0 Bye')
         return True
+
+
+Backend.dialogue = Dialogue

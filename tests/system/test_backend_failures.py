@@ -64,9 +64,10 @@ class Story:
             self.checks.starts(f'{label}: to its end', client.quit(), '221')
         self.backend.start()
         self.send_until_accepted()
+        with self.backend.lock:  # which it holds from its 250 until it has noted the message
+            there = numbers(self.backend.accepted)
         self.checks.that(f'{label}: all that was answered 250 is there',
-                         set(self.promised) <= set(numbers(self.backend.accepted)),
-                         f'{self.promised} for {numbers(self.backend.accepted)}')
+                         set(self.promised) <= set(there), f'{self.promised} for {there}')
 
     def client_dies(self, abrupt):
         label = f"client killed in a body by {'RST' if abrupt else 'FIN'}, IPv{self.family}"

@@ -26,7 +26,7 @@ MESSAGES = 100
 BYTES = 1000000
 SESSIONS = 8
 FAR = {'delay': 5000, 'rate': 100000}
-NEAR = {'delay': 0, 'rate': 0}
+NEAR = {'delay': 0, 'rate': 100000}
 CASES = {
     '0 % loss': {},
     '1 % loss': {'loss': 10},
@@ -156,7 +156,7 @@ def test_compared(checks, leg):
             lab.run(host, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1')
         _, preferred = lab.run('app', 'sysctl', '-n', 'net.ipv4.tcp_congestion_control')
         for control in dict.fromkeys((preferred.strip(), 'cubic')):
-            compare(checks, lab, leg, NEAR, control, 150)
+            compare(checks, lab, leg, NEAR, control, 40)
             compare(checks, lab, leg, FAR, control, 20)
 
 

@@ -39,7 +39,7 @@ static void test_schedule(void **state)
 	uint64_t start_us = 5 * SECOND_US + 17;
 	struct half_open_entry entry = entry_of(1, true);
 	assert_true(half_open_next_us(half_open) == UINT64_MAX);
-	assert_true(half_open_insert(half_open, &entry, start_us));
+	assert_int_equal(half_open_insert(half_open, &entry, start_us), HALF_OPEN_KEPT);
 	static const unsigned due_s[] = {1, 3, 7, 15};
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t due_us = start_us + due_s[i] * SECOND_US;
@@ -73,11 +73,16 @@ static void test_marks(void **state)
 			struct half_open_entry first = entry_of(i, false);
 			bool offered = i < cases[c].second_kind;
 			assert_int_equal(half_open_offers_options(half_open), offered);
-			assert_int_equal(half_open_insert(half_open, &second, 0), offered);
-			// A SYN that is sent again takes no more room, however full it is.
+			assert_int_equal(half_open_insert(half_open, &second, 0),
+					 offered ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
 			bool room = i < cases[c].entries;
-			assert_int_equal(half_open_insert(half_open, &first, 0), room);
-			assert_int_equal(half_open_insert(half_open, &second, 0), room);
+			if (!room && cases[c].entries > cases[c].second_kind)
+				continue; // test_oldest_makes_room
+			// A SYN that is sent again takes no more room, however full it is.
+			assert_int_equal(half_open_insert(half_open, &first, 0),
+					 room ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
+			if (offered)
+				half_open_insert(half_open, &second, 0);
 			assert_int_equal(half_open_count(half_open),
 					 room ? i + 1 : cases[c].entries);
 		}
@@ -86,14 +91,44 @@ static void test_marks(void **state)
 	half_open_destroy(NULL);
 }
 
+// The oldest SYN of the first kind, whatever its stage; the second kind is never given up.
+static void test_oldest_makes_room(void **state)
+{
+	struct half_open *half_open = half_open_create(8, &key);
+	for (unsigned i = 0; i < 8; i++) {
+		struct half_open_entry entry = entry_of(i, i % 2 == 0 && i < 6);
+		assert_int_equal(half_open_insert(half_open, &entry, i), HALF_OPEN_KEPT);
+	}
+	// All but the newest two have their SYN-ACK sent again; the oldest is the oldest still.
+	while (half_open_expire(half_open, SECOND_US + 5))
+		;
+	for (unsigned i = 8; i < 30; i++) {
+		static const unsigned first_kind[] = {1, 3, 5, 6, 7};
+		unsigned oldest = i < 13 ? first_kind[i - 8] : i - 5;
+		struct half_open_entry entry = entry_of(i, false);
+		struct tuple gone = entry_of(oldest, false).tuple;
+		assert_non_null(half_open_find(half_open, &gone));
+		assert_int_equal(half_open_insert(half_open, &entry, 2 * SECOND_US),
+				 HALF_OPEN_KEPT_FOR_OLDEST);
+		assert_null(half_open_find(half_open, &gone));
+		assert_non_null(half_open_find(half_open, &entry.tuple));
+		assert_int_equal(half_open_count(half_open), 8);
+	}
+	for (unsigned i = 0; i < 6; i += 2) {
+		struct tuple kept = entry_of(i, true).tuple;
+		assert_non_null(half_open_find(half_open, &kept));
+	}
+	half_open_destroy(half_open);
+}
+
 static void test_replacement_starts_again(void **state)
 {
 	struct half_open *half_open = half_open_create(4, &key);
 	struct half_open_entry old = entry_of(1, false), new = entry_of(1, false);
 	new.handshake.client_isn = 77;
-	assert_true(half_open_insert(half_open, &old, 0));
+	assert_int_equal(half_open_insert(half_open, &old, 0), HALF_OPEN_KEPT);
 	assert_non_null(half_open_expire(half_open, 1 * SECOND_US));
-	assert_true(half_open_insert(half_open, &new, 2 * SECOND_US));
+	assert_int_equal(half_open_insert(half_open, &new, 2 * SECOND_US), HALF_OPEN_KEPT);
 	assert_int_equal(half_open_count(half_open), 1);
 	assert_int_equal(half_open_find(half_open, &old.tuple)->handshake.client_isn, 77);
 	assert_null(half_open_expire(half_open, 3 * SECOND_US - 1));
@@ -111,21 +146,44 @@ enum { TUPLES = 60, ENTRIES = 40 };
 
 struct twin {
 	bool present[TUPLES];
-	unsigned sent[TUPLES]; // SYN-ACKs beyond the first
+	bool second_kind[TUPLES];
+	unsigned order[TUPLES]; // of its SYN
+	unsigned sent[TUPLES];  // SYN-ACKs beyond the first
 	uint64_t due_us[TUPLES];
 	unsigned count;
-	unsigned repeated, forgotten; // over the whole test
+	unsigned inserted, repeated, forgotten, given_up; // over the whole test
 };
+
+static unsigned twin_oldest(const struct twin *twin)
+{
+	unsigned oldest = TUPLES;
+	for (unsigned i = 0; i < TUPLES; i++)
+		if (twin->present[i] && !twin->second_kind[i] &&
+		    (oldest == TUPLES || twin->order[i] < twin->order[oldest]))
+			oldest = i;
+	assert_true(oldest < TUPLES);
+	return oldest;
+}
 
 static void twin_insert(struct twin *twin, struct half_open *half_open, unsigned i, uint64_t now_us)
 {
 	struct half_open_entry entry = entry_of(i, random() % 2);
-	bool room = twin->present[i] ||
-		    twin->count < (entry.handshake.has_entry ? ENTRIES * 3 / 4 : ENTRIES);
-	assert_int_equal(half_open_insert(half_open, &entry, now_us), room);
-	if (!room)
-		return;
+	bool second = entry.handshake.has_entry;
+	enum half_open_result expected = HALF_OPEN_KEPT;
+	// As the pipeline does: above the mark the second kind is not offered, to nobody.
+	if (second && twin->count >= ENTRIES * 3 / 4)
+		second = entry.handshake.has_entry = false;
+	if (!twin->present[i] && twin->count == ENTRIES) {
+		unsigned oldest = twin_oldest(twin);
+		twin->present[oldest] = false;
+		twin->count--;
+		twin->given_up++;
+		expected = HALF_OPEN_KEPT_FOR_OLDEST;
+	}
+	assert_int_equal(half_open_insert(half_open, &entry, now_us), expected);
 	twin->count += !twin->present[i];
+	twin->second_kind[i] = second;
+	twin->order[i] = twin->inserted++;
 	twin->present[i] = true;
 	twin->sent[i] = 0;
 	twin->due_us[i] = now_us + SECOND_US;
@@ -184,7 +242,7 @@ static void test_against_plain_list(void **state)
 		}
 		assert_int_equal(half_open_count(half_open), twin.count);
 	}
-	assert_true(twin.repeated > 1000 && twin.forgotten > 50);
+	assert_true(twin.repeated > 1000 && twin.forgotten > 50 && twin.given_up > 100);
 	half_open_destroy(half_open);
 }
 
@@ -193,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_oldest_makes_room),
 		cmocka_unit_test(test_replacement_starts_again),
 		cmocka_unit_test(test_against_plain_list),
 	};

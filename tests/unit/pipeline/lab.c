@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 static const char policy_text[] =
-	"[gate]\nName = mx.test\nMaxSessions = 32\nBufferMemory = 4MB\nSendBuffer = 16KB\n%s"
-	"[port outside]\nDevice = vdev:net_null0\nAddress = 192.0.2.10/24\n"
+	"[gate]\nName = mx.test\n%sBufferMemory = 4MB\nSendBuffer = 16KB\n%s"
+	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = 10.0.0.1/24\n"
 	"[accepted-domain accepted.test]\n"
-	"[connector clients]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 192.0.2.0/24\n"
+	"[connector clients]\nBindings = %s\nRemoteIPRanges = %s\n"
 	"PermissionGroups = AnonymousUsers\nBanner = 220 hello\nConnectionTimeout = 20m\n"
 	"[backend cluster]\nServers = 10.0.0.11:25\nProbeInterval = 1h\n%s";
 
@@ -67,7 +67,7 @@ static void client_moved(struct connection *connection, uint64_t now_us)
 		peer->heard[peer->length] = '\0';
 		tcp_consume(connection->host->tcp, connection->flow, in.length);
 	}
-	if (connection->peer_closed)
+	if (connection->peer_closed && !peer->stays)
 		tcp_close(connection->host->tcp, connection->flow);
 }
 
@@ -191,13 +191,29 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 		print_error("%s\n", text);
 }
 
+// The side of the clients, in each family.
+static const struct side {
+	const char *gate, *binding, *range, *client;
+} sides[] = {
+	{"192.0.2.10/24", "192.0.2.10:25", "192.0.2.0/24", "192.0.2.20/24"},
+	{"2001:db8:1::10/64", "[2001:db8:1::10]:25", "2001:db8:1::/64", "2001:db8:1::20/64"},
+};
+
+static const struct side *side_of(const char *gate)
+{
+	return &sides[strstr(gate, LAB_IPV6) != NULL];
+}
+
 static void build_gate(struct lab *lab, const char *gate, const char *backend)
 {
+	const struct side *side = side_of(gate);
 	char text[2048];
 	struct diagnostics diagnostics = {.report = report};
 	struct pipeline_settings settings = {.ports = lab->ports};
 
-	snprintf(text, sizeof(text), policy_text, gate, backend);
+	snprintf(text, sizeof(text), policy_text,
+		 strstr(gate, "MaxSessions") ? "" : "MaxSessions = 32\n", gate, side->gate,
+		 side->binding, side->range, backend);
 	lab->policy = policy_load_text(text, &diagnostics);
 	assert_non_null(lab->policy);
 	lab->ruleset = ruleset_create(lab->policy);
@@ -234,7 +250,8 @@ struct lab *lab_open(const char *gate, const char *backend)
 	for (unsigned i = 0; i < STATIONS; i++)
 		lab->wire.weather[i].delay_us = 100;
 	build_gate(lab, gate, backend);
-	assert_int_equal(interface_address_parse("192.0.2.20/24", &lab->client_address, &why), 0);
+	assert_int_equal(interface_address_parse(side_of(gate)->client, &lab->client_address, &why),
+			 0);
 	assert_int_equal(interface_address_parse("10.0.0.11/24", &lab->server_address, &why), 0);
 	host_init(&lab->client, &lab->wire, STATION_GATE_OUTSIDE, &lab->client_address, 1,
 		  &lab->random);
@@ -346,7 +363,7 @@ void lab_close(struct lab *lab)
 
 // ---- What a test does ------------------------------------------------------------------------
 
-struct peer *lab_connect(struct lab *lab)
+struct peer *lab_connecting(struct lab *lab)
 {
 	struct tuple tuple = {.local = lab->client_address.address,
 			      .remote = lab->policy->ports[0].addresses[0].address,
@@ -359,6 +376,14 @@ struct peer *lab_connect(struct lab *lab)
 	connection = host_connect(&lab->client, &tuple, &client_application, NULL);
 	assert_non_null(connection);
 	peer = new_peer(lab->clients, &lab->client_count, connection);
+	lab_run(lab, 1);
+	return peer;
+}
+
+struct peer *lab_connect(struct lab *lab)
+{
+	struct peer *peer = lab_connecting(lab);
+
 	lab_run(lab, LAB_MOMENT_MS);
 	return peer;
 }

@@ -22,6 +22,8 @@
 #define LAB_PEERS 32
 // For everything that one side said to be heard, acknowledged and answered.
 #define LAB_MOMENT_MS 500
+// Among the lines of gate: clients and their side of the gate are of IPv6.
+#define LAB_IPV6 "; IPv6\n"
 
 // One end of a connection, as a person at a terminal sees it.
 struct peer {
@@ -29,6 +31,7 @@ struct peer {
 	char heard[8192];              // newest bytes are lost when it is full
 	size_t length;
 	bool reset; // it ended so, and not by FIN
+	bool stays; // does not close when the other side did
 	// Of a server's end only:
 	size_t line; // where the line begins that is being read
 	bool in_data;
@@ -74,7 +77,8 @@ struct lab {
 	unsigned taken_count;
 };
 
-// gate and backend: further lines of these sections. The server's first probe has succeeded.
+// gate and backend: further lines of these sections; MaxSessions is 32 unless gate says it. The
+// server's first probe has succeeded.
 struct lab *lab_open(const char *gate, const char *backend);
 // All counters add up, and nothing is left in any pool after a forced drain.
 void lab_close(struct lab *lab);
@@ -83,6 +87,8 @@ void lab_run(struct lab *lab, unsigned ms);
 void lab_jump(struct lab *lab, unsigned ms);
 
 struct peer *lab_connect(struct lab *lab);
+// The same, but only the SYN leaves.
+struct peer *lab_connecting(struct lab *lab);
 // Text into the connection, and a moment for it to arrive and be answered.
 void lab_say(struct lab *lab, struct peer *peer, const char *text);
 // What the client has heard since the last call.

@@ -3,6 +3,8 @@
 // The client's side: its end in every form, time limits, and the stop of the gate.
 #include "tests/unit/pipeline/lab.h"
 
+#include <stdlib.h>
+
 static const char accepted[] = "250 recipient\r\n";
 static const char go_on[] = "354 Start mail input; end with <CRLF>.<CRLF>\r\n";
 static const char stopping[] = "421 4.3.2 Service not available, closing transmission channel\r\n";
@@ -106,6 +108,38 @@ static void test_limit_without_a_buffer_while_waiting(void **state)
 	lab_close(lab);
 }
 
+// RFC 9293 MUST-59: what came together is acknowledged together.
+static void test_one_acknowledgment_for_a_burst(void **state)
+{
+	static const char line[] = "half a dozen segments of a message that is long enough\r\n";
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+	struct flying flying[PIPELINE_BURST];
+	struct slice frames[PIPELINE_BURST];
+	unsigned long long before;
+	unsigned count = 0;
+
+	lab_say(lab, client, "DATA\r\n");
+	for (unsigned i = 0; i < 160; i++)
+		tcp_send(lab->client.tcp, client->connection->flow, slice_of_text(line));
+	host_turn(&lab->client, lab->now);
+	lab->now.now_us += 1000;
+	while (count < PIPELINE_BURST &&
+	       wire_receive(&lab->wire, lab->now.now_us, &flying[count])) {
+		assert_int_equal(flying[count].to, STATION_GATE_OUTSIDE);
+		frames[count] = slice_of(flying[count].bytes, flying[count].length);
+		count++;
+	}
+	assert_in_range(count, 6, 8);
+	before = lab->port_rows[0].frames_out;
+	pipeline_input(lab->pipeline, 0, frames, count, lab->now, &lab->outbox);
+	assert_int_equal(lab->port_rows[0].frames_out - before, 1);
+	while (count > 0)
+		free(flying[--count].bytes);
+	lab_run(lab, LAB_MOMENT_MS);
+	lab_close(lab);
+}
+
 // ---- The gate stops --------------------------------------------------------------------------
 
 static void test_stop_closes_an_idle_session(void **state)
@@ -187,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_whole_dialogue_at_once_and_then_fin),
 		cmocka_unit_test(test_silence_is_answered),
 		cmocka_unit_test(test_limit_without_a_buffer_while_waiting),
+		cmocka_unit_test(test_one_acknowledgment_for_a_burst),
 		cmocka_unit_test(test_stop_closes_an_idle_session),
 		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
 		cmocka_unit_test(test_stop_lets_a_body_end),

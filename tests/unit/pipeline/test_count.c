@@ -49,6 +49,38 @@ static void test_refusals(void **state)
 	}
 }
 
+// What cuts a body off, and the one counter of messages that it moves.
+static void test_messages_that_end_in_their_body(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned seconds;
+		unsigned aborted, refused, deferred;
+	} cases[] = {
+		{"half", 310, .aborted = 1},                 // the client is silent
+		{"bare\n.\r\n", 0, .aborted = 1},            // bad form
+		{"much too much\r\n.\r\n", 0, .refused = 1}, // the server's 552
+		{"later\r\n.\r\n", 0, .deferred = 1},        // its 452
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lab *lab = lab_open("", "");
+		struct peer *client;
+
+		lab->plan.final = cases[i].refused ? "552 no\r\n" : "452 later\r\n";
+		client = lab_asking(lab, "a");
+		lab_say(lab, client, "DATA\r\n");
+		lab_say(lab, client, cases[i].text);
+		lab_run(lab, cases[i].seconds * 1000);
+		print_message("%s\n", cases[i].text);
+		assert_int_equal(lab->connector.messages_aborted, cases[i].aborted);
+		assert_int_equal(lab->connector.messages_refused, cases[i].refused);
+		assert_int_equal(lab->connector.messages_deferred, cases[i].deferred);
+		assert_int_equal(lab->connector.messages, 0);
+		lab_close(lab);
+	}
+}
+
 static void test_recipient_refused_for_want_of_a_connection(void **state)
 {
 	struct lab *lab = lab_open("", "");
@@ -127,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_messages_that_end_in_their_body),
 		cmocka_unit_test(test_recipient_refused_for_want_of_a_connection),
 		cmocka_unit_test(test_record_of_a_refusal),
 		cmocka_unit_test(test_ring_goes_round),

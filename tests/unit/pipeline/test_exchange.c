@@ -10,6 +10,7 @@
 static const char accepted[] = "250 recipient\r\n";
 static const char go_on[] = "354 Start mail input; end with <CRLF>.<CRLF>\r\n";
 static const char lost[] = "451 4.4.2 Connection to the mail server was lost\r\n";
+static const char closing[] = "451 4.3.2 Mail server is closing its channel\r\n";
 static const char failed[] = "451 4.4.1 No mail server is available\r\n";
 
 static void send_body(struct lab *lab, struct peer *client)
@@ -66,8 +67,27 @@ static const struct death {
 	{"in the body", {.data = "354 go on\r\n!"}, accepted, go_on, lost, 0, 1},
 	{"final reply", {.final = "!"}, accepted, go_on, lost, 0, 1},
 	{"half a final reply", {.final = "451 que!"}, accepted, go_on, lost, 0, 1},
+	{"421 to RCPT", {.recipient = "421 bye\r\n!"}, .rcpt = closing},
+	{"421 to DATA", {.data = "421 bye\r\n!"}, accepted, closing, .deferred = 1},
+	{"421 in the body", {.data = "354 go on\r\n421 bye\r\n!"}, accepted, go_on, lost, 0, 1},
+	{"421 to the message", {.final = "421 bye\r\n!"}, accepted, go_on, closing, 0, 1},
 	{"behind it", {.final = "250 queued\r\n!"}, accepted, go_on, "250 queued\r\n", 1, 0},
 };
+
+// However many commands were refused for it, a failure of the server's is one.
+static unsigned faults_counted(const struct lab *lab)
+{
+	static const enum reason reasons[] = {
+		REASON_backend_unavailable,    REASON_backend_busy,
+		REASON_backend_lost,           REASON_backend_timeout,
+		REASON_backend_connect_failed, REASON_backend_malformed_reply,
+	};
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		sum += (unsigned)lab->reasons[reasons[i]].count;
+	return sum;
+}
 
 // The planned text with FIN or RST for its "!".
 static const char *planned(const char *text, const char *good, const char *how, char store[64])
@@ -103,12 +123,20 @@ static void die(const struct death *death, const char *how)
 		send_body(lab, client);
 		assert_heard(client, death->message);
 	}
+	// What a lost connection refuses later is no second loss.
+	if (!death->data) {
+		lab_say(lab, client, "RCPT TO:<y@accepted.test>\r\n");
+		assert_int_equal(strncmp(lab_heard(client), "451 ", 4), 0);
+	}
 	lab_say(lab, client, "NOOP\r\n");
 	assert_heard(client, "250 2.0.0 OK\r\n");
 	assert_int_equal(lab->delivered, death->delivered);
 	assert_int_equal(lab->connector.messages, death->delivered);
 	assert_int_equal(lab->connector.messages_deferred, death->deferred);
-	assert_int_equal(lab->connector.recipients_refused_backend, death->rcpt != accepted);
+	assert_int_equal(faults_counted(lab), death->delivered ? 0 : 1);
+	assert_int_equal(lab->connector.messages_aborted, 0);
+	assert_int_equal(lab->connector.recipients_refused_backend,
+			 death->rcpt == accepted ? 0 : 2);
 	assert_int_equal(pipeline_levels(lab->pipeline).servers, 0);
 	lab_close(lab);
 }
@@ -172,6 +200,92 @@ static void test_dead_replacement_is_told(void **state)
 	assert_string_equal(strchr(lab_heard(client), '\n') + 1, lost);
 	assert_int_equal(lab->server_count, 2);
 	assert_int_equal(lab->connector.recipients_refused_backend, 1);
+	lab_close(lab);
+}
+
+// The replacement is a new connection: those that waited in the pool still longer are as dead.
+static void test_replacement_is_a_new_connection(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *clients[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		clients[i] = lab_asking(lab, "a");
+	for (unsigned i = 0; i < 3; i++)
+		assert_string_equal(send_message(lab, clients[i]), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 3);
+	lab->mails_reset = 1;
+	lab_say(lab, clients[0], "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(clients[0]);
+	lab_say(lab, clients[0], "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, clients[0]), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 4);
+	assert_int_equal(lab->delivered, 4);
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 1);
+	lab_close(lab);
+}
+
+// With every connection in use or dead, there is room for the replacement once the dead one is
+// gone.
+static void test_replacement_at_max_connections(void **state)
+{
+	struct lab *lab = lab_open("", "MaxConnections = 1\n");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab->mails_reset = 1;
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, client), "250 queued as 1\r\n");
+	assert_int_equal(lab->server_count, 2);
+	lab_close(lab);
+}
+
+// A server that vanished without a word is found out in the pool, before mail is lent to it.
+static void test_pooled_connection_is_kept_alive_or_given_up(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab_run(lab, 28000);
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 1);
+	lab->server.deaf = true;
+	lab_run(lab, 26000); // still below IdleTimeout
+	assert_int_equal(pipeline_levels(lab->pipeline).servers, 0);
+	assert_int_equal(lab->reasons[REASON_retransmit_exhausted].count, 1);
+	lab->server.deaf = false;
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_string_equal(send_message(lab, client), "250 queued as 1\r\n");
+	assert_int_equal(lab->reasons[REASON_backend_lost].count, 0);
+	assert_int_equal(lab->reasons[REASON_backend_timeout].count, 0);
+	lab_close(lab);
+}
+
+// Lent, it is not: a server that is silent about a whole message may still be at it.
+static void test_connection_in_use_is_not_given_up_for_silence(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	send_message(lab, client);
+	lab->plan.final = "";
+	lab_say(lab, client, "MAIL FROM:<b@c.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+	assert_heard(client, accepted);
+	lab_say(lab, client, "DATA\r\n");
+	lab_heard(client);
+	send_body(lab, client);
+	lab->server.deaf = true;
+	lab_run(lab, 300000);
+	lab->server.deaf = false;
+	assert_heard(client, "");
+	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
+	assert_heard(client, "250 queued as 7\r\n");
 	lab_close(lab);
 }
 
@@ -356,6 +470,10 @@ int main(void)
 		cmocka_unit_test(test_refusal_in_the_body_waits_for_its_end),
 		cmocka_unit_test(test_stale_connection_is_replaced_unseen),
 		cmocka_unit_test(test_dead_replacement_is_told),
+		cmocka_unit_test(test_replacement_is_a_new_connection),
+		cmocka_unit_test(test_replacement_at_max_connections),
+		cmocka_unit_test(test_pooled_connection_is_kept_alive_or_given_up),
+		cmocka_unit_test(test_connection_in_use_is_not_given_up_for_silence),
 		cmocka_unit_test(test_abandoned_transaction_never_returns_to_the_pool),
 		cmocka_unit_test(test_one_connection_serves_all_in_their_order),
 		cmocka_unit_test(test_who_waits_too_long_is_told),

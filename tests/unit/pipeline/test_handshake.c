@@ -25,20 +25,34 @@ static void test_repeated_syn_is_answered_and_counted_again(void **state)
 
 static void test_no_session_left(void **state)
 {
-	struct lab *lab = lab_open("HalfOpenEntries = 16\n", "");
-	struct peer *client = NULL;
+	struct lab *lab = lab_open("MaxSessions = 1\n", "");
+	struct peer *client = lab_connect(lab);
 
-	for (unsigned i = 0; i < 31; i++)
-		lab_connect(lab);
-	client = lab_connect(lab);
 	assert_heard(client, "220 hello\r\n");
-	assert_int_equal(lab->connector.sessions_open, 32);
-	lab->client_count = 0; // a new page for the peers
+	assert_int_equal(lab->connector.sessions_open, 1);
 	client = lab_connect(lab);
 	assert_null(client->connection);
 	assert_true(client->reset);
 	assert_int_equal(lab->reasons[REASON_sessions_full].count, 1);
-	assert_int_equal(lab->connector.sessions, 32);
+	assert_int_equal(lab->connector.sessions, 1);
+	lab_close(lab);
+}
+
+// One SYN too many: nobody is refused, one entry is gone.
+static void test_oldest_half_open_makes_room(void **state)
+{
+	struct lab *lab = lab_open("HalfOpenEntries = 16\n", "");
+
+	lab_connect(lab); // knows the gate's MAC address from then on
+	lab->wire.weather[STATION_CLIENT].loss_permille = 1000;
+	for (unsigned i = 0; i < 16; i++)
+		lab_connecting(lab);
+	assert_int_equal(lab->reasons[REASON_half_open_evicted].count, 0);
+	lab_connecting(lab);
+	assert_int_equal(lab->reasons[REASON_half_open_evicted].count, 1);
+	assert_int_equal(pipeline_levels(lab->pipeline).half_open, 16);
+	assert_int_equal(lab->connector.syns, 18);
+	lab->wire.weather[STATION_CLIENT].loss_permille = 0;
 	lab_close(lab);
 }
 
@@ -63,6 +77,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeated_syn_is_answered_and_counted_again),
 		cmocka_unit_test(test_no_session_left),
+		cmocka_unit_test(test_oldest_half_open_makes_room),
 		cmocka_unit_test(test_no_buffer_for_the_banner),
 	};
 

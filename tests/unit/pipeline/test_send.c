@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A device that takes nothing for a while loses nothing of a flow; only what has no flow is lost,
-// and counted.
+// and counted. And whose budget an answer to a stray segment is taken from.
+#include "dataplane/net/build.h"
 #include "tests/unit/pipeline/lab.h"
 
 static void test_full_device_loses_nothing_of_a_flow(void **state)
@@ -46,11 +47,58 @@ static void test_answer_to_a_syn_is_lost_and_counted(void **state)
 	lab_close(lab);
 }
 
+// So many ACKs of nothing from 192.0.2.x; returns how many were answered.
+static unsigned stray_acks(struct lab *lab, uint8_t x, unsigned count)
+{
+	static const struct packet_port theirs = {.mac = {2, 0, 0, 0, 0, 0x99}};
+	unsigned long long before = lab->port_rows[0].frames_out;
+	struct link link = {.port = 0};
+	uint8_t frame[OUTBOX_FRAME_MAX];
+
+	memcpy(link.peer, lab->ports[0].mac, sizeof(link.peer));
+	for (unsigned i = 0; i < count; i++) {
+		struct segment segment = {
+			.tuple = {.local = address_from_ipv4((const uint8_t[]){192, 0, 2, x}),
+				  .remote = address_from_ipv4((const uint8_t[]){192, 0, 2, 10}),
+				  .local_port = (uint16_t)(1024 + i),
+				  .remote_port = 25},
+			.sequence = i,
+			.acknowledgment = i * 77,
+			.flags = TCP_ACK,
+		};
+		struct slice slice =
+			slice_of(frame, build_segment(frame, &theirs, &link, &segment));
+		pipeline_input(lab->pipeline, 0, &slice, 1, lab->now, &lab->outbox);
+	}
+	return (unsigned)(lab->port_rows[0].frames_out - before);
+}
+
+// What one source is still told must not depend on what others, or he in their name, have used.
+static void test_resets_of_one_source_are_not_anothers(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	unsigned hit = 0, seconds = 0;
+
+	for (; seconds < 64; seconds++) {
+		assert_int_equal(stray_acks(lab, 100, 1000), 160);
+		assert_int_equal(stray_acks(lab, 100, 10), 0);
+		// They may share a bucket, but not for long.
+		unsigned answered = stray_acks(lab, 101, 160);
+		assert_true(answered == 0 || answered == 160);
+		hit += answered == 0;
+		lab_run(lab, 1000);
+	}
+	assert_true(hit < seconds / 8);
+	assert_int_equal(lab->reasons[REASON_cookie_invalid].count, 64 * 1170);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device_loses_nothing_of_a_flow),
 		cmocka_unit_test(test_answer_to_a_syn_is_lost_and_counted),
+		cmocka_unit_test(test_resets_of_one_source_are_not_anothers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,34 @@ static void idle_connections_are_lent_newest_first(void **state)
 	servers_destroy(servers);
 }
 
+static void a_fresh_connection_is_none_of_the_pool(void **state)
+{
+	struct servers *servers = cluster_create();
+	struct servers_connection connections[MAX_CONNECTIONS], *lent;
+	struct servers_waiter waiter = {.fresh = true};
+	unsigned server;
+
+	cluster_probe(servers, 0, true);
+	for (unsigned i = 0; i < MAX_CONNECTIONS; i++) {
+		assert_int_equal(servers_request(servers, TWO, &waiter, 0, &lent, &server),
+				 SERVERS_CONNECT);
+		servers_opened(servers, &connections[i], TWO, server);
+		servers_return(servers, &connections[i], 1);
+	}
+	// No new one may be opened: what is in the pool has to go first, oldest first.
+	assert_int_equal(servers_request(servers, TWO, &waiter, 3, &lent, &server), SERVERS_WAIT);
+	servers_cancel(servers, &waiter);
+	for (unsigned i = 0; i < MAX_CONNECTIONS; i++) {
+		assert_ptr_equal(servers_take_idle(servers, TWO, 0), &connections[i]);
+		assert_false(connections[i].pooled);
+		servers_closed(servers, &connections[i]);
+	}
+	assert_null(servers_take_idle(servers, TWO, 0));
+	assert_int_equal(servers_request(servers, TWO, &waiter, 3, &lent, &server),
+			 SERVERS_CONNECT);
+	servers_destroy(servers);
+}
+
 static void equal_servers_take_turns(void **state)
 {
 	struct servers *servers = cluster_create();
@@ -520,6 +548,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_connections_are_lent_newest_first),
+		cmocka_unit_test(a_fresh_connection_is_none_of_the_pool),
 		cmocka_unit_test(equal_servers_take_turns),
 		cmocka_unit_test(light_load_goes_round),
 		cmocka_unit_test(a_failed_connection_is_uncounted_and_its_server_avoided),

@@ -24,9 +24,12 @@ struct one {
 
 static const struct one ones[] = {
 	{"250 fine", "250 fine\n", MALFORMED "[ABORT]\n", "250 fine\n[RESET]\n"},
-	{"251 will forward", "251 will forward\n", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n"},
-	{"252 perhaps", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n"},
-	{"220 hello", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n"},
+	{"251 will forward", "251 will forward\n", MALFORMED "[ABORT]\n",
+	 "250 will forward\n[RESET]\n"},
+	// Any 2yz is a yes, and said as the one that every client understands.
+	{"252-perhaps\r\n252 2.5.2 x", "250-perhaps\n250 2.5.2 x\n", MALFORMED "[ABORT]\n",
+	 "250-perhaps\n250 2.5.2 x\n[RESET]\n"},
+	{"200 taken", "250 taken\n", MALFORMED "[ABORT]\n", "250 taken\n[RESET]\n"},
 	{"354 go", MALFORMED "[ABORT]\n", DATA_REPLY, MALFORMED "[ABORT]\n"},
 	{"334 x", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n", MALFORMED "[ABORT]\n"},
 	{"421 4.3.2 bye", CLOSING "[ABORT]\n", CLOSING "[ABORT]\n", CLOSING "[ABORT]\n"},

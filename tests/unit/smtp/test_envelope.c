@@ -88,12 +88,45 @@ static void test_received_header(void **state)
 	}
 }
 
+// Whatever its length, and the last one counts.
+static void test_received_header_of_each_name(void **state)
+{
+	static struct dialogue dialogue;
+	char name[SESSION_HELLO_MAX + 1], line[sizeof(name) + 16];
+	char header[SESSION_RECEIVED_MAX + 1], wanted[sizeof(name) + 32];
+
+	dialogue_open(&dialogue, &(struct dialogue_setup){0});
+	for (size_t length = 1; length <= SESSION_HELLO_MAX; length++) {
+		// Up and down through the lengths, across what the session itself has room for.
+		size_t octets = length % 2 ? length : SESSION_HELLO_MAX + 1 - length;
+
+		for (size_t i = 0; i < octets; i++)
+			name[i] = i % 60 == 59 && i + 1 < octets ? '.' : (char)('a' + octets % 26);
+		name[octets] = '\0';
+		snprintf(line, sizeof(line), "EHLO %s\r\n", name);
+		dialogue_send_text(&dialogue, line);
+		header[session_received_header(&dialogue.session, dialogue.now, header,
+					       SESSION_RECEIVED_MAX)] = '\0';
+		snprintf(wanted, sizeof(wanted), " %s ([", name);
+		for (char *at = header; (at = strstr(at, "\r\n\t"));) // unfolded
+			memmove(at, at + 2, strlen(at + 2) + 1);
+		for (char *at = header; (at = strchr(at, '\t'));)
+			*at = ' ';
+		if (!strstr(header, wanted))
+			fail_msg("%s: %s", name, header);
+		assert_int_equal(pool_used(&dialogue.chunks), octets > SESSION_HELLO_SHORT);
+		dialogue.length = 0;
+	}
+	dialogue_end(&dialogue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_recipient_is_there_while_it_is_asked),
 		cmocka_unit_test(test_received_header),
+		cmocka_unit_test(test_received_header_of_each_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,33 @@ static void test_newest_window_counts(void **state)
 	}
 }
 
+// A peer that takes its window back without a new sequence number. At first that looks like an old
+// ACK that was overtaken; once the timer has fired nothing old is under way. The closed window is
+// probed for as long as the probes are answered.
+static void test_a_window_that_shrank_is_probed(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.window = 3000});
+	uint64_t start = lab->now;
+
+	lab_queue(lab, 0, 20000);
+	assert_int_equal(lab_output(lab), 3);
+	while (lab->now - start < 1000000000) {
+		if (lab_fire(lab) == 0) // a time-out that finds the window closed only waits on
+			continue;
+		assert_int_equal(lab->sent_count, 1);
+		assert_int_equal(lab->sent[0].seq, 0);
+		lab_give(lab, (struct lab_in){.window = LAB_ZERO_WINDOW});
+		assert_int_equal(lab->sent_count, 0);
+		lab_state(lab, "ESTABLISHED");
+	}
+	assert_int_equal(lab_fire(lab), 1);
+	assert_int_equal(lab->sent[0].segment.payload_length, 1);
+	lab_give(lab, (struct lab_in){.window = 3000});
+	assert_int_equal(lab->sent_count, 1); // slow start
+	assert_int_equal(lab->sent[0].segment.payload_length, 1000);
+	lab_close(lab);
+}
+
 // The retransmission timer shows the round trip that was measured.
 static uint64_t timer_after_round_trip(bool timestamps, uint64_t rtt_us, uint32_t wrong_echo)
 {
@@ -104,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_acknowledged_bytes_make_room),
 		cmocka_unit_test(test_newest_window_counts),
+		cmocka_unit_test(test_a_window_that_shrank_is_probed),
 		cmocka_unit_test(test_round_trip_sets_the_timer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,8 @@ static void test_against_an_array(void **state)
 		struct tuple tuple = tuple_of(n);
 
 		assert_ptr_equal(tcp_find(lab->tcp, &tuple), flows[n]);
+		assert_ptr_equal(tcp_find_hashed(lab->tcp, &tuple, tcp_hash(lab->tcp, &tuple)),
+				 flows[n]);
 		if (flows[n]) {
 			assert_true(tuple_equal(tcp_tuple(flows[n]), &tuple));
 			assert_ptr_equal(tcp_user(flows[n]), &flows[n]);

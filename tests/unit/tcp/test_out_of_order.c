@@ -148,6 +148,22 @@ static void sack_is(const struct lab *lab, uint32_t count, const struct sack_blo
 	}
 }
 
+// What lies beyond a gap lies inside the window that was offered: together with what is unread it
+// never takes more than receive_buffer.
+static void test_bytes_are_bounded_by_the_window(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.receive_buffer = 10000});
+
+	lab_give(lab, (struct lab_in){.length = 4000}); // unread
+	for (uint32_t at = 5000; at < 30000; at += 1000) {
+		enum reason reason = lab_give(lab, (struct lab_in){.seq = at, .length = 1000});
+		assert_int_equal(reason, at < 10000 ? REASON_NONE : REASON_tcp_unacceptable);
+	}
+	lab_give(lab, (struct lab_in){.seq = 4000, .length = 1000});
+	assert_int_equal(lab_read(lab, 0, 100000), 10000);
+	lab_close(lab);
+}
+
 static void test_blocks_name_what_is_held_newest_first(void **state)
 {
 	static const struct {
@@ -253,6 +269,14 @@ static void check_blocks(const struct lab_sent *sent, const bool *known, uint32_
 	}
 }
 
+// What lies beyond the first gap is given up.
+static void forget(bool known[STREAM], uint32_t from)
+{
+	while (from < STREAM && known[from])
+		from++;
+	memset(known + from, 0, (STREAM - from) * sizeof(known[0]));
+}
+
 static void random_order(uint32_t seed)
 {
 	struct random random;
@@ -299,6 +323,13 @@ static void random_order(uint32_t seed)
 		lab_settle(lab);
 		for (unsigned i = 0; whole && i < lab->sent_count; i++)
 			check_blocks(&lab->sent[i], known, seed);
+		if (random_below(&random, 50) == 0) {
+			bool any = tcp_drop_out_of_order(lab->tcp);
+
+			assert_false(tcp_drop_out_of_order(lab->tcp));
+			if (any)
+				forget(known, read);
+		}
 		assert_true(steps < 100000);
 	}
 	lab_close(lab);
@@ -318,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_each_segment_beyond_a_gap_is_a_duplicate_ack),
 		cmocka_unit_test(test_runs_are_bounded),
 		cmocka_unit_test(test_the_last_quarter_of_the_pool_is_not_for_gaps),
+		cmocka_unit_test(test_bytes_are_bounded_by_the_window),
 		cmocka_unit_test(test_blocks_name_what_is_held_newest_first),
 		cmocka_unit_test(test_blocks_leave_room_for_timestamps_and_shorten_payload),
 		cmocka_unit_test(test_no_blocks_unless_agreed),

@@ -193,6 +193,21 @@ static void test_paws(void **state)
 	lab_close(lab);
 }
 
+// A blind segment that hits the window, but not what we sent, must not set the clock ahead: the
+// peer's own segments would all be old then.
+static void test_timestamp_of_an_impossible_ack_is_not_believed(void **state)
+{
+	static const uint32_t acks[] = {1, 0u - 70000};
+	struct lab *lab = lab_open((struct lab_config){.timestamps = true});
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct lab_in forged = {.ack = acks[i], .length = 10, .time = 0x70000000};
+		assert_int_equal(lab_give(lab, forged), REASON_tcp_ack_unacceptable);
+	}
+	assert_int_equal(lab_give(lab, (struct lab_in){.length = 10, .time = 1001}), REASON_NONE);
+	lab_close(lab);
+}
+
 static void test_paws_forgets_after_24_days(void **state)
 {
 	struct lab *lab = lab_open((struct lab_config){.timestamps = true});
@@ -344,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_challenges_are_limited_per_second),
 		cmocka_unit_test(test_zero_window_takes_the_ack_of_a_probe),
 		cmocka_unit_test(test_paws),
+		cmocka_unit_test(test_timestamp_of_an_impossible_ack_is_not_believed),
 		cmocka_unit_test(test_paws_forgets_after_24_days),
 		cmocka_unit_test(test_echo_is_of_the_segment_that_moved_the_window),
 		cmocka_unit_test(test_broken_options_drop_the_segment),

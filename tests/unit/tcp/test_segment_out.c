@@ -195,6 +195,30 @@ static void test_tiny_mss_has_a_floor(void **state)
 	}
 }
 
+// RFC 9293 MUST-15: 536 and 1220 towards a peer that says nothing.
+static void test_default_segment_of_each_family(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct lab *lab = lab_open((struct lab_config){.no_handshake = true});
+		struct tcp_accept accept = {
+			.tuple = lab->tuple,
+			.options = {.window_scale = TCP_NO_WINDOW_SCALE},
+			.our_mss = 1440,
+			.peer_window = 65535,
+		};
+
+		if (ipv6) {
+			accept.tuple.local = (struct address){{0x20, 1, 0xd, 0xb8, [15] = 1}};
+			accept.tuple.remote = (struct address){{0x20, 1, 0xd, 0xb8, [15] = 2}};
+		}
+		lab->flow = tcp_accept(lab->tcp, &accept, lab->now);
+		lab_queue(lab, 0, 3000);
+		assert_true(lab_output(lab) >= 2);
+		assert_int_equal(lab->sent[0].segment.payload_length, ipv6 ? 1220 : 536);
+		lab_close(lab);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_a_probe_that_was_taken_counts),
 		cmocka_unit_test(test_silly_window_is_overridden_in_time),
 		cmocka_unit_test(test_tiny_mss_has_a_floor),
+		cmocka_unit_test(test_default_segment_of_each_family),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

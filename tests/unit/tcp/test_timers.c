@@ -172,7 +172,7 @@ static void test_fin_wait_2_ends_without_a_fin(void **state)
 	lab_settle(lab);
 	lab_fire(lab); // delayed ACK
 	lab->events = 0;
-	assert_in_range(tcp_deadline(lab->flow) - lab->now, 59000000, 60000000);
+	assert_in_range(tcp_deadline(lab->flow) - lab->now, 179000000, 180000000);
 	lab_fire(lab);
 	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
 	assert_int_equal(tcp_time_wait_used(lab->tcp), 0);
@@ -197,6 +197,65 @@ static void test_fin_wait_2_stays_while_bytes_are_unread(void **state)
 	lab_output(lab);
 	lab_fire(lab);
 	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	lab_close(lab);
+}
+
+// ---- Keep-alive ------------------------------------------------------------------------------
+
+static void test_keepalive_waits_for_silence_and_gives_up(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.our_isn = 0u - 5, .timestamps = true});
+
+	lab_queue(lab, 0, 100);
+	lab_output(lab);
+	tcp_set_keepalive(lab->flow, 5000);
+	lab_output(lab);
+	assert_true(tcp_deadline(lab->flow) - lab->now <= 1000000); // bytes in flight come first
+	lab_give(lab, (struct lab_in){.ack = 100});
+	assert_int_equal(tcp_deadline(lab->flow) - lab->now, 5000000);
+	// Each sign of life begins the silence anew, an answer to a probe too.
+	lab->now += 3000000;
+	lab_give(lab, (struct lab_in){.ack = 100});
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(tcp_deadline(lab->flow) - lab->now, 5000000);
+		assert_int_equal(lab_fire(lab), 1);
+		assert_int_equal(lab->events, 0);
+		assert_int_equal(lab->sent[0].seq, 99); // before the window: it must be answered
+		assert_int_equal(lab->sent[0].segment.flags, TCP_ACK);
+		assert_int_equal(lab->sent[0].segment.payload_length, 0);
+		lab_give(lab, (struct lab_in){.ack = 100});
+		assert_int_equal(lab->sent_count, 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(lab_fire(lab), 1);
+		assert_int_equal(lab->events, 0);
+	}
+	lab_fire(lab);
+	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	lab_close(lab);
+}
+
+static void test_keepalive_goes_off_and_yields_to_bytes(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){0});
+
+	tcp_set_keepalive(lab->flow, 5000);
+	lab_output(lab);
+	tcp_set_keepalive(lab->flow, 0);
+	lab_output(lab);
+	assert_true(tcp_deadline(lab->flow) == UINT64_MAX);
+	tcp_set_keepalive(lab->flow, 5000);
+	lab_output(lab);
+	lab_fire(lab);
+	lab_fire(lab);
+	// What is sent now has its own 100 seconds, whatever the silence before it.
+	uint64_t start = lab->now;
+	lab_queue(lab, 0, 10);
+	assert_int_equal(lab_output(lab), 1);
+	while (lab->events == 0)
+		lab_fire(lab);
+	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	assert_true(lab->now - start >= 100000000);
 	lab_close(lab);
 }
 
@@ -229,6 +288,8 @@ int main(void)
 		cmocka_unit_test(test_unanswered_probes_end_the_flow),
 		cmocka_unit_test(test_fin_wait_2_ends_without_a_fin),
 		cmocka_unit_test(test_fin_wait_2_stays_while_bytes_are_unread),
+		cmocka_unit_test(test_keepalive_waits_for_silence_and_gives_up),
+		cmocka_unit_test(test_keepalive_goes_off_and_yields_to_bytes),
 		cmocka_unit_test(test_lost_fin_is_repeated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Who goes first under pressure. Every client is in one list of its rank, in the order in which
+// they last spoke; each list is divided by whether a client holds payload buffers, so that making
+// room never searches: it looks at the heads. What stands for mail goes last: a client that is
+// inside a message body, or that awaits a backend's answer, never makes room for another one.
+// Does not close anything itself (client_evict).
+
+#include "dataplane/pipeline/worker.h"
+
+// Clients and gaps that one turn gives up at most.
+#define EVICTIONS_A_TURN 64
+// Half-closed connections: their share of MaxSessions, and the number that is always allowed.
+#define LINGERING_OF  2
+#define LINGERING_MIN 16
+// Bytes beyond a gap are given up below this share of free payload buffers (they are only taken
+// above a quarter).
+#define GAPS_BELOW 8
+
+#define SECOND_US 1000000ull
+
+// How long a client of each rank must have been silent before it makes room.
+static const uint64_t silent_us[] = {
+	[CLIENT_BEFORE_MAIL] = 1 * SECOND_US,
+	[CLIENT_LINGERING] = 1 * SECOND_US,
+	[CLIENT_IN_TRANSACTION] = 10 * SECOND_US,
+};
+
+static enum client_rank rank_of(const struct client *client)
+{
+	// A doomed one is on its way out already.
+	if (client->leg.doomed || client->session.suspended)
+		return CLIENT_PROTECTED;
+	if (client->linger_deadline_us)
+		return CLIENT_LINGERING;
+	switch (client->session.state) {
+	case SESSION_STATE_GREETED:
+	case SESSION_STATE_READY:
+		return CLIENT_BEFORE_MAIL;
+	case SESSION_STATE_MAIL:
+	case SESSION_STATE_RCPT:
+		return CLIENT_IN_TRANSACTION;
+	default:
+		return CLIENT_PROTECTED;
+	}
+}
+
+static struct client_list *list_of(struct pipeline *pipeline, const struct client *client)
+{
+	return &pipeline->ranks[client->rank][client->holds];
+}
+
+void evict_init(struct pipeline *pipeline)
+{
+	for (unsigned rank = 0; rank < CLIENT_RANKS; rank++)
+		for (unsigned holds = 0; holds < 2; holds++)
+			TAILQ_INIT(&pipeline->ranks[rank][holds]);
+}
+
+void evict_enter(struct pipeline *pipeline, struct client *client)
+{
+	client->rank = (uint8_t)rank_of(client);
+	client->holds =
+		tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
+	client->active_us = pipeline->now.now_us;
+	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_rank);
+	pipeline->lingering += client->rank == CLIENT_LINGERING;
+}
+
+void evict_leave(struct pipeline *pipeline, struct client *client)
+{
+	TAILQ_REMOVE(list_of(pipeline, client), client, in_rank);
+	pipeline->lingering -= client->rank == CLIENT_LINGERING;
+}
+
+void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
+{
+	bool holds = tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
+
+	if (client->rank == rank_of(client) && client->holds == holds &&
+	    (!spoke || client->rank == CLIENT_PROTECTED))
+		return;
+	evict_leave(pipeline, client);
+	evict_enter(pipeline, client);
+}
+
+bool evict_no_clients(const struct pipeline *pipeline)
+{
+	return pool_used(&pipeline->clients) == 0;
+}
+
+static struct client *older(struct client *a, struct client *b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	return a->active_us <= b->active_us ? a : b;
+}
+
+// The client of the rank that has been silent the longest, and long enough.
+static struct client *silent(const struct pipeline *pipeline, enum client_rank rank,
+			     bool with_buffers)
+{
+	struct client *client = TAILQ_FIRST(&pipeline->ranks[rank][true]);
+
+	if (!with_buffers)
+		client = older(client, TAILQ_FIRST(&pipeline->ranks[rank][false]));
+	if (client && pipeline->now.now_us - client->active_us < silent_us[rank])
+		client = NULL;
+	return client;
+}
+
+static bool evict(struct pipeline *pipeline, bool with_buffers)
+{
+	for (unsigned rank = 0; rank < CLIENT_PROTECTED; rank++) {
+		struct client *client = silent(pipeline, rank, with_buffers);
+
+		if (client) {
+			client_evict(pipeline, client);
+			return true;
+		}
+	}
+	return false;
+}
+
+void evict_for_newcomer(struct pipeline *pipeline)
+{
+	if (pipeline->clients.free_count == 0)
+		evict(pipeline, false);
+}
+
+static uint32_t lingering_max(const struct pipeline *pipeline)
+{
+	uint32_t share = pipeline->clients.count / LINGERING_OF;
+
+	return share > LINGERING_MIN ? share : LINGERING_MIN;
+}
+
+void evict_for_bounds(struct pipeline *pipeline)
+{
+	const struct pool *chunks = &pipeline->chunks;
+	unsigned left = EVICTIONS_A_TURN;
+
+	for (; left && chunks->free_count < chunks->count / GAPS_BELOW; left--) {
+		if (!tcp_drop_out_of_order(pipeline->tcp))
+			break;
+		count_reason(pipeline, REASON_out_of_order_evicted);
+	}
+	while (left && chunks->free_count < client_chunks_reserved(pipeline) &&
+	       evict(pipeline, true))
+		left--;
+	for (; left && pipeline->lingering > lingering_max(pipeline); left--)
+		client_evict(pipeline,
+			     older(TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][true]),
+				   TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][false])));
+}
