@@ -304,19 +304,24 @@ static void test_a_body_is_never_closed_for_buffers(void **state)
 	lab_close(lab);
 }
 
-// The first of two segments is lost; what follows waits at the gate.
-static void leave_a_gap(struct lab *lab, struct peer *peer, const char *first, const char *second)
+// The first of two segments of both clients is lost, and its repairs until the wire is mended; what
+// follows waits at the gate, the first client's for longer.
+static void leave_gaps(struct lab *lab, struct peer *const peers[2], const char *const texts[4])
 {
-	struct connection *connection = peer->connection;
+	unsigned *loss = &lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille;
 
-	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 1000;
-	tcp_send(lab->client.tcp, connection->flow, slice_of_text(first));
-	lab_run(lab, 5);
-	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 0;
-	tcp_send(lab->client.tcp, connection->flow, slice_of_text(second));
+	*loss = 1000;
+	for (int i = 0; i < 2; i++)
+		tcp_send(lab->client.tcp, peers[i]->connection->flow, slice_of_text(texts[2 * i]));
 	lab_run(lab, 1);
-	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 1000; // nor are repairs heard
-	lab_run(lab, 4);
+	*loss = 0;
+	for (int i = 0; i < 2; i++) {
+		tcp_send(lab->client.tcp, peers[i]->connection->flow,
+			 slice_of_text(texts[2 * i + 1]));
+		lab_run(lab, 1);
+	}
+	*loss = 1000;
+	lab_run(lab, 5);
 }
 
 // Bytes of the client's wait in the gate's flow.
@@ -337,8 +342,8 @@ static void test_oldest_gap_goes_first(void **state)
 	struct peer *a = in_body(lab), *b = in_body(lab);
 	uint32_t below = lab->pipeline->chunks.count / 8;
 
-	leave_a_gap(lab, a, "one\r\n", "two\r\n");
-	leave_a_gap(lab, b, "three\r\n", "four\r\n.\r\n");
+	leave_gaps(lab, (struct peer *const[]){a, b},
+		   (const char *const[]){"one\r\n", "two\r\n", "three\r\n", "four\r\n.\r\n"});
 	lab_exhaust(lab, below);
 	lab_run(lab, 5);
 	assert_int_equal(count_of(lab, REASON_out_of_order_evicted), 0);
