@@ -54,6 +54,7 @@ typedef unsigned long long counters_u64;
 	X(frames_in, "frames taken from the device")                                               \
 	X(bytes_in, "their bytes, without FCS")                                                    \
 	X(frames_accepted, "frames that had an effect: each other one is in the reasons")          \
+	X(frames_handed, "of those taken: given to the worker that owns their flow")               \
 	X(frames_out, "frames given to the device")                                                \
 	X(bytes_out, "their bytes, without FCS")                                                   \
 	X(frames_out_lost, "frames that the device or its queue did not take")                     \
@@ -117,6 +118,7 @@ typedef unsigned long long counters_u64;
 	X(tcp_out_of_order_full, drop, "out-of-order segment beyond the flow's queue")             \
 	X(tcp_no_buffer, drop, "segment for which no payload buffer was free")                     \
 	X(time_wait, drop, "segment of a connection in TIME-WAIT")                                 \
+	X(handover_full, drop, "frame for another worker, which takes no more now")                \
 	X(smtp_not_authenticated, refusal, "MAIL without the right Submit")                        \
 	X(smtp_unable_to_relay, refusal,                                                           \
 	  "RCPT to no accepted domain without Accept-Any-Recipient")                               \

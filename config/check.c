@@ -125,6 +125,38 @@ static void check_gate(struct check *check)
 			value_format_size(need, need_text));
 }
 
+// What the workers divide must suffice for each of them.
+static void check_workers(struct check *check)
+{
+	const struct policy *policy = check->policy;
+	const struct gate_settings *gate = &policy->gate;
+	struct place place =
+		at(check, keys_line(&gate->lines, SECTION_GATE, "Workers", gate->line));
+	uint64_t need = gate->workers * 2 * ((uint64_t)gate->send_buffer + gate->receive_buffer);
+	char have_text[VALUE_TEXT_MAX], need_text[VALUE_TEXT_MAX], quote[DIAGNOSTICS_QUOTE_MAX];
+
+	if (gate->workers < 2)
+		return;
+	if (gate->max_sessions < gate->workers)
+		diagnostics_error(check->diagnostics, place,
+				  "Workers: %u of them cannot divide MaxSessions of %u",
+				  gate->workers, gate->max_sessions);
+	if (gate->buffer_memory < need)
+		diagnostics_error(check->diagnostics, place,
+				  "Workers: BufferMemory of %s is too little for a session in each "
+				  "of %u: %s",
+				  value_format_size(gate->buffer_memory, have_text), gate->workers,
+				  value_format_size(need, need_text));
+	for (unsigned i = 0; i < policy->backend_count; i++)
+		if (policy->backends[i].max_connections < gate->workers)
+			diagnostics_error(
+				check->diagnostics, place,
+				"Workers: %u of them cannot divide MaxConnections of %u, of "
+				"backend %s",
+				gate->workers, policy->backends[i].max_connections,
+				diagnostics_quote(policy->backends[i].name, quote));
+}
+
 // ---- [port] ----------------------------------------------------------------------------------
 
 static void check_presence_of_ports(struct check *check)
@@ -432,6 +464,7 @@ static const struct rule {
 	void (*tell)(struct check *check);
 } rules[] = {
 	{GATE, check_gate},
+	{GATE | BACKENDS, check_workers},
 	{PORTS, check_presence_of_ports},
 	{PORTS, check_addresses},
 	{PORTS, check_devices},

@@ -73,9 +73,14 @@ static const struct key keys[] = {
 	 .help = "Take packet memory from huge pages; they must have been reserved."},
 	{GATE(spin), .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Let an idle worker poll without a pause: lowest delay, one core always busy."},
+	{GATE(workers), .name = "Workers", .type = KEY_NUMBER, .fallback = "1", .minimum = 1,
+	 .maximum = POLICY_WORKERS_MAX,
+	 .help = "Threads that carry the traffic, a core each at best. Every connection belongs to "
+		 "one of them; MaxSessions, HalfOpenEntries, TimeWaitEntries and BufferMemory are "
+		 "divided among them."},
 	{GATE(max_sessions), .name = "MaxSessions", .type = KEY_NUMBER, .fallback = "10000",
 	 .minimum = 1, .maximum = 10000000,
-	 .help = "Client sessions at once, over all connectors."},
+	 .help = "Client sessions at once, over all connectors and workers."},
 	{GATE(half_open_entries), .name = "HalfOpenEntries", .type = KEY_NUMBER,
 	 .fallback = "16384", .minimum = 16, .maximum = 16777216,
 	 .help = "Handshakes whose SYN-ACK is repeated; more than that still get a SYN cookie."},
@@ -170,8 +175,8 @@ static const struct key keys[] = {
 	 .help = "Addresses of the mail servers; the port is 25 unless given."},
 	{BACKEND(max_connections), .name = "MaxConnections", .type = KEY_NUMBER, .fallback = "20",
 	 .minimum = 1, .maximum = 50000,
-	 .help = "Connections to one server at once; Exchange takes 20 from one source by "
-		 "default."},
+	 .help = "Connections to one server at once, of all workers; Exchange takes 20 from one "
+		 "source by default."},
 	{BACKEND(max_waiting), .name = "MaxWaiting", .type = KEY_NUMBER, .fallback = "1000",
 	 .minimum = 0, .maximum = 10000000,
 	 .help = "Transactions that may wait for a connection; further ones get 451."},

@@ -14,6 +14,7 @@
 #define POLICY_CONNECTORS_MAX 65534
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
 #define POLICY_KEYS_MAX       20 // keys of one section, see keys.h
+#define POLICY_WORKERS_MAX    16
 
 // The line of each key of a section in the file; 0 = not there, the default holds.
 struct policy_lines {
@@ -44,6 +45,7 @@ struct gate_settings {
 	enum reply_dialect dialect;
 	bool huge_pages;
 	bool spin;                  // idle workers busy-poll instead of sleeping
+	uint32_t workers;           // threads that carry the traffic; they divide the totals below
 	uint32_t max_sessions;      // client sessions at once
 	uint32_t half_open_entries; // SYN-ACKs remembered for retransmission
 	uint32_t time_wait_entries;

@@ -7,23 +7,21 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/crew.h"
 #include "control/privileges.h"
 #include "control/steering.h"
+#include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/io/environment.h"
 #include "dataplane/io/port.h"
-#include "dataplane/io/worker.h"
 #include "dataplane/net/net.h"
-#include "dataplane/pipeline/pipeline.h"
 
-#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WORKERS      1
-#define FIRST_WORKER 1 // lcore 0 is this thread
+_Static_assert(POLICY_WORKERS_MAX == SPREAD_WORKERS_MAX, "one limit of workers");
 
 struct instance {
 	const struct policy *policy;
@@ -34,9 +32,8 @@ struct instance {
 	unsigned ports_reclaimed; // their interface must be left as it was found
 	struct packet_port *packet_ports;
 	struct ruleset *ruleset;
-	struct pipeline_counters counters;
-	struct pipeline *pipeline;
-	struct worker *worker;
+	struct spread *spread; // whose flow is whose; NULL when there is one worker
+	struct crew *crew;
 	char *error;
 };
 
@@ -57,7 +54,7 @@ static int open_counters(struct instance *instance)
 {
 	const struct policy *policy = instance->policy;
 	struct export_shape shape = {
-		.workers = WORKERS,
+		.workers = policy->gate.workers,
 		// Room for as many removed connectors as there are now, so that their counts stay.
 		.connectors_max = policy->connector_count * 2 + 16,
 		.ports_max = policy->port_count * 2 + 4,
@@ -69,34 +66,6 @@ static int open_counters(struct instance *instance)
 		return fail(instance, error);
 	if (error[0])
 		fprintf(stderr, "relaygate: %s\n", error);
-	return 0;
-}
-
-static int map_rows(struct instance *instance)
-{
-	const struct policy *policy = instance->policy;
-	struct export_worker worker = export_worker(instance->export, 0);
-	struct pipeline_counters *counters = &instance->counters;
-	unsigned slot;
-
-	counters->connectors = calloc(policy->connector_count, sizeof(*counters->connectors));
-	counters->ports = calloc(policy->port_count, sizeof(*counters->ports));
-	if (!counters->connectors || !counters->ports)
-		return fail(instance, "out of memory");
-	for (unsigned i = 0; i < policy->connector_count; i++) {
-		if (export_connector_slot(instance->export, policy->connectors[i].name, &slot))
-			return fail(instance, "no free counter row for a connector");
-		counters->connectors[i] = &worker.connectors[slot];
-	}
-	for (unsigned i = 0; i < policy->port_count; i++) {
-		if (export_port_slot(instance->export, policy->ports[i].name, &slot))
-			return fail(instance, "no free counter row for a port");
-		counters->ports[i] = &worker.ports[slot];
-	}
-	counters->reasons = worker.reasons;
-	counters->log = worker.log;
-	counters->log_records = policy->gate.log_records;
-	counters->log_sequence = worker.log_sequence;
 	return 0;
 }
 
@@ -116,9 +85,38 @@ static int start_environment(struct instance *instance)
 		    export_xdp_reclaim(interface, policy->gate.pin_directory, reclaim_error))
 			return fail(instance, reclaim_error);
 	}
-	if (environment_start(policy, object, WORKERS, error))
+	if (environment_start(policy, object, policy->gate.workers, error))
 		return fail(instance, error);
 	return 0;
+}
+
+// A new key at each start: whoever knew it could choose ports that load one worker alone.
+static int create_spread(struct instance *instance)
+{
+	uint8_t key[SPREAD_KEY_BYTES];
+
+	if (instance->policy->gate.workers == 1)
+		return 0;
+	instance->spread = malloc(sizeof(*instance->spread));
+	if (!instance->spread)
+		return fail(instance, "out of memory");
+	do
+		randombytes_buf(key, sizeof(key));
+	while (!spread_init(instance->spread, key, instance->policy->gate.workers));
+	return 0;
+}
+
+static void tell_queues(const struct instance *instance, unsigned index)
+{
+	const struct port *port = &instance->ports[index];
+	unsigned workers = instance->policy->gate.workers;
+
+	if (workers > 1)
+		printf("relaygate: port %s: %u workers, %u %s; %s\n",
+		       instance->policy->ports[index].name, workers, port->queues,
+		       port->queues == 1 ? "queue" : "queues",
+		       port->spreads ? "the device puts each connection into its worker's queue"
+				     : "workers hand over what came in at another's queue");
 }
 
 static int open_ports(struct instance *instance)
@@ -134,8 +132,9 @@ static int open_ports(struct instance *instance)
 	for (; instance->ports_open < policy->port_count; instance->ports_open++) {
 		struct port *port = &instance->ports[instance->ports_open];
 
-		if (port_open(policy, instance->ports_open, port, error))
+		if (port_open(policy, instance->ports_open, instance->spread, port, error))
 			return fail(instance, error);
+		tell_queues(instance, instance->ports_open);
 		instance->packet_ports[instance->ports_open] = port->packet;
 	}
 	return 0;
@@ -179,31 +178,28 @@ static int attach_ports(struct instance *instance)
 	return result;
 }
 
-static int create_pipeline(struct instance *instance)
+static int create_ruleset(struct instance *instance)
 {
-	struct pipeline_settings settings = {
-		.policy = instance->policy,
-		.ports = instance->packet_ports,
-		.counters = instance->counters,
-	};
-
 	instance->ruleset = ruleset_create(instance->policy);
-	settings.ruleset = instance->ruleset;
-	if (!instance->ruleset)
-		return fail(instance, "not enough memory for the ranges of all connectors");
-	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
-	randombytes_buf(settings.random_key, sizeof(settings.random_key));
-	instance->pipeline = pipeline_create(&settings, worker_now());
-	if (!instance->pipeline)
-		return fail(instance, "not enough memory: lower MaxSessions or BufferMemory");
-	return 0;
+	return instance->ruleset
+		       ? 0
+		       : fail(instance, "not enough memory for the ranges of all connectors");
 }
 
-static int create_worker(struct instance *instance)
+static int create_crew(struct instance *instance)
 {
-	instance->worker = worker_create(instance->pipeline, instance->ports,
-					 instance->policy->port_count, instance->policy->gate.spin);
-	return instance->worker ? 0 : fail(instance, "out of memory");
+	struct crew_settings settings = {
+		.policy = instance->policy,
+		.ruleset = instance->ruleset,
+		.ports = instance->ports,
+		.packet_ports = instance->packet_ports,
+		.spread = instance->spread,
+		.export = instance->export,
+	};
+	char error[CREW_ERROR_MAX];
+
+	instance->crew = crew_create(&settings, error);
+	return instance->crew ? 0 : fail(instance, error);
 }
 
 static int drop_root(struct instance *instance)
@@ -220,8 +216,8 @@ static int drop_root(struct instance *instance)
 
 static int launch(struct instance *instance)
 {
-	if (worker_launch(instance->worker, FIRST_WORKER))
-		return fail(instance, "the worker thread does not start");
+	if (crew_launch(instance->crew))
+		return fail(instance, "the worker threads do not start");
 	return 0;
 }
 
@@ -229,8 +225,7 @@ static void release(struct instance *instance)
 {
 	const struct policy *policy = instance->policy;
 
-	worker_destroy(instance->worker);
-	pipeline_destroy(instance->pipeline);
+	crew_destroy(instance->crew);
 	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
 		port_close(&instance->ports[--instance->ports_open]);
@@ -243,8 +238,7 @@ static void release(struct instance *instance)
 	}
 	if (instance->export)
 		export_close(instance->export);
-	free(instance->counters.connectors);
-	free(instance->counters.ports);
+	free(instance->spread);
 	free(instance->packet_ports);
 	free(instance->missed);
 	free(instance->ports);
@@ -254,8 +248,8 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters,   map_rows,      start_environment, open_ports,
-		attach_ports,      create_pipeline, create_worker, drop_root,         launch,
+		check_environment, open_counters,  start_environment, create_spread, open_ports,
+		attach_ports,      create_ruleset, create_crew,       drop_root,     launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -284,7 +278,7 @@ void instance_sum(struct instance *instance)
 		// A device that cannot say shows less than before: a counter never goes back.
 		if (missed <= instance->missed[i])
 			continue;
-		instance->counters.ports[i]->device_missed += missed - instance->missed[i];
+		crew_port_row(instance->crew, i)->device_missed += missed - instance->missed[i];
 		instance->missed[i] = missed;
 	}
 	export_sum(instance->export);
@@ -292,18 +286,17 @@ void instance_sum(struct instance *instance)
 
 void instance_drain(struct instance *instance, bool force)
 {
-	worker_order(instance->worker, force ? WORKER_DRAIN_FORCE : WORKER_DRAIN);
+	crew_order(instance->crew, force ? WORKER_DRAIN_FORCE : WORKER_DRAIN);
 }
 
 bool instance_drained(const struct instance *instance)
 {
-	return worker_drained(instance->worker);
+	return crew_drained(instance->crew);
 }
 
 void instance_stop(struct instance *instance)
 {
-	worker_order(instance->worker, WORKER_STOP);
-	worker_wait(instance->worker);
+	crew_stop(instance->crew);
 	instance_sum(instance);
 	release(instance);
 }

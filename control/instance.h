@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Everything that a running gate consists of, started in order and unwound in reverse: counters,
-// DPDK, ports, steering, ruleset, pipeline, privileges, worker. One a process (DPDK allows no
+// DPDK, ports, steering, ruleset, workers, privileges. One a process (DPDK allows no
 // more).
 #ifndef RELAYGATE_CONTROL_INSTANCE_H
 #define RELAYGATE_CONTROL_INSTANCE_H
@@ -20,7 +20,7 @@ struct instance *instance_start(const struct policy *policy, char error[INSTANCE
 void instance_sum(struct instance *instance);
 void instance_drain(struct instance *instance, bool force);
 bool instance_drained(const struct instance *instance);
-// Ends the worker and leaves the interfaces as they were found. Pins stay: counters go on at the
+// Ends the workers and leaves the interfaces as they were found. Pins stay: counters go on at the
 // next start.
 void instance_stop(struct instance *instance);
 

@@ -7,8 +7,11 @@
 #include "dataplane/io/environment.h"
 
 #include "config/policy.h"
+#include "dataplane/io/port.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -26,9 +29,9 @@
 #define ARGUMENTS_MAX 64
 // The CPUs as ranges: at worst every second one, "1022,".
 #define CPU_LIST_BYTES (CPU_SETSIZE / 2 * 5)
-// Packet buffers of one port and DPDK's own tables, in MiB.
+// DPDK's own tables, and a port's beside its packet buffers, in MiB.
 #define MEMORY_BASE_MIB   32
-#define MEMORY_A_PORT_MIB 48
+#define MEMORY_A_PORT_MIB 16
 
 struct arguments {
 	int count;
@@ -77,6 +80,34 @@ void environment_device_name(const struct policy *policy, unsigned port, char na
 		snprintf(name, 64, "%.*s", (int)strcspn(device + 5, ","), device + 5);
 }
 
+// The interface's queues; all zero when it does not say.
+static struct ethtool_channels interface_channels(const char *interface)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq request = {.ifr_data = (char *)&channels};
+	int handle = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (handle < 0 || ioctl(handle, SIOCETHTOOL, &request))
+		channels = (struct ethtool_channels){0};
+	if (handle >= 0)
+		close(handle);
+	return channels;
+}
+
+// One a worker, where the device is made by us.
+static unsigned device_queues(const struct policy *policy, unsigned port)
+{
+	const char *device = policy->ports[port].device;
+	unsigned workers = policy->gate.workers, queues;
+
+	if (strncmp(device, "af_xdp:", 7) != 0)
+		return workers;
+	// DPDK takes combined queues only.
+	queues = interface_channels(device + 7).combined_count;
+	return queues == 0 ? 1 : queues < workers ? queues : workers;
+}
+
 static int add_device(struct arguments *arguments, const struct policy *policy, unsigned port,
 		      const char *xdp_object)
 {
@@ -85,11 +116,11 @@ static int add_device(struct arguments *arguments, const struct policy *policy, 
 
 	environment_device_name(policy, port, name);
 	if (strncmp(device, "af_xdp:", 7) == 0)
-		return add(arguments, "--vdev=%s,iface=%s,xdp_prog=%s", name, device + 7,
-			   xdp_object);
+		return add(arguments, "--vdev=%s,iface=%s,xdp_prog=%s,queue_count=%u", name,
+			   device + 7, xdp_object, device_queues(policy, port));
 	if (strncmp(device, "af_packet:", 10) == 0)
-		return add(arguments, "--vdev=%s,iface=%s,framesz=%u,blocksz=%u", name, device + 10,
-			   2048, 4096);
+		return add(arguments, "--vdev=%s,iface=%s,framesz=%u,blocksz=%u,qpairs=%u", name,
+			   device + 10, 2048, 4096, device_queues(policy, port));
 	if (strncmp(device, "pci:", 4) == 0)
 		return add(arguments, "-a%s", device + 4);
 	return add(arguments, "--vdev=%s", device + 5);
@@ -156,7 +187,11 @@ static int add_lcores(struct arguments *arguments, const struct policy *policy, 
 
 static unsigned memory_mib(const struct policy *policy)
 {
-	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count;
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < policy->port_count; i++)
+		bytes += port_buffer_bytes(policy, i, device_queues(policy, i));
+	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count + (unsigned)(bytes >> 20);
 }
 
 static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,
@@ -217,6 +252,31 @@ static int check_huge_pages(const struct policy *policy, char error[ENVIRONMENT_
 	return -ENOMEM;
 }
 
+// AF_XDP gets nothing of what comes in at a queue that no worker has: the kernel would, and drop
+// it.
+static int check_queues(const struct policy *policy, unsigned index,
+			char error[ENVIRONMENT_ERROR_MAX])
+{
+	const struct port_settings *port = &policy->ports[index];
+	const char *interface = environment_interface(port->device);
+	struct ethtool_channels channels;
+	unsigned ours = device_queues(policy, index);
+
+	if (strncmp(port->device, "af_xdp:", 7) != 0)
+		return 0;
+	channels = interface_channels(interface);
+	if (channels.combined_count + channels.rx_count <= ours)
+		return 0;
+	snprintf(
+		error, ENVIRONMENT_ERROR_MAX,
+		"%s:%u: [port %s] Device: interface \"%s\" receives into %u queues, the gate takes "
+		"%u (at most one a worker); \"ethtool -L %s %s %u\" first",
+		policy->file, port->line, port->name, interface,
+		channels.combined_count + channels.rx_count, ours, interface,
+		channels.combined_count ? "combined" : "rx", ours);
+	return -ERANGE;
+}
+
 int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX])
 {
 	for (unsigned i = 0; i < policy->port_count; i++) {
@@ -226,8 +286,13 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 		if (!interface)
 			continue;
 		if (if_nametoindex(interface)) {
-			if (interface_is_up(interface))
+			if (interface_is_up(interface)) {
+				int result = check_queues(policy, i, error);
+
+				if (result)
+					return result;
 				continue;
+			}
 			snprintf(error, ENVIRONMENT_ERROR_MAX,
 				 "%s:%u: [port %s] Device: interface \"%s\" is down; "
 				 "\"ip link set %s up\" first",

@@ -3,24 +3,26 @@
 // The loop of one lcore, and the outbox that backs its pipeline with mbufs. Owns the frames that
 // are on their way out: what the device does not take at once waits here, bounded, and is tried
 // again. The only file besides port.c that sees an mbuf, a queue or a clock. An mbuf goes out as
-// one linear segment: AF_XDP sends stale bytes behind the first one of a chain.
+// one linear segment: AF_XDP sends stale bytes behind the first one of a chain. A received frame
+// that other workers need is shared with them, not copied: nobody writes into it.
 
 #include "dataplane/io/worker.h"
 
+#include "dataplane/base/handover.h"
 #include "dataplane/base/outbox.h"
 #include "dataplane/base/tick.h"
+#include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 
 #include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
+#include <rte_ring.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-// Frames that may wait for one port's transmit queue.
-#define WAITING_MAX 512
-#define SEND_BURST  64
+#define SEND_BURST 64
 // An idle loop turns this often at full speed, then sleeps in steps that grow to the longest.
 #define IDLE_TURNS     200
 #define IDLE_SLEEP_NS  50000
@@ -33,6 +35,11 @@ struct waiting {
 
 struct worker {
 	struct outbox outbox; // first: the pipeline hands it back to us
+	struct handover handover;
+	unsigned index;
+	struct inboxes *inboxes;    // NULL: the only worker
+	struct rte_mbuf **received; // the burst that the pipeline is working on
+	uint16_t received_port;
 	struct pipeline *pipeline;
 	struct port *ports;
 	unsigned port_count;
@@ -58,6 +65,18 @@ struct tick worker_now(void)
 	};
 }
 
+// Through the worker's own queue, or through worker 0 when the port has none for it. How many were
+// taken.
+static uint16_t transmit(struct worker *worker, const struct port *port, struct rte_mbuf **frames,
+			 uint16_t count)
+{
+	if (worker->index < port->queues)
+		return rte_eth_tx_burst(port->device, (uint16_t)worker->index, frames, count);
+	count = (uint16_t)rte_ring_mp_enqueue_burst(port->outgoing, (void **)frames, count, NULL);
+	inboxes_wake(worker->inboxes, 0);
+	return count;
+}
+
 static void send_waiting(struct worker *worker, unsigned port)
 {
 	struct waiting *waiting = &worker->waiting[port];
@@ -65,9 +84,8 @@ static void send_waiting(struct worker *worker, unsigned port)
 
 	while (sent < waiting->count) {
 		unsigned left = waiting->count - sent;
-		uint16_t taken =
-			rte_eth_tx_burst(worker->ports[port].device, 0, waiting->frames + sent,
-					 (uint16_t)(left < SEND_BURST ? left : SEND_BURST));
+		uint16_t taken = transmit(worker, &worker->ports[port], waiting->frames + sent,
+					  (uint16_t)(left < SEND_BURST ? left : SEND_BURST));
 
 		if (taken == 0)
 			break;
@@ -116,19 +134,103 @@ static struct slice whole_frame(struct rte_mbuf **mbuf)
 	return slice_of(rte_pktmbuf_mtod(*mbuf, const uint8_t *), (*mbuf)->data_len);
 }
 
+static bool hand_over(struct handover *handover, unsigned to, unsigned index)
+{
+	struct worker *worker =
+		(struct worker *)((char *)handover - offsetof(struct worker, handover));
+	struct rte_mbuf *mbuf = worker->received[index];
+
+	// One more holder; each frees his part.
+	mbuf->port = worker->received_port;
+	rte_mbuf_refcnt_update(mbuf, 1);
+	if (inboxes_put(worker->inboxes, to, mbuf))
+		return true;
+	rte_mbuf_refcnt_update(mbuf, -1);
+	return false;
+}
+
 static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 {
 	struct rte_mbuf *mbufs[PIPELINE_BURST];
 	struct slice frames[PIPELINE_BURST];
-	uint16_t count = rte_eth_rx_burst(worker->ports[port].device, 0, mbufs, PIPELINE_BURST);
+	uint16_t count;
 
+	if (worker->index >= worker->ports[port].queues)
+		return 0;
+	count = rte_eth_rx_burst(worker->ports[port].device, (uint16_t)worker->index, mbufs,
+				 PIPELINE_BURST);
 	if (count == 0)
 		return 0;
 	for (unsigned i = 0; i < count; i++)
 		frames[i] = whole_frame(&mbufs[i]);
+	worker->received = mbufs;
+	worker->received_port = (uint16_t)port;
 	pipeline_input(worker->pipeline, (uint16_t)port, frames, count, now, &worker->outbox);
 	rte_pktmbuf_free_bulk(mbufs, count);
 	return count;
+}
+
+// What other workers received for flows of ours; it is whole already.
+static unsigned receive_handed(struct worker *worker, struct tick now)
+{
+	struct rte_mbuf *mbufs[PIPELINE_BURST];
+	struct slice frames[PIPELINE_BURST];
+	unsigned count, last;
+
+	if (!worker->inboxes)
+		return 0;
+	count = inboxes_take(worker->inboxes, worker->index, mbufs, PIPELINE_BURST);
+	for (unsigned first = 0; first < count; first = last) {
+		uint16_t port = mbufs[first]->port;
+
+		for (last = first; last < count && mbufs[last]->port == port; last++)
+			frames[last] = slice_of(rte_pktmbuf_mtod(mbufs[last], const uint8_t *),
+						mbufs[last]->data_len);
+		pipeline_input_handed(worker->pipeline, port, frames + first, last - first, now,
+				      &worker->outbox);
+	}
+	rte_pktmbuf_free_bulk(mbufs, count);
+	return count;
+}
+
+// Frames of workers without a queue join ours, as far as there is room.
+static unsigned gather(struct worker *worker)
+{
+	unsigned gathered = 0;
+
+	for (unsigned i = 0; i < worker->port_count && worker->index == 0; i++) {
+		struct waiting *waiting = &worker->waiting[i];
+		unsigned room = WAITING_MAX - waiting->count, count;
+
+		if (!worker->ports[i].outgoing)
+			continue;
+		count = rte_ring_sc_dequeue_burst(worker->ports[i].outgoing,
+						  (void **)(waiting->frames + waiting->count),
+						  room < SEND_BURST ? room : SEND_BURST, NULL);
+		waiting->count += count;
+		gathered += count;
+	}
+	return gathered;
+}
+
+// Nothing of others waits to be sent.
+static bool outgoing_empty(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->port_count && worker->index == 0; i++)
+		if (worker->ports[i].outgoing && !rte_ring_empty(worker->ports[i].outgoing))
+			return false;
+	return true;
+}
+
+// Until the pause is over, or another worker has something for this one.
+static void doze(struct worker *worker, const struct timespec *pause)
+{
+	if (!worker->inboxes) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, pause, NULL);
+		return;
+	}
+	inboxes_sleep_begin(worker->inboxes, worker->index);
+	inboxes_sleep(worker->inboxes, worker->index, outgoing_empty(worker) ? pause : NULL);
 }
 
 static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us)
@@ -144,7 +246,7 @@ static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us
 	if (next_us - now_us < longest / 1000)
 		longest = (next_us - now_us) * 1000;
 	pause.tv_nsec = (long)longest;
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	doze(worker, &pause);
 }
 
 static int run(void *argument)
@@ -156,9 +258,10 @@ static int run(void *argument)
 	while ((order = atomic_load_explicit(&worker->order, memory_order_relaxed)) !=
 	       WORKER_STOP) {
 		struct tick now = worker_now();
-		unsigned received = 0;
+		unsigned received = gather(worker);
 		uint64_t next;
 
+		received += receive_handed(worker, now);
 		for (unsigned port = 0; port < worker->port_count; port++)
 			received += receive(worker, port, now);
 		if (order != obeyed) {
@@ -177,11 +280,16 @@ static int run(void *argument)
 			sleep_until(worker, now.now_us, next);
 	}
 	pipeline_stop(worker->pipeline, worker_now());
+	// The last words of workers that stopped before.
+	do {
+		for (unsigned port = 0; port < worker->port_count; port++)
+			send_waiting(worker, port);
+	} while (gather(worker));
 	return 0;
 }
 
-struct worker *worker_create(struct pipeline *pipeline, struct port *ports, unsigned port_count,
-			     bool spin)
+struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,
+			     struct inboxes *inboxes, bool spin)
 {
 	struct worker *worker =
 		calloc(1, sizeof(*worker) + port_count * sizeof(worker->waiting[0]));
@@ -189,7 +297,9 @@ struct worker *worker_create(struct pipeline *pipeline, struct port *ports, unsi
 	if (!worker)
 		return NULL;
 	worker->outbox = (struct outbox){reserve, commit};
-	worker->pipeline = pipeline;
+	worker->handover = (struct handover){hand_over};
+	worker->index = index;
+	worker->inboxes = inboxes;
 	worker->ports = ports;
 	worker->port_count = port_count;
 	worker->spin = spin;
@@ -205,8 +315,14 @@ void worker_destroy(struct worker *worker)
 	free(worker);
 }
 
-int worker_launch(struct worker *worker, unsigned lcore)
+struct handover *worker_handover(struct worker *worker)
 {
+	return &worker->handover;
+}
+
+int worker_launch(struct worker *worker, struct pipeline *pipeline, unsigned lcore)
+{
+	worker->pipeline = pipeline;
 	worker->lcore = lcore;
 	return rte_eal_remote_launch(run, worker, lcore);
 }

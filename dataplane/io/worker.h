@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A worker: polls its ports, hands bursts to its pipeline, sends what comes out, and sleeps when
-// there is nothing to do (unless told to spin). Runs on an lcore of its own until it is asked to
-// stop.
+// A worker: polls its queue of each port and its inbox, hands bursts to its pipeline, sends what
+// comes out, and sleeps when there is nothing to do (unless told to spin). Runs on an lcore of its
+// own until it is asked to stop. Workers meet in rings only: an inbox each, for received frames,
+// and each port's outgoing frames of those who have no queue there. Whoever puts something there
+// wakes the one who sleeps.
 #ifndef RELAYGATE_IO_WORKER_H
 #define RELAYGATE_IO_WORKER_H
 
@@ -10,8 +12,10 @@
 
 #include <stdbool.h>
 
+struct handover;
 struct pipeline;
 struct worker;
+struct inboxes;
 
 enum worker_order {
 	WORKER_RUN,
@@ -20,18 +24,21 @@ enum worker_order {
 	WORKER_STOP,        // leave the loop
 };
 
-// ports: the array outlives the worker. NULL when out of memory.
-struct worker *worker_create(struct pipeline *pipeline, struct port *ports, unsigned port_count,
-			     bool spin);
+// ports, and inboxes of all workers (NULL: the only one), outlive the worker. NULL when out of
+// memory.
+struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,
+			     struct inboxes *inboxes, bool spin);
 void worker_destroy(struct worker *worker);
 
-// Starts the loop on lcore 1 + index. 0 or -errno.
-int worker_launch(struct worker *worker, unsigned lcore);
+// How its pipeline reaches the others.
+struct handover *worker_handover(struct worker *worker);
+// Starts the loop. 0 or -errno.
+int worker_launch(struct worker *worker, struct pipeline *pipeline, unsigned lcore);
 // May be called from another thread at any time.
 void worker_order(struct worker *worker, enum worker_order order);
 // After WORKER_DRAIN: nothing is left. From another thread.
 bool worker_drained(const struct worker *worker);
-// Waits until the loop has ended.
+// Waits until the loop has ended. Worker 0 ends last: it may have to send what others give it.
 void worker_wait(struct worker *worker);
 
 // The clock of the loop, for those who start things before it runs.

@@ -99,6 +99,8 @@ enum reason arp_input(struct net *net, const struct view *view, struct tick now,
 		return known ? REASON_NONE : REASON_arp_not_ours;
 	if (!probe && !known)
 		net_learn(net, port, &view->source, sender_mac);
+	if (net->silent)
+		return REASON_NONE;
 	arp_send(net, port, sender_mac,
 		 &(struct arp_fields){.operation = ARP_REPLY,
 				      .sender = &target->address,

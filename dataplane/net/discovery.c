@@ -153,7 +153,8 @@ static enum reason answer_duplicate_detection(struct net *net, const struct view
 	const struct own_address *own = route_own(&net->routes, view->link.port, &message->target);
 	if (!own)
 		return REASON_nd_not_ours;
-	discovery_announce(net, own, outbox);
+	if (!net->silent)
+		discovery_announce(net, own, outbox);
 	return REASON_NONE;
 }
 
@@ -183,6 +184,8 @@ enum reason discovery_solicitation_input(struct net *net, const struct view *vie
 		return REASON_nd_not_ours;
 	if (message.mac)
 		net_learn(net, port, &view->source, message.mac);
+	if (net->silent)
+		return REASON_NONE;
 	struct link to = {.port = port};
 	memcpy(to.peer, sender_mac, LINK_ADDRESS_BYTES);
 	send_advertisement(net, own, FLAG_SOLICITED | FLAG_OVERRIDE, &to, &view->source, outbox);

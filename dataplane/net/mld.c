@@ -297,6 +297,8 @@ enum reason mld_query_input(struct net *net, const struct view *view, struct tic
 		return REASON_nd_not_ours;
 	if (!mld_port->active)
 		return REASON_nd_not_ours;
+	if (net->silent)
+		return REASON_NONE;
 	if (version1) {
 		if (!is_version1(net, port, now))
 			forget_pending(&net->mld, port);

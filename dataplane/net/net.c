@@ -118,8 +118,15 @@ static void announce_all(struct net *net, struct tick now, struct outbox *outbox
 	net->announce_due_us = now.now_us + ANNOUNCE_INTERVAL_US;
 }
 
+void net_silence(struct net *net)
+{
+	net->silent = true;
+}
+
 void net_start(struct net *net, struct tick now, struct outbox *outbox)
 {
+	if (net->silent)
+		return;
 	net->announcements_left = ANNOUNCE_COUNT;
 	announce_all(net, now, outbox);
 	mld_start(net, now, outbox);
@@ -129,7 +136,7 @@ enum reason net_conflict(struct net *net, struct own_address *own, const uint8_t
 			 struct tick now, struct outbox *outbox)
 {
 	// two stations that defend at once would go on for ever without a limit
-	if (now.now_us >= own->defend_after_us) {
+	if (!net->silent && now.now_us >= own->defend_after_us) {
 		own->defend_after_us = now.now_us + DEFEND_INTERVAL_US;
 		net_report(net, REASON_address_conflict, &own->address, mac);
 		announce(net, own, outbox);
@@ -154,6 +161,20 @@ void net_learn(struct net *net, uint16_t port, const struct address *address, co
 		return;
 	neighbour_learn(&net->neighbours, port, address, mac);
 	report_lost(net);
+}
+
+bool net_teaches(const struct view *view)
+{
+	if (view->kind != VIEW_ICMP6)
+		return view->kind == VIEW_ARP;
+	switch (icmp_message(view).data[0]) {
+	case ICMP6_NEIGHBOUR_SOLICITATION:
+	case ICMP6_NEIGHBOUR_ADVERTISEMENT:
+	case ICMP6_MLD_QUERY:
+		return true;
+	default:
+		return false;
+	}
 }
 
 enum reason net_input(struct net *net, const struct view *view, struct tick now,

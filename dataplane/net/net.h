@@ -34,6 +34,14 @@ struct net *net_create(const struct policy *policy, const struct packet_port *po
 		       struct random *random);
 void net_destroy(struct net *net);
 
+// Another worker speaks for our addresses: this net learns and asks for its own next hops, but
+// announces nothing, answers no ARP, neighbour discovery or MLD, and defends no address (that frame
+// is still address_claimed). Before net_start.
+void net_silence(struct net *net);
+// Is this ARP, neighbour discovery or MLD: a frame that each worker's net has to see? Of a view
+// that packet_parse passed.
+bool net_teaches(const struct view *view);
+
 // Announces addresses and groups; addresses again two seconds later (RFC 5227 2.3), groups within
 // one (RFC 3810 6.1).
 void net_start(struct net *net, struct tick now, struct outbox *outbox);

@@ -49,6 +49,7 @@ struct net {
 	const struct packet_port *ports;
 	unsigned port_count;
 	struct random *random;
+	bool silent; // another worker speaks
 	struct route_table routes;
 	struct neighbour_table neighbours;
 	struct mld mld;

@@ -53,6 +53,8 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		.id = ++pipeline->session_ids,
 	};
 
+	// A flow never changes its worker, so it must begin at the right one.
+	assert(!others_own(pipeline, &accept->tuple));
 	if (!client)
 		return NULL;
 	pool_prefetch_next(&pipeline->clients, sizeof(*client));

@@ -3,11 +3,21 @@
 // A worker's memory, all of it, taken once and sized by the policy; and its return. Acquired in
 // order, released through labels in reverse. Does not start anything.
 
+#include "dataplane/base/spread.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdlib.h>
 
-// Connections to servers at once: those in use, one probe each, and as many that are closing.
+// This worker's part of a total of the gate's.
+static uint64_t share(const struct pipeline *pipeline, uint64_t total)
+{
+	unsigned workers = pipeline->spread ? pipeline->spread->workers : 1;
+
+	return spread_share(total, pipeline->worker, workers);
+}
+
+// Connections to servers at once: those in use, one probe each, and as many that are closing. Any
+// worker may have them all.
 static uint32_t server_legs(const struct policy *policy)
 {
 	uint32_t count = 0;
@@ -33,7 +43,7 @@ static struct tcp *create_tcp(struct pipeline *pipeline, uint32_t flows)
 
 	return tcp_create(&(struct tcp_settings){
 		.flows = flows,
-		.time_wait_entries = gate->time_wait_entries,
+		.time_wait_entries = (uint32_t)share(pipeline, gate->time_wait_entries),
 		.receive_buffer = gate->receive_buffer,
 		.send_buffer = gate->send_buffer,
 		.hash_key = random_key(pipeline),
@@ -46,9 +56,10 @@ static int create_pools(struct pipeline *pipeline, uint32_t legs)
 {
 	const struct gate_settings *gate = &pipeline->policy->gate;
 
-	if (chunk_pool_init(&pipeline->chunks, gate->buffer_memory))
+	if (chunk_pool_init(&pipeline->chunks, share(pipeline, gate->buffer_memory)))
 		return -1;
-	if (pool_init(&pipeline->clients, sizeof(struct client), gate->max_sessions))
+	if (pool_init(&pipeline->clients, sizeof(struct client),
+		      (uint32_t)share(pipeline, gate->max_sessions)))
 		goto free_chunks;
 	if (pool_init(&pipeline->servers_pool, sizeof(struct server_leg), legs))
 		goto free_clients;
@@ -61,26 +72,32 @@ free_chunks:
 	return -1;
 }
 
-static int create_parts(struct pipeline *pipeline, uint32_t legs, struct tick now)
+static int create_parts(struct pipeline *pipeline, uint32_t legs,
+			const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key half_open_key = random_key(pipeline);
 
-	pipeline->wheel = wheel_create(now.now_us);
+	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
 		return -1;
 	pipeline->net = net_create(policy, pipeline->ports, &pipeline->random);
 	if (!pipeline->net)
 		goto destroy_wheel;
-	pipeline->half_open = half_open_create(policy->gate.half_open_entries, &half_open_key);
+	pipeline->half_open = half_open_create(
+		(uint32_t)share(pipeline, policy->gate.half_open_entries), &half_open_key);
 	if (!pipeline->half_open)
 		goto destroy_net;
-	pipeline->tcp = create_tcp(pipeline, policy->gate.max_sessions + legs);
+	pipeline->tcp =
+		create_tcp(pipeline, (uint32_t)share(pipeline, policy->gate.max_sessions) + legs);
 	if (!pipeline->tcp)
 		goto destroy_half_open;
-	pipeline->servers = servers_create(policy, &pipeline->random);
+	pipeline->servers =
+		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
 	if (!pipeline->servers)
 		goto destroy_tcp;
+	if (pipeline->worker != 0)
+		net_silence(pipeline->net);
 	return 0;
 
 destroy_tcp:
@@ -108,6 +125,9 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->counters = settings->counters;
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
+	pipeline->worker = settings->worker;
+	pipeline->spread = settings->spread;
+	pipeline->handover = settings->handover;
 	pipeline->now = now;
 	pipeline->log_sequence = settings->counters.log_sequence;
 	random_init(&pipeline->random, settings->random_key);
@@ -116,7 +136,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	cookie_keys_init(&pipeline->cookie_keys, &settings->cookie_secret, now.now_us);
 	if (create_pools(pipeline, legs))
 		goto free_pipeline;
-	if (create_parts(pipeline, legs, now))
+	if (create_parts(pipeline, legs, settings))
 		goto free_pools;
 	return pipeline;
 

@@ -15,6 +15,8 @@
 // How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
 #define FLOW_AHEAD 8
 #define LEG_AHEAD  4
+// How long room at a server that another worker gave back may go unnoticed.
+#define OTHERS_INTERVAL_US 10000
 
 // One burst between the stages: the TCP frames among it.
 struct burst {
@@ -89,6 +91,21 @@ static enum reason refuse(struct pipeline *pipeline, const struct view *view, en
 	return reason;
 }
 
+// A segment that the gate kept, of another worker's flow: it is that worker's to count.
+static bool hand_over(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+{
+	const struct view *view = burst->tcp[at];
+	const struct tuple *tuple = &burst->tuples[at];
+	enum reason reason;
+
+	if (!pipeline->spread || pipeline->handed || !others_own(pipeline, tuple))
+		return false;
+	reason = others_take(pipeline, tuple, view->link.port, (unsigned)(view - burst->views));
+	if (reason != REASON_NONE)
+		dispose(pipeline, view->link.port, reason);
+	return true;
+}
+
 static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
 	const struct view *view = burst->tcp[at];
@@ -97,6 +114,8 @@ static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned
 
 	if (verdict->kind == VERDICT_DROP) {
 		reason = refuse(pipeline, view, verdict->reason);
+	} else if (hand_over(pipeline, burst, at)) {
+		return;
 	} else {
 		if (verdict->kind == VERDICT_CLIENT)
 			pipeline->counters.connectors[verdict->connector]->frames++;
@@ -169,44 +188,68 @@ static enum reason path_mtu_input(struct pipeline *pipeline, const struct quote 
 	return reason;
 }
 
-static enum reason link_input(struct pipeline *pipeline, const struct view *view)
+static void link_input(struct pipeline *pipeline, const struct view *view, unsigned index)
 {
 	struct quote quote;
-	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
+	uint16_t port = view->link.port;
+	enum reason reason = packet_verify(&pipeline->ports[port], view);
 
 	if (reason == REASON_NONE)
 		reason = net_input(pipeline->net, view, pipeline->now, &pipeline->outbox);
-	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote))
-		reason = path_mtu_input(pipeline, &quote);
-	return reason;
+	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote)) {
+		if (!others_own(pipeline, &quote.tuple))
+			reason = path_mtu_input(pipeline, &quote);
+		else if ((reason = others_take(pipeline, &quote.tuple, port, index)) == REASON_NONE)
+			return;
+	} else if (pipeline->handed) {
+		return;
+	}
+	dispose(pipeline, port, others_learn(pipeline, view, index, reason));
 }
 
-void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
-		    unsigned count, struct tick now, struct outbox *outbox)
+static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			unsigned count)
 {
 	struct port_counters *counters = pipeline->counters.ports[port];
 	struct burst burst;
 
-	pipeline->now = now;
-	pipeline->device = outbox;
 	burst.tcp_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct view *view = &burst.views[i];
 		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
 
-		counters->frames_in++;
-		counters->bytes_in += frames[i].length;
+		counters->frames_in += !pipeline->handed;
+		counters->bytes_in += pipeline->handed ? 0 : frames[i].length;
 		if (reason == REASON_NONE && view->kind == VIEW_TCP) {
 			burst.tcp[burst.tcp_count++] = view;
 			continue;
 		}
 		if (reason == REASON_NONE)
-			reason = link_input(pipeline, view);
-		dispose(pipeline, port, reason);
+			link_input(pipeline, view, i);
+		else
+			dispose(pipeline, port, reason);
 	}
 	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
 	judge_all(pipeline, &burst);
 	send_flush(pipeline);
+}
+
+void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+		    unsigned count, struct tick now, struct outbox *outbox)
+{
+	pipeline->now = now;
+	pipeline->device = outbox;
+	burst_input(pipeline, port, frames, count);
+}
+
+void pipeline_input_handed(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			   unsigned count, struct tick now, struct outbox *outbox)
+{
+	pipeline->now = now;
+	pipeline->device = outbox;
+	pipeline->handed = true;
+	burst_input(pipeline, port, frames, count);
+	pipeline->handed = false;
 }
 
 static void net_events(struct pipeline *pipeline)
@@ -283,13 +326,18 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	next = earlier(next, servers_next_us(pipeline->servers));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
-	return TAILQ_EMPTY(&pipeline->dirty) ? next : earlier(next, now.now_us + 1000);
+	if (!TAILQ_EMPTY(&pipeline->dirty))
+		next = earlier(next, now.now_us + 1000);
+	// What the other workers do to the servers' limits and health nobody tells.
+	return pipeline->spread ? earlier(next, now.now_us + OTHERS_INTERVAL_US) : next;
 }
 
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	pipeline->now = now;
 	pipeline->device = outbox;
+	if (pipeline->worker != 0)
+		return;
 	count_reason(pipeline, REASON_gate_started);
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_started});
 	net_start(pipeline->net, now, &pipeline->outbox);
@@ -298,6 +346,8 @@ void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *o
 void pipeline_stop(struct pipeline *pipeline, struct tick now)
 {
 	pipeline->now = now;
+	if (pipeline->worker != 0)
+		return;
 	count_reason(pipeline, REASON_gate_stopped);
 	log_write(pipeline, &(struct log_entry){.reason = REASON_gate_stopped});
 }

@@ -5,6 +5,14 @@
 // slices, time and randomness come from outside, frames leave through an outbox: so the same code
 // runs under DPDK and in a simulation. Nothing here locks, allocates after pipeline_create, makes a
 // system call or reads a clock.
+//
+// With several workers each has a pipeline of its own. A flow belongs to the worker that
+// spread_owner names, from its SYN to the end of its TIME-WAIT. Whoever receives a frame parses and
+// judges it: what the gate drops is dropped and counted there, what it keeps goes to the owner
+// through struct handover. So frames_in is counted by the receiver, and each frame's disposition
+// once, by whoever made it: over all workers, frames_in = frames_accepted + all drops. ARP,
+// neighbour discovery and MLD are shown to every worker, so that each knows its next hops; the
+// receiver counts them and worker 0 alone answers.
 #ifndef RELAYGATE_PIPELINE_H
 #define RELAYGATE_PIPELINE_H
 
@@ -17,9 +25,12 @@
 
 #include <stdbool.h>
 
+struct handover;
 struct policy;
 struct ruleset;
 struct pipeline;
+struct servers_shared;
+struct spread;
 
 #define PIPELINE_BURST 64 // most frames that one pipeline_input takes
 
@@ -40,19 +51,31 @@ struct pipeline_settings {
 	struct pipeline_counters counters;  // the arrays outlive the pipeline
 	struct cookie_secret cookie_secret; // the same for all workers
 	uint8_t random_key[16];             // this worker's own
+	// Several workers: which one this is, whose flow is whose, the way to the others, and what
+	// is known of the servers. All outlive the pipeline. All zero: the only worker.
+	unsigned worker;
+	const struct spread *spread; // the same contents in all workers
+	struct handover *handover;
+	struct servers_shared *servers;
 };
 
-// All memory of the worker, sized by the policy. NULL when there is not enough.
+// All memory of the worker, sized by its part of the policy's totals. NULL when there is not
+// enough.
 struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now);
 // Frees everything; connections are not told (see pipeline_drain).
 void pipeline_destroy(struct pipeline *pipeline);
 
-// Announces our addresses. Probes of the backends follow from pipeline_turn.
+// Announces our addresses (worker 0). Probes of the backends follow from pipeline_turn.
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox);
 
 // Takes up to PIPELINE_BURST received frames of one port. They may be freed when it returns.
 void pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
 		    unsigned count, struct tick now, struct outbox *outbox);
+
+// The same for frames that other workers handed over: not counted as received. A frame that only
+// teaches (ARP, neighbour discovery, MLD) is not counted at all.
+void pipeline_input_handed(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			   unsigned count, struct tick now, struct outbox *outbox);
 
 // Timers, waiting transactions, probes, and whatever output is pending. To be called after the
 // bursts of each loop turn. Returns the time at which it wants to be called again at the latest.

@@ -106,6 +106,9 @@ struct pipeline {
 	struct pool clients;
 	struct pool servers_pool;
 	struct wheel *wheel;
+	unsigned worker;
+	const struct spread *spread; // NULL: the only worker
+	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
 	struct cookie_keys cookie_keys;
@@ -127,6 +130,7 @@ struct pipeline {
 	// One turn's surroundings and scratch.
 	struct tick now;
 	struct outbox *device; // where this turn's frames go
+	bool handed;           // the burst comes from other workers
 	uint16_t reserved_port;
 	struct reply_buffer reply;
 	struct upstream_commands commands;
@@ -150,6 +154,16 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
 // True `burst` times in each interval.
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us);
+
+// ---- others.c: what concerns the other workers -----------------------------------------------
+// Is the flow of this tuple another worker's?
+bool others_own(const struct pipeline *pipeline, const struct tuple *tuple);
+// Gives frame `index` of the burst to its flow's owner. REASON_NONE: it is the owner's to count.
+enum reason others_take(struct pipeline *pipeline, const struct tuple *tuple, uint16_t port,
+			unsigned index);
+// Shows a link frame to all others. What the frame's disposition is then.
+enum reason others_learn(struct pipeline *pipeline, const struct view *view, unsigned index,
+			 enum reason reason);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);

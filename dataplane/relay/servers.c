@@ -5,13 +5,40 @@
 // run through the callers' objects, so nothing here is allocated after servers_create and no list
 // can be full; a backend has a handful of servers, so choosing looks at each.
 // Health is servers_health.c. Does not open, close or read connections, and knows no clock.
+#include "dataplane/base/spread.h"
 #include "dataplane/relay/servers_state.h"
 
 #include <stdlib.h>
 
 #define NEVER UINT64_MAX
 
-struct servers *servers_create(const struct policy *policy, struct random *random)
+static unsigned part_of(const struct backend *backend, unsigned worker, unsigned workers)
+{
+	uint64_t part = spread_share(backend->max_connections, worker, workers);
+
+	return part ? (unsigned)part : 1;
+}
+
+static void fill_groups(struct servers *servers, const struct policy *policy,
+			struct servers_shared *shared, unsigned worker)
+{
+	for (unsigned i = 0, offset = 0; i < policy->backend_count; i++) {
+		const struct backend *backend = &policy->backends[i];
+		struct group *group = &servers->groups[i];
+
+		group->backend = backend;
+		group->shared = &shared->groups[i];
+		group->servers = servers->all + offset;
+		for (unsigned j = 0; j < backend->server_count; j++) {
+			group->servers[j].shared = &shared->servers[offset + j];
+			group->servers[j].part = part_of(backend, worker, shared->workers);
+		}
+		offset += backend->server_count;
+	}
+}
+
+struct servers *servers_create(const struct policy *policy, struct random *random,
+			       struct servers_shared *shared, unsigned worker)
 {
 	struct servers *servers =
 		calloc(1, sizeof(*servers) + policy->backend_count * sizeof(struct group));
@@ -19,19 +46,22 @@ struct servers *servers_create(const struct policy *policy, struct random *rando
 	if (servers == NULL)
 		return NULL;
 	servers->random = random;
+	servers->prober = worker == 0;
 	servers->group_count = policy->backend_count;
-	for (unsigned i = 0; i < policy->backend_count; i++)
-		servers->total += policy->backends[i].server_count;
+	servers->total = servers_state_count(policy);
+	if (shared == NULL) {
+		shared = servers->own = servers_shared_create(policy, 1);
+		if (shared == NULL)
+			goto free_servers;
+	}
 	servers->all = calloc(servers->total ? servers->total : 1, sizeof(struct server));
 	if (servers->all == NULL)
-		goto free_servers;
-	for (unsigned i = 0, offset = 0; i < policy->backend_count; i++) {
-		servers->groups[i].backend = &policy->backends[i];
-		servers->groups[i].servers = servers->all + offset;
-		offset += policy->backends[i].server_count;
-	}
+		goto free_shared;
+	fill_groups(servers, policy, shared, worker);
 	return servers;
 
+free_shared:
+	servers_shared_destroy(servers->own);
 free_servers:
 	free(servers);
 	return NULL;
@@ -42,6 +72,7 @@ void servers_destroy(struct servers *servers)
 	if (servers == NULL)
 		return;
 	free(servers->all);
+	servers_shared_destroy(servers->own);
 	free(servers);
 }
 
@@ -76,8 +107,28 @@ static void pool_take(struct server *server, struct servers_connection *connecti
 	server->idle--;
 }
 
+// ---- Hunger ----------------------------------------------------------------------------------
+
+// After a waiter came or went, or a connection was opened or closed.
+static void note_hunger(struct group *group)
+{
+	for (unsigned i = 0; i < group->backend->server_count; i++) {
+		struct server *server = &group->servers[i];
+		bool hungry = group->waiting > 0 && server->connections < server->part;
+
+		if (hungry == server->hungry)
+			continue;
+		server->hungry = hungry;
+		if (hungry)
+			atomic_fetch_add_explicit(&server->shared->hungry, 1, memory_order_relaxed);
+		else
+			servers_state_give(&server->shared->hungry);
+	}
+}
+
 // ---- Waiters ---------------------------------------------------------------------------------
 
+// The caller has counted it for all workers.
 static void waiter_put(struct servers *servers, struct group *group, struct servers_waiter *waiter,
 		       uint64_t now_us)
 {
@@ -94,6 +145,7 @@ static void waiter_put(struct servers *servers, struct group *group, struct serv
 	group->last = waiter;
 	group->waiting++;
 	servers->waiting++;
+	note_hunger(group);
 }
 
 static void waiter_take(struct servers *servers, struct group *group, struct servers_waiter *waiter)
@@ -111,14 +163,43 @@ static void waiter_take(struct servers *servers, struct group *group, struct ser
 	assert(group->waiting > 0);
 	group->waiting--;
 	servers->waiting--;
+	servers_state_give(&group->shared->waiting);
+	note_hunger(group);
 }
 
 // ---- Choice ----------------------------------------------------------------------------------
 
+// Others have transactions waiting for this backend.
+static bool others_wait(const struct group *group)
+{
+	return servers_state_read(&group->shared->waiting) > group->waiting;
+}
+
+static bool is_full(const struct group *group, const struct server *server)
+{
+	return servers_state_read(&server->shared->connections) >= group->backend->max_connections;
+}
+
+// Another worker with mail waiting has less than its part of this server.
+static bool others_hungry(const struct server *server)
+{
+	return servers_state_read(&server->shared->hungry) > server->hungry;
+}
+
+// Idle connections that this worker must not use again: it has more than its part, another one
+// less. Without this, a busy worker would lend each connection to its own next waiter for ever.
+static bool must_yield(const struct group *group, const struct server *server)
+{
+	return server->connections > server->part && others_hungry(server) &&
+	       is_full(group, server);
+}
+
 static bool has_room(const struct group *group, const struct server *server, bool fresh)
 {
-	return (server->idle > 0 && !fresh) ||
-	       server->connections < group->backend->max_connections;
+	if (server->idle > 0 && !fresh && !must_yield(group, server))
+		return true;
+	return !is_full(group, server) &&
+	       (server->connections < server->part || !others_hungry(server));
 }
 
 // The best of the group's servers, or NULL. Equal ones take turns.
@@ -130,7 +211,7 @@ static struct server *choose(const struct group *group, bool fresh)
 	for (unsigned i = 0; i < count; i++) {
 		struct server *server = &group->servers[(group->turn + i) % count];
 
-		if (server->health != SERVER_LIVE || !has_room(group, server, fresh))
+		if (servers_state_health(server) != SERVER_LIVE || !has_room(group, server, fresh))
 			continue;
 		if (best == NULL || servers_state_in_use(server) < servers_state_in_use(best))
 			best = server;
@@ -141,7 +222,7 @@ static struct server *choose(const struct group *group, bool fresh)
 static bool any_of_health(const struct group *group, enum server_health health)
 {
 	for (unsigned i = 0; i < group->backend->server_count; i++)
-		if (group->servers[i].health == health)
+		if (servers_state_health(&group->servers[i]) == health)
 			return true;
 	return false;
 }
@@ -158,13 +239,17 @@ static enum servers_choice serve(struct group *group, bool fresh,
 			       : SERVERS_UNAVAILABLE;
 	*server = (unsigned)(best - group->servers);
 	group->turn = (*server + 1) % group->backend->server_count;
-	if (best->newest != NULL && !fresh) {
+	if (best->newest != NULL && !fresh && !must_yield(group, best)) {
 		*connection = best->newest;
 		pool_take(best, best->newest);
 		return SERVERS_BORROW;
 	}
+	// Another worker may have taken the last one just now.
+	if (!servers_state_take(&best->shared->connections, group->backend->max_connections))
+		return SERVERS_WAIT;
 	best->connections++;
 	best->opening++;
+	note_hunger(group);
 	return SERVERS_CONNECT;
 }
 
@@ -179,10 +264,10 @@ enum servers_choice servers_request(struct servers *servers, unsigned backend,
 	if (group->first == NULL)
 		choice = serve(group, waiter->fresh, connection, server);
 	if (choice == SERVERS_UNAVAILABLE)
-		servers_health_hasten(group, now_us);
+		servers_health_hasten(servers, group, now_us);
 	if (choice != SERVERS_WAIT)
 		return choice;
-	if (group->waiting >= group->backend->max_waiting)
+	if (!servers_state_take(&group->shared->waiting, group->backend->max_waiting))
 		return SERVERS_BUSY;
 	waiter_put(servers, group, waiter, now_us);
 	return SERVERS_WAIT;
@@ -212,7 +297,7 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 			*choice = SERVERS_BUSY;
 		}
 		if (*choice == SERVERS_UNAVAILABLE)
-			servers_health_hasten(group, now_us);
+			servers_health_hasten(servers, group, now_us);
 		waiter_take(servers, group, waiter);
 		return waiter;
 	}
@@ -221,11 +306,13 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 
 // ---- Connections -----------------------------------------------------------------------------
 
-static void forget_opening(struct server *server)
+static void forget_opening(struct group *group, struct server *server)
 {
 	assert(server->opening > 0);
 	server->opening--;
 	server->connections--;
+	servers_state_give(&server->shared->connections);
+	note_hunger(group);
 }
 
 void servers_opened(struct servers *servers, struct servers_connection *connection,
@@ -245,7 +332,8 @@ void servers_opened(struct servers *servers, struct servers_connection *connecti
 
 void servers_abandoned(struct servers *servers, unsigned backend, unsigned server)
 {
-	forget_opening(servers_state_server(servers, backend, server));
+	forget_opening(servers_state_group(servers, backend),
+		       servers_state_server(servers, backend, server));
 }
 
 void servers_return(struct servers *servers, struct servers_connection *connection, uint64_t now_us)
@@ -268,6 +356,16 @@ void servers_closed(struct servers *servers, struct servers_connection *connecti
 	connection->bound = false;
 	assert(server->connections > 0);
 	server->connections--;
+	servers_state_give(&server->shared->connections);
+	note_hunger(servers_state_group(servers, connection->backend));
+}
+
+// Another worker could use the room that an idle connection takes: there is none left, and here
+// nobody waits, or has more than his part.
+static bool is_wanted(const struct group *group, const struct server *server)
+{
+	return others_wait(group) && is_full(group, server) &&
+	       (group->first == NULL || must_yield(group, server));
 }
 
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us)
@@ -276,7 +374,8 @@ struct servers_connection *servers_next_idle(struct servers *servers, uint64_t n
 		struct server *server = &servers->all[i];
 		struct servers_connection *oldest = server->oldest;
 
-		if (oldest == NULL || now_us < oldest->idle_deadline_us)
+		if (oldest == NULL || (now_us < oldest->idle_deadline_us &&
+				       !is_wanted(&servers->groups[oldest->backend], server)))
 			continue;
 		pool_take(server, oldest);
 		return oldest;
@@ -300,7 +399,7 @@ enum reason servers_connect_failed(struct servers *servers, unsigned backend, un
 {
 	struct server *at = servers_state_server(servers, backend, server);
 
-	forget_opening(at);
+	forget_opening(servers_state_group(servers, backend), at);
 	return servers_health_down(at);
 }
 
@@ -311,7 +410,7 @@ uint64_t servers_next_us(const struct servers *servers)
 	for (unsigned i = 0; i < servers->total; i++) {
 		const struct server *server = &servers->all[i];
 
-		if (!server->probing && server->probe_due_us < next_us)
+		if (servers->prober && !server->probing && server->probe_due_us < next_us)
 			next_us = server->probe_due_us;
 		if (server->oldest != NULL && server->oldest->idle_deadline_us < next_us)
 			next_us = server->oldest->idle_deadline_us;

@@ -8,6 +8,12 @@
 //
 // A connection counts against MaxConnections from SERVERS_CONNECT to its end, which is exactly one
 // of: servers_connect_failed or servers_abandoned before servers_opened, servers_closed after it.
+//
+// Several workers share MaxConnections, MaxWaiting and what is known of a server's health through
+// one table: the limits hold for all of them together. Worker 0 alone probes. When a server has no
+// room left and transactions of one worker wait, the others give up idle connections. A worker that
+// waits and has less than its part (MaxConnections / workers) gets it: those above theirs open and
+// lend nothing more meanwhile. The one who waits notices by looking again.
 #ifndef RELAYGATE_RELAY_SERVERS_H
 #define RELAYGATE_RELAY_SERVERS_H
 
@@ -15,6 +21,7 @@
 #include "config/policy.h"
 
 struct servers;
+struct servers_shared;
 struct random;
 
 enum server_health { SERVER_UNKNOWN, SERVER_LIVE, SERVER_DOWN };
@@ -48,9 +55,15 @@ struct servers_connection {
 	uint64_t idle_deadline_us;
 };
 
-// policy is not copied and outlives the servers. Every server is unknown and its probe due.
-// NULL when memory is short.
-struct servers *servers_create(const struct policy *policy, struct random *random);
+// What all workers know of the servers; each is unknown. NULL when memory is short. Outlives every
+// struct servers that it was given to; the policy's limits are at least the number of workers.
+struct servers_shared *servers_shared_create(const struct policy *policy, unsigned workers);
+void servers_shared_destroy(struct servers_shared *shared); // NULL is fine
+
+// policy is not copied and outlives the servers. Every server's probe is due. shared NULL: this is
+// the only worker. NULL when memory is short.
+struct servers *servers_create(const struct policy *policy, struct random *random,
+			       struct servers_shared *shared, unsigned worker);
 // Connections and waiters that are still known are forgotten, not touched.
 void servers_destroy(struct servers *servers);
 
@@ -86,16 +99,16 @@ struct servers_waiter *servers_next_waiter(struct servers *servers, uint64_t now
 					   enum servers_choice *choice,
 					   struct servers_connection **connection,
 					   unsigned *server);
-// The first pooled connection that has been idle too long, taken out of the pool: QUIT it. Counted
-// until servers_closed.
+// The first pooled connection that has been idle too long, or whose room another worker waits for,
+// taken out of the pool: QUIT it. Counted until servers_closed.
 struct servers_connection *servers_next_idle(struct servers *servers, uint64_t now_us);
 // Any pooled connection of the server, taken out of the pool like that; NULL when there is none.
 struct servers_connection *servers_take_idle(struct servers *servers, unsigned backend,
 					     unsigned server);
 
-// The next server whose probe is due; false when none. The caller opens a probe connection (not
-// counted against MaxConnections) and reports with servers_probed, always: a server has one probe
-// at a time.
+// The next server whose probe is due; false when none, and always but in worker 0. The caller opens
+// a probe connection (not counted against MaxConnections) and reports with servers_probed, always:
+// a server has one probe at a time.
 bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *backend,
 			unsigned *server);
 // The probe was not made for a reason of our own (no flow, no port): due again in a second.
@@ -119,13 +132,13 @@ enum server_health servers_health(const struct servers *servers, unsigned backen
 unsigned servers_extensions(const struct servers *servers, unsigned backend);
 // The smallest SIZE limit of the live servers, 0 = none.
 uint64_t servers_size(const struct servers *servers, unsigned backend);
-// Connections that are being opened or lent, and all that count against MaxConnections (the pooled
-// ones too). Probes are in neither.
+// This worker's connections that are being opened or lent, and all of it that count against
+// MaxConnections (the pooled ones too). Probes are in neither.
 unsigned servers_in_use(const struct servers *servers, unsigned backend, unsigned server);
 unsigned servers_connections(const struct servers *servers, unsigned backend, unsigned server);
 
 // When servers_next_waiter, _idle or _probe will have something to say because of time alone;
-// UINT64_MAX when never.
+// UINT64_MAX when never. Other workers' doing comes on top: look again every few milliseconds.
 uint64_t servers_next_us(const struct servers *servers);
 
 #endif

@@ -7,7 +7,7 @@
 
 #define PROBE_SPACING_US UINT64_C(1000000) // between probes of one server that mail asked for
 
-void servers_health_hasten(struct group *group, uint64_t now_us)
+static void hasten(struct group *group, uint64_t now_us)
 {
 	for (unsigned i = 0; i < group->backend->server_count; i++) {
 		struct server *server = &group->servers[i];
@@ -20,12 +20,31 @@ void servers_health_hasten(struct group *group, uint64_t now_us)
 	}
 }
 
+void servers_health_hasten(struct servers *servers, struct group *group, uint64_t now_us)
+{
+	if (servers->prober)
+		hasten(group, now_us);
+	else
+		atomic_store_explicit(&group->shared->hastened, true, memory_order_relaxed);
+}
+
+// Another worker's mail asked.
+static bool take_hastened(struct group_shared *shared)
+{
+	return atomic_load_explicit(&shared->hastened, memory_order_relaxed) &&
+	       atomic_exchange_explicit(&shared->hastened, false, memory_order_relaxed);
+}
+
 bool servers_next_probe(struct servers *servers, uint64_t now_us, unsigned *backend,
 			unsigned *server)
 {
+	if (!servers->prober)
+		return false;
 	for (unsigned i = 0; i < servers->group_count; i++) {
 		struct group *group = &servers->groups[i];
 
+		if (take_hastened(group->shared))
+			hasten(group, now_us);
 		for (unsigned j = 0; j < group->backend->server_count; j++) {
 			struct server *at = &group->servers[j];
 
@@ -53,10 +72,10 @@ void servers_probe_postponed(struct servers *servers, unsigned backend, unsigned
 
 enum reason servers_health_down(struct server *server)
 {
-	if (server->health == SERVER_DOWN)
-		return REASON_NONE;
-	server->health = SERVER_DOWN;
-	return REASON_backend_down;
+	unsigned before = atomic_exchange_explicit(&server->shared->health, SERVER_DOWN,
+						   memory_order_relaxed);
+
+	return before == SERVER_DOWN ? REASON_NONE : REASON_backend_down;
 }
 
 enum reason servers_probed(struct servers *servers, unsigned backend, unsigned server, bool alive,
@@ -64,7 +83,7 @@ enum reason servers_probed(struct servers *servers, unsigned backend, unsigned s
 {
 	struct server *at = servers_state_server(servers, backend, server);
 	uint32_t interval_ms = servers_state_group(servers, backend)->backend->probe_interval_ms;
-	bool was_down = at->health == SERVER_DOWN;
+	unsigned before;
 	uint32_t spread_ms = interval_ms / 8; // workers and gates started together drift apart
 
 	assert(at->probing);
@@ -73,10 +92,10 @@ enum reason servers_probed(struct servers *servers, unsigned backend, unsigned s
 		now_us, interval_ms - spread_ms / 2 + random_below(servers->random, spread_ms + 1));
 	if (!alive)
 		return servers_health_down(at);
-	at->health = SERVER_LIVE;
-	at->extensions = extensions;
-	at->size = size;
-	return was_down ? REASON_backend_up : REASON_NONE;
+	atomic_store_explicit(&at->shared->extensions, extensions, memory_order_relaxed);
+	atomic_store_explicit(&at->shared->size, size, memory_order_relaxed);
+	before = atomic_exchange_explicit(&at->shared->health, SERVER_LIVE, memory_order_release);
+	return before == SERVER_DOWN ? REASON_backend_up : REASON_NONE;
 }
 
 enum reason servers_failed(struct servers *servers, unsigned backend, unsigned server)
@@ -86,7 +105,7 @@ enum reason servers_failed(struct servers *servers, unsigned backend, unsigned s
 
 enum server_health servers_health(const struct servers *servers, unsigned backend, unsigned server)
 {
-	return servers_state_seen(servers, backend, server)->health;
+	return servers_state_health(servers_state_seen(servers, backend, server));
 }
 
 unsigned servers_in_use(const struct servers *servers, unsigned backend, unsigned server)
@@ -108,10 +127,10 @@ unsigned servers_extensions(const struct servers *servers, unsigned backend)
 	for (unsigned i = 0; i < servers->groups[backend].backend->server_count; i++) {
 		const struct server *server = &servers->groups[backend].servers[i];
 
-		if (server->health != SERVER_LIVE)
+		if (servers_state_health(server) != SERVER_LIVE)
 			continue;
 		live = true;
-		common &= server->extensions;
+		common &= servers_state_read(&server->shared->extensions);
 	}
 	return live ? common : 0;
 }
@@ -123,11 +142,12 @@ uint64_t servers_size(const struct servers *servers, unsigned backend)
 	assert(backend < servers->group_count);
 	for (unsigned i = 0; i < servers->groups[backend].backend->server_count; i++) {
 		const struct server *server = &servers->groups[backend].servers[i];
+		uint64_t size = atomic_load_explicit(&server->shared->size, memory_order_relaxed);
 
-		if (server->health != SERVER_LIVE || server->size == 0)
+		if (servers_state_health(server) != SERVER_LIVE || size == 0)
 			continue;
-		if (smallest == 0 || server->size < smallest)
-			smallest = server->size;
+		if (smallest == 0 || size < smallest)
+			smallest = size;
 	}
 	return smallest;
 }

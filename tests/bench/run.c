@@ -116,7 +116,7 @@ static struct gate *gate_open(const struct run_options *options, struct tick now
 	assert(sodium_init() >= 0);
 	gate->outbox = (struct outbox){reserve, commit};
 	gate->two_cores = options->two_cores;
-	snprintf(text, sizeof(text), policy_text, options->concurrent + options->concurrent / 8 + 8,
+	snprintf(text, sizeof(text), policy_text, 2 * options->concurrent + 64,
 		 options->concurrent < 500 ? options->concurrent + 2 : 500);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);

@@ -178,7 +178,18 @@ class Lab:
         config = configparser.ConfigParser(interpolation=None, delimiters=('=',))
         config.optionxform = str
         config.read(self.command('gate-config'))
+        shape(config, os.environ.get('RELAYGATE_WORKERS'), os.environ.get('RELAYGATE_DEVICE'))
         return config
+
+
+def shape(config, workers, device):
+    """So many workers, and ports opened through this driver; None leaves what there is."""
+    if workers:
+        config['gate']['Workers'] = workers
+    for section in config.sections():
+        if device and section.startswith('port '):
+            interface = config[section]['Device'].split(':')[-1]
+            config[section]['Device'] = f'{device}:{interface}'
 
 
 def enter(namespace):
@@ -267,11 +278,14 @@ class Gate:
 
     # ---- Counters ----
 
-    def rows(self, pin):
+    def dump(self, pin):
         dumped = subprocess.run(['bpftool', '-j', 'map', 'dump', 'pinned',
                                  os.path.join(self.lab.pins, pin)],
                                 stdout=subprocess.PIPE, check=True).stdout
-        rows = (row['formatted']['value'] for row in json.loads(dumped))
+        return json.loads(dumped)
+
+    def rows(self, pin):
+        rows = (row['formatted']['value'] for row in self.dump(pin))
         return [dict(row, name=text(row['name'])) for row in rows if text(row['name'])]
 
     def connectors(self):
@@ -279,6 +293,15 @@ class Gate:
 
     def connectors_at_rest(self):
         return at_rest('the counters of the connectors', self.connectors)
+
+    def sessions_of_workers(self):
+        """Sessions that each worker has opened, over all connectors. A worker has as many rows."""
+        dumped = self.dump('connectors_worker')
+        rows = [row['formatted']['value'] for row in dumped]
+        workers = len(rows) // len(self.dump('connectors'))
+        size = len(rows) // workers
+        return [sum(row['sessions'] for row in rows[i * size:(i + 1) * size])
+                for i in range(workers)]
 
     def ports(self):
         return {row['name']: row for row in self.rows('ports')}

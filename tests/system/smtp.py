@@ -133,7 +133,8 @@ class Backend:
 
     Death closes its listening sockets and every connection, in the manner of FIN or RST.
     accepted: (sender, recipients, content) of each message that it has answered 250 to.
-    seen: the same of each message whose end of data it has seen."""
+    seen: the same of each message whose end of data it has seen.
+    answering: while cleared, it leaves each end of data unanswered."""
 
     POINTS = ('before MAIL', 'in MAIL', 'in RCPT', 'in body', 'after final dot')
 
@@ -145,6 +146,8 @@ class Backend:
         self.die_at = None
         self.abrupt = False
         self.alive = threading.Event()
+        self.answering = threading.Event()
+        self.answering.set()
         self.listeners, self.connections = [], set()
 
     def __enter__(self):
@@ -167,6 +170,7 @@ class Backend:
 
     def die(self):
         """Like the end of the process: the port is closed and all connections are gone."""
+        self.answering.set()
         with self.lock:
             self.alive.clear()
             for listener in self.listeners:
@@ -268,6 +272,7 @@ class Dialogue:
         with self.backend.lock:
             self.backend.seen.append(message)
         self.dies('after final dot')
+        self.backend.answering.wait()
         with self.backend.lock:
             self.say('250 2.0.0 Ok: queued as Q%d' % len(self.backend.accepted))
             self.backend.accepted.append(message)

@@ -59,6 +59,14 @@ static const struct {
 	 0, 0, NULL},
 	{GATE PORT "[port q]\nDevice = f\nAddress = 192.0.2.20/32\n" DOMAIN CONNECTOR BACKEND, 'E',
 	 16, "192.0.2.20 is one of our own addresses"},
+	// What workers divide
+	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR BACKEND, 0, 0, NULL},
+	{GATE "Workers = 3\nMaxSessions = 2\n" PORT DOMAIN CONNECTOR BACKEND, 'E', 3,
+	 "3 of them cannot divide MaxSessions of 2"},
+	{GATE "Workers = 4\nBufferMemory = 1MB\n" PORT DOMAIN CONNECTOR BACKEND, 'E', 3,
+	 "BufferMemory of 1MB is too little for a session in each of 4: 2MB"},
+	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR BACKEND "MaxConnections = 1\n", 'E', 3,
+	 "2 of them cannot divide MaxConnections of 1, of backend \"b\""},
 	// Times and sizes
 	{GATE PORT DOMAIN CONNECTOR BACKEND "FinalReplyTimeout = 9m\n", 'W', 14,
 	 "FinalReplyTimeout is below 10m"},

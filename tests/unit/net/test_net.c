@@ -45,6 +45,25 @@ static void start_announces_every_address_twice(void **state)
 	expect_no_event(f);
 }
 
+// Another worker speaks: this net keeps quiet, but learns and finds its next hops.
+static void a_silent_net_learns_and_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct link link;
+
+	net_silence(f->net);
+	net_start(f->net, f->now, &f->outbox);
+	fixture_advance(f, 10 * SECOND_US);
+	assert_int_equal(deliver(f, arp_request), REASON_NONE);
+	assert_int_equal(deliver(f, ns), REASON_NONE);
+	assert_int_equal(deliver(f, mld2_query), REASON_NONE);
+	assert_int_equal(deliver(f, arp_conflict), REASON_address_claimed);
+	fixture_advance(f, 100 * SECOND_US);
+	expect_silence(f);
+	expect_no_event(f);
+	assert_int_equal(fixture_next_hop(f, "192.0.2.55", &link, NULL), NEXT_HOP_RESOLVED);
+}
+
 static void idle_asks_for_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -254,6 +273,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(start_announces_every_address_twice),
+		TEST(a_silent_net_learns_and_says_nothing),
 		TEST(idle_asks_for_nothing),
 		TEST(where_nothing_leads),
 		TEST(dead_next_hops),

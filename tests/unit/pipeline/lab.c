@@ -3,6 +3,8 @@
 // The laboratory of the pipeline's tests.
 #include "tests/unit/pipeline/lab.h"
 
+#include "tests/sim/narrow.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,13 +178,54 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	return lab->device_full ? NULL : lab->frame;
 }
 
+// An answer is a reply; an announcement names one address as asker and asked (RFC 5227).
+static void note_arp(struct lab *lab)
+{
+	const uint8_t *arp = lab->frame + 14;
+
+	if (lab->frame[12] != 8 || lab->frame[13] != 6)
+		return;
+	lab->arp_answers += arp[7] == 2;
+	lab->announcements += arp[7] == 1 && memcmp(arp + 14, arp + 24, 4) == 0;
+}
+
+static bool hand(struct handover *handover, unsigned worker, unsigned index)
+{
+	struct lab *lab = ((struct lab_way *)handover)->lab;
+	struct lab_handed *handed;
+
+	assert_int_equal(index, 1); // see receive()
+	assert_true(worker < lab->workers);
+	if (lab->others_full)
+		return false;
+	handed = malloc(sizeof(*handed) + lab->received.length);
+	handed->next = NULL;
+	handed->worker = worker;
+	handed->port = lab->received_port;
+	handed->length = lab->received.length;
+	memcpy(handed->bytes, lab->received.data, handed->length);
+	*lab->handed_end = handed;
+	lab->handed_end = &handed->next;
+	return true;
+}
+
 static void commit(struct outbox *outbox, uint16_t length)
 {
 	struct lab *lab = (struct lab *)outbox;
+	struct slice frame = slice_of(lab->frame, length);
+	uint8_t answer[OUTBOX_FRAME_MAX];
+	size_t answer_length;
 
-	if (length)
-		wire_send(&lab->wire, lab->frame_port == 0 ? STATION_CLIENT : STATION_SERVER,
-			  slice_of(lab->frame, length), lab->now.now_us);
+	if (length == 0)
+		return;
+	note_arp(lab);
+	if (lab->frame_port == 0 || lab->path_mtu == 0 ||
+	    !narrow_refuses(frame, lab->path_mtu, answer, &answer_length))
+		wire_send(&lab->wire, lab->frame_port == 0 ? STATION_CLIENT : STATION_SERVER, frame,
+			  lab->now.now_us);
+	else if (answer_length)
+		wire_send(&lab->wire, STATION_GATE_INSIDE, slice_of(answer, answer_length),
+			  lab->now.now_us);
 }
 
 static void report(void *context, enum diagnostic_severity severity, const char *text)
@@ -204,6 +247,33 @@ static const struct side *side_of(const char *gate)
 	return &sides[strstr(gate, LAB_IPV6) != NULL];
 }
 
+static void build_spread(struct lab *lab)
+{
+	uint8_t key[SPREAD_KEY_BYTES];
+
+	do {
+		for (unsigned i = 0; i < sizeof(key); i++)
+			key[i] = (uint8_t)random_u64(&lab->random);
+	} while (!spread_init(&lab->spread, key, lab->workers));
+	lab->shared = servers_shared_create(lab->policy, lab->workers);
+	assert_non_null(lab->shared);
+}
+
+static void build_worker(struct lab *lab, struct pipeline_settings *settings, unsigned worker)
+{
+	settings->random_key[0] = (uint8_t)worker;
+	if (lab->workers > 1) {
+		lab->ways[worker] = (struct lab_way){{hand}, lab};
+		settings->worker = worker;
+		settings->spread = &lab->spread;
+		settings->handover = &lab->ways[worker].handover;
+		settings->servers = lab->shared;
+	}
+	lab->crew[worker] = pipeline_create(settings, lab->now);
+	assert_non_null(lab->crew[worker]);
+	pipeline_start(lab->crew[worker], lab->now, &lab->outbox);
+}
+
 static void build_gate(struct lab *lab, const char *gate, const char *backend)
 {
 	const struct side *side = side_of(gate);
@@ -217,6 +287,8 @@ static void build_gate(struct lab *lab, const char *gate, const char *backend)
 	lab->policy = policy_load_text(text, &diagnostics);
 	assert_non_null(lab->policy);
 	lab->ruleset = ruleset_create(lab->policy);
+	if (lab->workers > 1)
+		build_spread(lab);
 	for (uint16_t i = 0; i < 2; i++) {
 		lab->ports[i] =
 			(struct packet_port){.mac = {2, 0, 0, 0, 0, (uint8_t)i}, .index = i};
@@ -230,12 +302,13 @@ static void build_gate(struct lab *lab, const char *gate, const char *backend)
 						       .reasons = lab->reasons,
 						       .log = lab->log,
 						       .log_records = LAB_LOG};
-	lab->pipeline = pipeline_create(&settings, lab->now);
-	assert_non_null(lab->pipeline);
-	pipeline_start(lab->pipeline, lab->now, &lab->outbox);
+	for (unsigned i = 0; i < lab->workers; i++)
+		build_worker(lab, &settings, i);
+	lab->pipeline = lab->crew[0];
 }
 
-struct lab *lab_open(const char *gate, const char *backend)
+static struct lab *open_lab(const char *gate, const char *backend, unsigned workers,
+			    enum lab_delivery delivery)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
 	const char *why;
@@ -245,6 +318,9 @@ struct lab *lab_open(const char *gate, const char *backend)
 	lab->now = (struct tick){10000000, 1790000000000000ull};
 	lab->plan = lab_good_plan;
 	lab->next_port = 40000;
+	lab->workers = workers;
+	lab->delivery = delivery;
+	lab->handed_end = &lab->handed;
 	random_init(&lab->random, (const uint8_t[16]){1});
 	wire_init(&lab->wire, &lab->random);
 	for (unsigned i = 0; i < STATIONS; i++)
@@ -265,6 +341,76 @@ struct lab *lab_open(const char *gate, const char *backend)
 	return lab;
 }
 
+struct lab *lab_open(const char *gate, const char *backend)
+{
+	return open_lab(gate, backend, 1, LAB_RIGHT);
+}
+
+struct lab *lab_open_crew(const char *gate, const char *backend, enum lab_delivery delivery)
+{
+	return open_lab(gate, backend, LAB_CREW, delivery);
+}
+
+// The worker at whose queue the device puts a frame.
+static unsigned receiver(const struct lab *lab, uint16_t port, struct slice frame)
+{
+	unsigned owner = 0, last = lab->workers - 1;
+	struct tuple tuple;
+	struct view view;
+
+	if (lab->workers == 1 || lab->delivery == LAB_FIRST)
+		return 0;
+	if (lab->delivery == LAB_LAST)
+		return last;
+	if (packet_parse(&lab->ports[port], frame, &view) != REASON_NONE || view.kind != VIEW_TCP)
+		return lab->delivery == LAB_RIGHT ? 0 : last;
+	tuple = tcp_tuple_of(&view);
+	owner = spread_owner(&lab->spread, &tuple);
+	return lab->delivery == LAB_RIGHT ? owner : (owner + 1) % lab->workers;
+}
+
+// With several workers a frame that is nothing comes in front of it, in one burst.
+static void receive(struct lab *lab, uint16_t port, struct slice frame)
+{
+	const struct slice burst[2] = {slice_of(NULL, 0), frame};
+	struct pipeline *pipeline = lab->crew[receiver(lab, port, frame)];
+
+	lab->received = frame;
+	lab->received_port = port;
+	if (lab->workers == 1)
+		pipeline_input(pipeline, port, &frame, 1, lab->now, &lab->outbox);
+	else
+		pipeline_input(pipeline, port, burst, 2, lab->now, &lab->outbox);
+}
+
+static void receive_handed(struct lab *lab)
+{
+	struct lab_handed *handed;
+
+	while ((handed = lab->handed)) {
+		struct slice frame = slice_of(handed->bytes, handed->length);
+
+		lab->handed = handed->next;
+		if (!lab->handed)
+			lab->handed_end = &lab->handed;
+		pipeline_input_handed(lab->crew[handed->worker], handed->port, &frame, 1, lab->now,
+				      &lab->outbox);
+		free(handed);
+	}
+}
+
+static uint64_t turn_crew(struct lab *lab)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < lab->workers; i++) {
+		uint64_t its = pipeline_turn(lab->crew[i], lab->now, &lab->outbox);
+
+		next = its < next ? its : next;
+	}
+	return next;
+}
+
 static uint64_t turn(struct lab *lab)
 {
 	struct flying flying;
@@ -278,11 +424,11 @@ static uint64_t turn(struct lab *lab)
 		else if (flying.to == STATION_SERVER)
 			host_receive(&lab->server, frame, lab->now);
 		else
-			pipeline_input(lab->pipeline, flying.to == STATION_GATE_INSIDE, &frame, 1,
-				       lab->now, &lab->outbox);
+			receive(lab, flying.to == STATION_GATE_INSIDE, frame);
+		receive_handed(lab);
 		free(flying.bytes);
 	}
-	next = pipeline_turn(lab->pipeline, lab->now, &lab->outbox);
+	next = turn_crew(lab);
 	other = host_turn(&lab->server, lab->now);
 	next = other < next ? other : next;
 	other = host_turn(&lab->client, lab->now);
@@ -316,7 +462,7 @@ void lab_run(struct lab *lab, unsigned ms)
 void lab_jump(struct lab *lab, unsigned ms)
 {
 	pass(lab, ms * 1000ull);
-	pipeline_turn(lab->pipeline, lab->now, &lab->outbox);
+	turn_crew(lab);
 }
 
 static unsigned long long drops(const struct lab *lab)
@@ -340,21 +486,27 @@ void lab_close(struct lab *lab)
 	struct pipeline_levels levels;
 
 	lab_replenish(lab);
-	lab->client.deaf = lab->server.deaf = lab->device_full = false;
+	lab->client.deaf = lab->server.deaf = lab->device_full = lab->others_full = false;
 	for (unsigned i = 0; i < 2; i++) {
-		pipeline_drain(lab->pipeline, true, lab->now, &lab->outbox);
+		for (unsigned worker = 0; worker < lab->workers; worker++)
+			pipeline_drain(lab->crew[worker], true, lab->now, &lab->outbox);
 		lab_run(lab, 40000);
 	}
-	assert_true(pipeline_drained(lab->pipeline));
-	levels = pipeline_levels(lab->pipeline);
-	assert_int_equal(levels.clients + levels.servers + levels.flows + levels.chunks_used, 0);
+	for (unsigned i = 0; i < lab->workers; i++) {
+		assert_true(pipeline_drained(lab->crew[i]));
+		levels = pipeline_levels(lab->crew[i]);
+		assert_int_equal(
+			levels.clients + levels.servers + levels.flows + levels.chunks_used, 0);
+	}
 	assert_int_equal(lab->connector.sessions_open, 0);
 	assert_int_equal(lab->port_rows[0].frames_in + lab->port_rows[1].frames_in,
 			 lab->port_rows[0].frames_accepted + lab->port_rows[1].frames_accepted +
 				 drops(lab));
 	host_fini(&lab->client);
 	host_fini(&lab->server);
-	pipeline_destroy(lab->pipeline);
+	for (unsigned i = 0; i < lab->workers; i++)
+		pipeline_destroy(lab->crew[i]);
+	servers_shared_destroy(lab->shared);
 	ruleset_destroy(lab->ruleset);
 	policy_destroy(lab->policy);
 	wire_fini(&lab->wire);

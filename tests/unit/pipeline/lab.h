@@ -14,11 +14,14 @@
 #include <cmocka.h>
 
 #include "config/load.h"
+#include "dataplane/base/handover.h"
+#include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/pipeline/worker.h"
 #include "tests/sim/host.h"
 
 #define LAB_LOG   16
+#define LAB_CREW  2 // workers, at most
 #define LAB_PEERS 32
 // For everything that one side said to be heard, acknowledged and answered.
 #define LAB_MOMENT_MS 500
@@ -38,6 +41,25 @@ struct peer {
 	bool reset_due; // as soon as all that it said was heard
 };
 
+// Who receives a frame, of several workers: the owner of its flow, another, or always the same one.
+// A frame without a flow goes to worker 0 when all is right, else to the last one.
+enum lab_delivery { LAB_RIGHT, LAB_WRONG, LAB_FIRST, LAB_LAST };
+
+// The way from one worker to the others.
+struct lab_way {
+	struct handover handover; // first
+	struct lab *lab;
+};
+
+// A frame that was handed over.
+struct lab_handed {
+	struct lab_handed *next;
+	unsigned worker;
+	uint16_t port;
+	size_t length;
+	uint8_t bytes[];
+};
+
 // What the server says to each command: "" is nothing; a "!RST" or "!FIN" behind the text is done,
 // too. Taken when the command comes.
 struct plan {
@@ -54,7 +76,20 @@ struct lab {
 	struct port_counters port_rows[2], *port_row[2];
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[LAB_LOG];
-	struct pipeline *pipeline;
+	struct pipeline *pipeline; // of worker 0
+	struct pipeline *crew[LAB_CREW];
+	unsigned workers;
+	struct spread spread;
+	struct servers_shared *shared;
+	struct lab_way ways[LAB_CREW];
+	struct lab_handed *handed, **handed_end;
+	struct slice received; // the frame that a worker is working on
+	uint16_t received_port;
+	enum lab_delivery delivery;
+	uint16_t path_mtu;    // to the server, behind its link; 0 = as the link's
+	bool others_full;     // nothing can be handed over
+	unsigned arp_answers; // of the gate, since it started
+	unsigned announcements;
 	struct random random;
 	struct wire wire;
 	struct host client, server;
@@ -80,6 +115,8 @@ struct lab {
 // gate and backend: further lines of these sections; MaxSessions is 32 unless gate says it. The
 // server's first probe has succeeded.
 struct lab *lab_open(const char *gate, const char *backend);
+// The same with two workers that share the counters' rows.
+struct lab *lab_open_crew(const char *gate, const char *backend, enum lab_delivery delivery);
 // All counters add up, and nothing is left in any pool after a forced drain.
 void lab_close(struct lab *lab);
 void lab_run(struct lab *lab, unsigned ms);

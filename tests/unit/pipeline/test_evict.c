@@ -305,7 +305,7 @@ static void test_a_body_is_never_closed_for_buffers(void **state)
 }
 
 // The first of two segments of both clients is lost, and its repairs until the wire is mended; what
-// follows waits at the gate, the first client's for longer.
+// follows waits at the gate.
 static void leave_gaps(struct lab *lab, struct peer *const peers[2], const char *const texts[4])
 {
 	unsigned *loss = &lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille;
@@ -315,11 +315,10 @@ static void leave_gaps(struct lab *lab, struct peer *const peers[2], const char 
 		tcp_send(lab->client.tcp, peers[i]->connection->flow, slice_of_text(texts[2 * i]));
 	lab_run(lab, 1);
 	*loss = 0;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		tcp_send(lab->client.tcp, peers[i]->connection->flow,
 			 slice_of_text(texts[2 * i + 1]));
-		lab_run(lab, 1);
-	}
+	lab_run(lab, 1);
 	*loss = 1000;
 	lab_run(lab, 5);
 }

@@ -42,13 +42,13 @@ static const struct policy cluster_policy = {
 };
 static struct random cluster_random;
 
-static struct servers *cluster_create(void)
+static inline struct servers *cluster_create(void)
 {
 	static const uint8_t key[16] = {7};
 	struct servers *servers;
 
 	random_init(&cluster_random, key);
-	servers = servers_create(&cluster_policy, &cluster_random);
+	servers = servers_create(&cluster_policy, &cluster_random, NULL, 0);
 	assert_non_null(servers);
 	return servers;
 }
