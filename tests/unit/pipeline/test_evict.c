@@ -313,12 +313,13 @@ static void leave_gaps(struct lab *lab, struct peer *const peers[2], const char 
 	*loss = 1000;
 	for (int i = 0; i < 2; i++)
 		tcp_send(lab->client.tcp, peers[i]->connection->flow, slice_of_text(texts[2 * i]));
-	lab_run(lab, 1);
+	lab_run(lab, 5);
 	*loss = 0;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		tcp_send(lab->client.tcp, peers[i]->connection->flow,
 			 slice_of_text(texts[2 * i + 1]));
-	lab_run(lab, 1);
+		lab_run(lab, 0); // sent, and not answered yet
+	}
 	*loss = 1000;
 	lab_run(lab, 5);
 }
@@ -358,10 +359,15 @@ static void test_oldest_gap_goes_first(void **state)
 	lab->wire.weather[STATION_GATE_OUTSIDE].loss_permille = 0;
 	lab_run(lab, 5000);
 	assert_heard(b, "250 queued as 1\r\n");
-	assert_non_null(strstr(lab->message, "three\r\nfour\r\n"));
+	// The server keeps one text for both, and the repairs came at once.
+	const char *half = strstr(lab->message, "three\r\n");
+	assert_non_null(half);
+	assert_non_null(strstr(half, "four\r\n"));
 	lab_say(lab, a, ".\r\n");
 	assert_heard(a, "250 queued as 1\r\n");
-	assert_non_null(strstr(lab->message, "one\r\ntwo\r\n"));
+	half = strstr(lab->message, "one\r\n");
+	assert_non_null(half);
+	assert_non_null(strstr(half, "two\r\n"));
 	assert_counts(lab, 0, 0, 0);
 	lab_close(lab);
 }
