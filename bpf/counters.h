@@ -154,6 +154,8 @@ typedef unsigned long long counters_u64;
 	X(flows_full, fault, "no free flow for a connection to a backend")                         \
 	X(ports_full, fault, "no free local port for a connection to a backend")                   \
 	X(buffers_low, fault, "payload buffers exhausted while bytes waited")                      \
+	X(replies_unread, fault,                                                                   \
+	  "command left waiting: its client does not read while payload buffers are scarce")       \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
 	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
 	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \

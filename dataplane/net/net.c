@@ -291,13 +291,14 @@ enum next_hop net_next_hop(struct net *net, const struct address *destination, s
 	return NEXT_HOP_RESOLVED;
 }
 
-void net_confirm(struct net *net, const struct address *destination, struct tick now)
+void net_confirm(struct net *net, const struct address *destination, const struct link *link,
+		 struct tick now)
 {
 	struct route route;
 	bool reachable;
 	struct neighbour *neighbour = find_next_hop(net, destination, &route, &reachable);
 
-	if (neighbour)
+	if (neighbour && neighbour->port == link->port && mac_equal(neighbour->mac, link->peer))
 		neighbour_confirm(&net->neighbours, neighbour, now.now_us);
 }
 
@@ -332,4 +333,14 @@ unsigned net_addresses(const struct net *net, unsigned port, struct address *add
 bool net_is_ours(const struct net *net, const struct address *address)
 {
 	return route_is_ours(&net->routes, address);
+}
+
+bool net_can_be_peer(const struct net *net, const struct address *address)
+{
+	struct route route;
+
+	if (route_is_ours(&net->routes, address))
+		return false;
+	return !route_find(&net->routes, address, &route) || route.gateway ||
+	       route_on_link(&net->routes, route.port, address);
 }

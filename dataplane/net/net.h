@@ -69,8 +69,11 @@ enum next_hop {
 enum next_hop net_next_hop(struct net *net, const struct address *destination, struct tick now,
 			   struct outbox *outbox, struct link *link, struct address *source);
 
-// TCP progress from this peer over its next hop: reachability confirmed (RFC 4861 7.3.1).
-void net_confirm(struct net *net, const struct address *destination, struct tick now);
+// TCP progress from this peer, by a frame from `link`: its next hop is confirmed (RFC 4861 7.3.1),
+// if it is the station that sent the frame. The MAC address that a forger put in its place is not,
+// whatever the peer goes on sending by the right way.
+void net_confirm(struct net *net, const struct address *destination, const struct link *link,
+		 struct tick now);
 
 // The groups that a kernel socket must join for a port (AF_XDP cannot set multicast filters): IPv6
 // group addresses, all-nodes among them, none for a port without IPv6; returns how many were
@@ -84,6 +87,9 @@ unsigned net_addresses(const struct net *net, unsigned port, struct address *add
 		       unsigned max);
 
 bool net_is_ours(const struct net *net, const struct address *address);
+// May a packet have this source? Not an address of ours, and no network or broadcast address of a
+// network of ours (RFC 1122 3.2.1.3): those are no station's.
+bool net_can_be_peer(const struct net *net, const struct address *address);
 struct net_event net_take_event(struct net *net);
 
 #endif

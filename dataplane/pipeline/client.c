@@ -12,6 +12,9 @@
 #define CHUNKS_FOR_REPLIES_MIN 16
 #define CHUNKS_FOR_REPLIES_OF  16
 #define STARVED_RETRY_US       10000
+// Below this share of free buffers, what a client may leave unread before it is heard again.
+#define SCARCE_OF    8
+#define UNREAD_BYTES CHUNK_BYTES
 
 // Nothing may reach it any more until it is destroyed: no connection to a server, no turn of its
 // waiter.
@@ -151,6 +154,19 @@ uint32_t client_chunks_reserved(const struct pipeline *pipeline)
 	return share > CHUNKS_FOR_REPLIES_MIN ? share : CHUNKS_FOR_REPLIES_MIN;
 }
 
+// Clients that ask and do not read would fill the buffers with replies until nobody gets one. Its
+// next ACK wakes it.
+static bool hoards(struct pipeline *pipeline, const struct client *client)
+{
+	size_t limit = pipeline->policy->gate.send_buffer;
+
+	if (pipeline->chunks.free_count >= pipeline->chunks.count / SCARCE_OF ||
+	    limit - tcp_send_room(client->leg.flow) <= UNREAD_BYTES)
+		return false;
+	count_reason(pipeline, REASON_replies_unread);
+	return true;
+}
+
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
 static bool may_reply(struct pipeline *pipeline, struct client *client)
@@ -159,7 +175,7 @@ static bool may_reply(struct pipeline *pipeline, struct client *client)
 		starve(pipeline, client);
 		return false;
 	}
-	return tcp_send_room(client->leg.flow) >= REPLY_MAX;
+	return !hoards(pipeline, client) && tcp_send_room(client->leg.flow) >= REPLY_MAX;
 }
 
 // How many message bytes the backend's leg takes; a body that is only read to its end has no limit.

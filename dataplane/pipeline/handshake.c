@@ -57,13 +57,16 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	struct tcp_options options;
 	bool has_entry;
 
-	if (net_is_ours(pipeline->net, &view->source))
+	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;
-	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
-	if (known && known->handshake.client_isn == view->sequence)
-		return answer_syn(pipeline, known, connector);
+	// The same SYN again: the same answer, whatever the cookie's epoch is by now. But to where
+	// this one came from: another router may have brought it.
+	if (known && known->handshake.client_isn == view->sequence) {
+		entry.handshake = known->handshake;
+		return answer_syn(pipeline, &entry, connector);
+	}
 	if (!options_parse(view->options, true, &options))
 		return REASON_syn_malformed;
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
@@ -73,6 +76,20 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	    HALF_OPEN_KEPT_FOR_OLDEST)
 		count_reason(pipeline, REASON_half_open_evicted);
 	return answer_syn(pipeline, &entry, connector);
+}
+
+// Bytes of a client that does not wait for the greeting may overtake its ACK. The ACK, or the same
+// bytes again, will follow: no RST for them.
+static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *view,
+			    const struct tuple *tuple)
+{
+	const struct half_open_entry *entry = half_open_find(pipeline->half_open, tuple);
+	uint32_t ahead;
+
+	if (!entry || view->acknowledgment != entry->handshake.our_isn + 1)
+		return false;
+	ahead = view->sequence - entry->handshake.client_isn - 1;
+	return ahead < pipeline->policy->gate.receive_buffer;
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
@@ -85,7 +102,8 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct view *vi
 	if (!options_parse(view->options, false, &options) ||
 	    !cookie_check(&pipeline->cookie_keys, tuple, view->sequence, view->acknowledgment,
 			  &options, pipeline->now.now_us, handshake))
-		return REASON_cookie_invalid;
+		return is_ahead_of_ack(pipeline, view, tuple) ? REASON_tcp_state
+							      : REASON_cookie_invalid;
 	if (!handshake->has_entry)
 		return REASON_NONE;
 	entry = half_open_find(pipeline->half_open, tuple);
@@ -117,9 +135,9 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.timestamp_offset = handshake.timestamp_offset;
 	evict_for_newcomer(pipeline);
 	client = client_create(pipeline, &accept, &view->link, connector);
+	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
 	if (!client)
 		return REASON_sessions_full;
-	half_open_remove(pipeline->half_open, &accept.tuple);
 	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
 	client_events(pipeline, client, events);
 	return reason;

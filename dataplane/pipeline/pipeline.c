@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#define DRAINING_LOOK_US 100000u
+
 // How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
 #define FLOW_AHEAD 8
 #define LEG_AHEAD  4
@@ -46,7 +48,7 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 	if (*reason == REASON_NONE) {
 		leg->link = view->link;
 		if (view->payload.length || leg->kind == LEG_SERVER)
-			net_confirm(pipeline->net, &view->source, pipeline->now);
+			net_confirm(pipeline->net, &view->source, &view->link, pipeline->now);
 	}
 	if (leg->kind == LEG_CLIENT)
 		client_events(pipeline, (struct client *)leg, events);
@@ -300,6 +302,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+// A gate that stops makes no probes any more, and theirs may be the next time: look again later
+// instead of at once, or the worker would never rest.
+static uint64_t servers_due(const struct pipeline *pipeline)
+{
+	uint64_t due = servers_next_us(pipeline->servers);
+
+	if (pipeline->draining && due <= pipeline->now.now_us)
+		return pipeline->now.now_us + DRAINING_LOOK_US;
+	return due;
+}
+
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
 	uint64_t next;
@@ -323,7 +336,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 
 	next = earlier(next, wheel_next_us(pipeline->wheel));
 	next = earlier(next, half_open_next_us(pipeline->half_open));
-	next = earlier(next, servers_next_us(pipeline->servers));
+	next = earlier(next, servers_due(pipeline));
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
 	if (!TAILQ_EMPTY(&pipeline->dirty))
@@ -395,5 +408,6 @@ struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
 		.half_open = half_open_count(pipeline->half_open),
 		.chunks_used = pool_used(&pipeline->chunks),
 		.chunks = pipeline->chunks.count,
+		.timers = wheel_count(pipeline->wheel),
 	};
 }

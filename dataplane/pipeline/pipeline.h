@@ -94,6 +94,7 @@ struct pipeline_levels {
 	uint32_t clients, servers; // connections
 	uint32_t flows, time_wait, half_open;
 	uint32_t chunks_used, chunks;
+	uint64_t timers; // armed
 };
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline);
 

@@ -142,7 +142,10 @@ static uint32_t sendable(const struct flow *flow, const struct unsent *unsent)
 	uint32_t full = full_segment(flow);
 	uint32_t length = min_u32(min_u32(unsent->bytes, usable), full);
 
-	if (length == full || length == unsent->bytes || length >= flow->snd_wnd_max / 2)
+	// What was sent before goes out again as small as it was: it must not wait for the persist
+	// timer, which neither backs off nor gives up while the window is open.
+	if (seq_before(flow->snd_nxt, flow->snd_max) || length == full || length == unsent->bytes ||
+	    length >= flow->snd_wnd_max / 2)
 		return length;
 	return 0; // a fragment: wait for more room; the persist timer ends a wait with no ACK due
 }

@@ -133,7 +133,7 @@ static void receive_changed(struct gate *gate, struct cursor *cursor)
 
 static void send_somewhere(struct gate *gate, struct cursor *cursor)
 {
-	struct link link;
+	struct link link = {.port = 0};
 	struct address source, destination;
 	uint8_t ipv4[4] = {192, 0, 2, cursor_u8(cursor)};
 	destination = address_from_ipv4(ipv4);
@@ -143,7 +143,7 @@ static void send_somewhere(struct gate *gate, struct cursor *cursor)
 		return;
 	destination = address_from_ipv6(any.data);
 	net_next_hop(gate->net, &destination, gate->now, &gate->outbox, &link, &source);
-	net_confirm(gate->net, &destination, gate->now);
+	net_confirm(gate->net, &destination, &link, gate->now);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A simulated host. It accepts with SYN cookies and a half-open cache like the gate does, so that
-// no second handshake has to be written and trusted.
+// A host with the gate's TCP. It accepts with SYN cookies and a half-open cache like the gate does,
+// so that no second handshake has to be written and trusted.
 
 #include "tests/sim/host.h"
 
@@ -22,8 +22,13 @@ static void commit(struct outbox *outbox, uint16_t length)
 			  host->now.now_us);
 }
 
+#define BLOCKED_RETRY_US 20000
+
+#define HOST_BUFFER 65536u
+#define HOST_FLOWS  40u // a server has those that the gate closes too
+
 void host_init(struct host *host, struct wire *wire, enum station towards,
-	       struct interface_address *addresses, unsigned count, struct random *random)
+	       struct interface_address *addresses, unsigned count, const uint8_t mac[6])
 {
 	struct hash_key key = {{(uint8_t)towards, 7}};
 	struct cookie_secret secret = {{{(uint8_t)towards, 9}}};
@@ -32,7 +37,6 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 	host->outbox = (struct outbox){reserve, commit};
 	host->wire = wire;
 	host->towards = towards;
-	host->random = random;
 	host->settings = (struct port_settings){.name = (char *)"peer",
 						.device = (char *)"vdev:none",
 						.addresses = addresses,
@@ -40,37 +44,82 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 						.mtu = 1500};
 	host->policy.ports = &host->settings;
 	host->policy.port_count = 1;
-	memcpy(host->port.mac, (uint8_t[]){2, 0, 0, 0, 0xaa, (uint8_t)towards}, 6);
-	host->net = net_create(&host->policy, &host->port, random);
-	assert(chunk_pool_init(&host->chunks, 4 << 20) == 0);
-	host->tcp = tcp_create(&(struct tcp_settings){.flows = 512,
-						      .time_wait_entries = 512,
-						      .receive_buffer = 65536,
-						      .send_buffer = 65536,
+	memcpy(host->port.mac, mac, 6);
+	random_init(&host->random, key.bytes);
+	host->net = net_create(&host->policy, &host->port, &host->random);
+	assert(chunk_pool_init(&host->chunks, 1 << 20) == 0);
+	host->tcp = tcp_create(&(struct tcp_settings){.flows = HOST_FLOWS,
+						      .time_wait_entries = 64,
+						      .receive_buffer = HOST_BUFFER,
+						      .send_buffer = HOST_BUFFER,
 						      .hash_key = key,
 						      .chunks = &host->chunks,
-						      .random = random});
-	host->half_open = half_open_create(256, &key);
+						      .random = &host->random});
+	host->half_open = half_open_create(16, &key);
 	cookie_keys_init(&host->cookies, &secret, 0);
 	assert(host->net && host->tcp && host->half_open);
 }
 
-static struct connection *add(struct host *host, struct flow *flow,
-			      const struct application *application, void *state)
+static struct slice received(const struct connection *connection)
 {
-	struct connection *connection = calloc(1, sizeof(*connection));
+	return tcp_received(((const struct host_connection *)connection)->flow);
+}
 
-	*connection = (struct connection){host,  flow,  application,      state,
-					  false, false, host->connections};
+static void consume(struct connection *connection, size_t length)
+{
+	struct host_connection *own = (struct host_connection *)connection;
+
+	tcp_consume(own->host->tcp, own->flow, length);
+}
+
+static size_t room(const struct connection *connection)
+{
+	return tcp_send_room(((const struct host_connection *)connection)->flow);
+}
+
+static size_t send_bytes(struct connection *connection, struct slice bytes)
+{
+	struct host_connection *own = (struct host_connection *)connection;
+
+	return tcp_send(own->host->tcp, own->flow, bytes);
+}
+
+static void close_connection(struct connection *connection)
+{
+	struct host_connection *own = (struct host_connection *)connection;
+
+	tcp_close(own->host->tcp, own->flow);
+}
+
+static void abort_connection(struct connection *connection);
+
+static void vanish(struct connection *connection)
+{
+	((struct host_connection *)connection)->host->deaf = true;
+}
+
+static const struct transport transport = {received,         consume,          room,  send_bytes,
+					   close_connection, abort_connection, vanish};
+
+static struct host_connection *add(struct host *host, struct flow *flow,
+				   const struct application *application, void *state)
+{
+	struct host_connection *connection = calloc(1, sizeof(*connection));
+
+	*connection = (struct host_connection){
+		{&transport, application, state, host->now.now_us, false, false, false},
+		host,
+		flow,
+		host->connections};
 	host->connections = connection;
 	tcp_set_user(flow, connection);
 	return connection;
 }
 
-static void remove_connection(struct connection *connection)
+static void remove_connection(struct host_connection *connection)
 {
 	struct host *host = connection->host;
-	struct connection **link = &host->connections;
+	struct host_connection **link = &host->connections;
 
 	while (*link != connection)
 		link = &(*link)->next;
@@ -82,7 +131,7 @@ static void remove_connection(struct connection *connection)
 void host_fini(struct host *host)
 {
 	while (host->connections) {
-		host->connections->application->ended(host->connections, TCP_EVENT_RESET);
+		host->connections->base.application->ended(&host->connections->base);
 		remove_connection(host->connections);
 	}
 	tcp_destroy(host->tcp);
@@ -98,60 +147,68 @@ static void send_segment(struct host *host, const struct link *link, const struc
 	commit(&host->outbox, length);
 }
 
-static void flush(struct connection *connection)
+static void flush(struct host_connection *connection)
 {
 	struct host *host = connection->host;
 	struct segment segment;
 	struct link link;
 
 	if (net_next_hop(host->net, &tcp_tuple(connection->flow)->remote, host->now, &host->outbox,
-			 &link, NULL) != NEXT_HOP_RESOLVED)
+			 &link, NULL) != NEXT_HOP_RESOLVED) {
+		host->blocked = true;
 		return;
+	}
 	while (tcp_output(host->tcp, connection->flow, host->now.now_us, &segment))
 		send_segment(host, &link, &segment);
 }
 
-void host_abort(struct connection *connection)
+static void abort_connection(struct connection *connection)
 {
+	struct host_connection *own = (struct host_connection *)connection;
 	struct segment reset;
 	struct link link;
 
-	if (tcp_abort(connection->host->tcp, connection->flow, &reset) &&
-	    net_next_hop(connection->host->net, &reset.tuple.remote, connection->host->now,
-			 &connection->host->outbox, &link, NULL) == NEXT_HOP_RESOLVED)
-		send_segment(connection->host, &link, &reset);
+	if (tcp_abort(own->host->tcp, own->flow, &reset) &&
+	    net_next_hop(own->host->net, &reset.tuple.remote, own->host->now, &own->host->outbox,
+			 &link, NULL) == NEXT_HOP_RESOLVED)
+		send_segment(own->host, &link, &reset);
 	connection->aborted = true;
 }
 
-static void after(struct connection *connection, unsigned events)
+static void after(struct host_connection *connection, unsigned events)
 {
 	struct host *host = connection->host;
+	struct connection *base = &connection->base;
 	unsigned final = TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT;
 
+	base->now_us = host->now.now_us;
 	if (events & TCP_EVENT_PEER_CLOSED)
-		connection->peer_closed = true;
+		base->peer_closed = true;
 	if (events & TCP_EVENT_ESTABLISHED)
-		connection->application->opened(connection);
-	connection->application->moved(connection, host->now.now_us);
-	if (connection->aborted) {
+		base->application->opened(base);
+	base->application->moved(base);
+	if (base->aborted) {
 		events |= TCP_EVENT_RESET;
 	} else {
 		tcp_settle(host->tcp, connection->flow, host->now.now_us);
 		flush(connection);
 	}
 	if (events & final) {
-		connection->application->ended(connection, events & final);
+		base->reset = events & TCP_EVENT_RESET;
+		base->application->ended(base);
 		remove_connection(connection);
 	}
 }
 
 struct connection *host_connect(struct host *host, const struct tuple *tuple,
-				const struct application *application, void *state)
+				const struct application *application, void *state, struct tick now)
 {
-	struct flow *flow = tcp_connect(
-		host->tcp, tuple, address_is_ipv4(&tuple->remote) ? 1460 : 1440, host->now.now_us);
+	uint16_t mss = address_is_ipv4(&tuple->remote) ? 1460 : 1440;
+	struct flow *flow = tcp_connect(host->tcp, tuple, mss, now.now_us);
 
-	return flow ? add(host, flow, application, state) : NULL;
+	assert(flow);
+	host->now = now;
+	return &add(host, flow, application, state)->base;
 }
 
 static void syn_ack(struct host *host, const struct half_open_entry *entry)
@@ -167,7 +224,8 @@ static void syn_ack(struct host *host, const struct half_open_entry *entry)
 	send_segment(host, &entry->link, &segment);
 }
 
-static void accept_segment(struct host *host, const struct view *view)
+// True when the segment did something for a handshake.
+static bool accept_segment(struct host *host, const struct view *view)
 {
 	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
 	struct tcp_options options;
@@ -179,29 +237,38 @@ static void accept_segment(struct host *host, const struct view *view)
 	cookie_keys_advance(&host->cookies, host->now.now_us);
 	if (view->destination_port != host->listen_port || host->listen_port == 0 ||
 	    !options_parse(view->options, view->flags & TCP_SYN, &options))
-		return;
+		return false;
 	if (view->flags & TCP_SYN) {
 		cookie_make(&host->cookies, &entry.tuple, view->sequence, &options, false,
 			    host->now.now_us, &entry.handshake);
 		half_open_insert(host->half_open, &entry, host->now.now_us);
 		syn_ack(host, &entry);
-		return;
+		return true;
 	}
 	if (!cookie_check(&host->cookies, &entry.tuple, view->sequence, view->acknowledgment,
 			  &options, host->now.now_us, &entry.handshake))
-		return;
+		return false;
 	accept.our_isn = entry.handshake.our_isn;
 	accept.peer_isn = entry.handshake.client_isn;
 	accept.options = entry.handshake.options;
 	accept.timestamp_offset = entry.handshake.timestamp_offset;
 	flow = tcp_accept(host->tcp, &accept, host->now.now_us);
 	if (!flow)
-		return;
+		return false;
 	half_open_remove(host->half_open, &entry.tuple);
-	struct connection *connection = add(host, flow, host->listen_application, NULL);
-	connection->application->opened(connection);
+	struct host_connection *connection =
+		add(host, flow, host->listen_application, host->listen_state);
+	connection->base.application->opened(&connection->base);
 	tcp_input(host->tcp, flow, view, host->now.now_us, &events);
 	after(connection, events);
+	return true;
+}
+
+// The ACK that completes what a SYN to a connection in TIME-WAIT began.
+static bool reopens(struct host *host, const struct view *view)
+{
+	return (view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+	       tcp_time_wait_newer(host->tcp, view) && accept_segment(host, view);
 }
 
 static void reset_for(struct host *host, const struct view *view)
@@ -238,9 +305,11 @@ void host_receive(struct host *host, struct slice frame, struct tick now)
 	}
 	switch (tcp_time_wait_input(host->tcp, &view, now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:
-		send_segment(host, &view.link, &answer);
+		if (!reopens(host, &view))
+			send_segment(host, &view.link, &answer);
 		return;
 	case TCP_TIME_WAIT_DROP:
+		reopens(host, &view);
 		return;
 	default:
 		break;
@@ -256,30 +325,34 @@ void host_receive(struct host *host, struct slice frame, struct tick now)
 uint64_t host_turn(struct host *host, struct tick now)
 {
 	const struct half_open_entry *entry;
-	struct connection *connection = host->connections;
+	struct host_connection *connection = host->connections;
 	uint64_t next, deadline;
 
+	if (host->deaf)
+		return UINT64_MAX;
 	host->now = now;
+	host->blocked = false;
 	next = net_timeout(host->net, now, &host->outbox);
 	while ((entry = half_open_expire(host->half_open, now.now_us)))
 		syn_ack(host, entry);
 	while (connection) {
-		struct connection *following = connection->next;
+		struct host_connection *following = connection->next;
 		unsigned events = 0;
 
-		if (!host->deaf) {
-			if (tcp_deadline(connection->flow) <= now.now_us)
-				tcp_timeout(host->tcp, connection->flow, now.now_us, &events);
-			after(connection, events);
-		}
+		if (tcp_deadline(connection->flow) <= now.now_us)
+			tcp_timeout(host->tcp, connection->flow, now.now_us, &events);
+		after(connection, events);
 		connection = following;
 	}
 	for (connection = host->connections; connection; connection = connection->next) {
 		deadline = tcp_deadline(connection->flow);
 		next = deadline < next ? deadline : next;
-		deadline = connection->application->deadline(connection);
+		deadline = connection->base.application->deadline(&connection->base);
 		next = deadline < next ? deadline : next;
 	}
 	deadline = half_open_next_us(host->half_open);
-	return deadline < next ? deadline : next;
+	next = deadline < next ? deadline : next;
+	// Nobody tells when the next hop is known.
+	deadline = now.now_us + BLOCKED_RETRY_US;
+	return host->blocked && deadline < next ? deadline : next;
 }

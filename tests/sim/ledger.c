@@ -7,21 +7,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Text of whole lines with what upsets relays: lone dots, stuffed dots, empty lines, 8-bit bytes.
-static size_t write_lines(struct random *random, uint8_t *text, size_t at, size_t size)
+// Eight printable bytes from one draw.
+static void write_word(struct dice *dice, uint8_t word[8])
+{
+	uint64_t draw = dice_u64(dice);
+
+	for (unsigned i = 0; i < 8; i++, draw >>= 8)
+		word[i] = (uint8_t)(33 + (draw & 0xff) % 94);
+}
+
+// Text of whole lines with what upsets relays: lone dots, stuffed dots, empty lines, long lines.
+static size_t write_lines(struct dice *dice, uint8_t *text, size_t at, size_t size)
 {
 	while (at < size) {
-		uint32_t shape = random_below(random, 16);
-		uint32_t length = shape < 2 ? 0 : random_below(random, shape == 3 ? 998 : 76);
+		uint32_t shape = dice_below(dice, 16);
+		uint32_t length = shape < 2 ? 0 : dice_below(dice, shape == 3 ? 990 : 76);
 
 		if (shape == 1 || shape == 2) {
 			text[at++] = '.';
 			text[at++] = '.';
 		}
-		for (uint32_t i = 0; i < length; i++) {
-			uint8_t byte = (uint8_t)(33 + random_below(random, 94));
-			text[at++] = i == 0 && byte == '.' ? 'x' : byte;
-		}
+		for (uint32_t i = 0; i < length; i += 8)
+			write_word(dice, &text[at + i]);
+		if (length && text[at] == '.')
+			text[at] = 'x';
+		at += length;
 		text[at++] = '\r';
 		text[at++] = '\n';
 	}
@@ -36,7 +46,7 @@ unsigned ledger_add(struct ledger *ledger, enum mail_kind kind, uint32_t size)
 	mail->kind = kind;
 	mail->text = malloc(size + 2048);
 	mail->length = (size_t)sprintf((char *)mail->text, "X-Sim: %u\r\n\r\n", id);
-	mail->length = write_lines(ledger->random, mail->text, mail->length, size);
+	mail->length = write_lines(&ledger->dice, mail->text, mail->length, size);
 	if (kind == MAIL_BARE_LINE_FEED) {
 		static const char smuggled[] = "\n.\r\nMAIL FROM:<a@evil.test>\r\n";
 
@@ -58,12 +68,16 @@ void ledger_delivered(struct ledger *ledger, struct slice text)
 	unsigned id;
 	const uint8_t *start = memmem(text.data, text.length, "X-Sim: ", 7);
 
-	if (!start)
+	if (!start) {
+		ledger->unknown = true;
 		return;
+	}
 	snprintf(line, sizeof(line), "%.*s", 16, (const char *)start);
 	id = (unsigned)strtoul(line + 7, NULL, 10);
-	if (id >= ledger->count)
+	if (id >= ledger->count) {
+		ledger->unknown = true;
 		return;
+	}
 	struct mail *mail = &ledger->mails[id];
 	mail->delivered++;
 	size_t added = (size_t)(start - text.data);
@@ -73,20 +87,37 @@ void ledger_delivered(struct ledger *ledger, struct slice text)
 			 memcmp(start, mail->text, mail->length) != 0;
 }
 
+void ledger_answered(struct ledger *ledger, struct mail *mail, unsigned code)
+{
+	mail->code = code;
+	mail->early |= code == 250 && mail->delivered == 0;
+}
+
+// Only these may ever reach the server.
+static bool may_pass(enum mail_kind kind)
+{
+	return kind == MAIL_ORDINARY || kind == MAIL_HALF_CLOSED || kind == MAIL_VANISH;
+}
+
 const char *ledger_verdict(const struct ledger *ledger, char text[128])
 {
+	if (ledger->foreign)
+		return "the server was asked to relay to a foreign domain";
+	if (ledger->unknown)
+		return "the server got a message that nobody sent";
 	for (unsigned i = 0; i < ledger->count; i++) {
 		const struct mail *mail = &ledger->mails[i];
 		const char *fault = NULL;
 
-		if (mail->code == 250 && mail->delivered == 0)
+		if (mail->code == 250 && mail->delivered == 0 && may_pass(mail->kind))
 			fault = "acknowledged but not delivered";
+		else if (mail->early && may_pass(mail->kind))
+			fault = "acknowledged before it was delivered";
 		else if (mail->delivered > 1)
 			fault = "delivered twice";
 		else if (mail->delivered && !mail->finished)
 			fault = "delivered though the client never finished it";
-		else if (mail->delivered && mail->kind != MAIL_ORDINARY &&
-			 mail->kind != MAIL_VANISH)
+		else if (mail->delivered && !may_pass(mail->kind))
 			fault = "delivered though it had to be refused";
 		else if (mail->delivered && mail->changed)
 			fault = "changed on the way";

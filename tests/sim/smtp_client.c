@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PATIENCE_US 600000000ull // without a reply (RFC 5321 4.5.3.2)
+
 enum stage { GREETING, HELLO, MAIL, RCPT, DATA, BODY, FINAL, QUIT, DONE };
 
 struct client_mind {
@@ -19,7 +21,10 @@ struct client_mind {
 	unsigned code; // of the reply being read
 	unsigned column;
 	char separator;
-	bool skip; // an envelope command was refused: go on to the next mail
+	bool skip;         // an envelope command was refused: go on to the next mail
+	bool left;         // it sent its FIN
+	uint64_t heard_us; // last reply, or last byte of a body that went out
+	unsigned answers;  // of a rushed client
 	char out[1024];
 	size_t out_length;
 };
@@ -29,7 +34,6 @@ void *client_state(const struct client_script *script)
 	struct client_mind *mind = calloc(1, sizeof(*mind));
 
 	mind->script = *script;
-	mind->script.ledger->sessions_open++;
 	return mind;
 }
 
@@ -61,12 +65,13 @@ static void begin_mail(struct client_mind *mind)
 	}
 	mind->sent = 0;
 	mind->dot_sent = false;
-	mind->cut_at = random_below(mind->script.ledger->random, (uint32_t)mail_of(mind)->length);
+	mind->cut_at = dice_below(&mind->script.dice, (uint32_t)mail_of(mind)->length);
 	mind->stage = MAIL;
 	say(mind, "MAIL FROM:<alice@client.test>\r\n");
 	if (mind->script.pipelining) {
 		say_recipient(mind);
-		say(mind, "DATA\r\n");
+		if (mail_of(mind)->kind != MAIL_WITHDRAWN)
+			say(mind, "DATA\r\n");
 	}
 }
 
@@ -94,6 +99,10 @@ static void envelope_reply(struct client_mind *mind, unsigned code)
 			say_recipient(mind);
 		break;
 	case RCPT:
+		if (good && mail_of(mind)->kind == MAIL_WITHDRAWN) {
+			give_mail_up(mind, code);
+			return;
+		}
 		mind->stage = DATA;
 		if (!mind->script.pipelining && good)
 			say(mind, "DATA\r\n");
@@ -112,8 +121,20 @@ static void envelope_reply(struct client_mind *mind, unsigned code)
 	}
 }
 
+// Greeting, EHLO, MAIL, RCPT, DATA, end of data: the first refusal is the answer, else the sixth.
+static void rushed_reply(struct client_mind *mind, unsigned code)
+{
+	mind->answers++;
+	if (!mail_of(mind)->code && (code >= 400 || mind->answers == 6))
+		ledger_answered(mind->script.ledger, mail_of(mind), code);
+}
+
 static void on_reply(struct client_mind *mind, unsigned code)
 {
+	if (mind->script.rushed) {
+		rushed_reply(mind, code);
+		return;
+	}
 	if (mind->skip) {
 		mind->skip = false;
 		next_mail(mind);
@@ -138,7 +159,7 @@ static void on_reply(struct client_mind *mind, unsigned code)
 		break;
 	case BODY:
 	case FINAL:
-		mail_of(mind)->code = code;
+		ledger_answered(mind->script.ledger, mail_of(mind), code);
 		next_mail(mind);
 		break;
 	case QUIT:
@@ -169,73 +190,107 @@ static void read_replies(struct client_mind *mind, struct slice in)
 }
 
 // False when the client ended itself.
+static bool misbehave(struct connection *connection, struct client_mind *mind, enum mail_kind kind)
+{
+	switch (kind) {
+	case MAIL_CUT:
+		connection->transport->abort(connection);
+		return false;
+	case MAIL_LEFT:
+		mind->left = true;
+		connection->transport->close(connection);
+		return false;
+	case MAIL_VANISH:
+		connection->transport->vanish(connection);
+		return false;
+	default:
+		return true;
+	}
+}
+
 static bool send_body(struct connection *connection, struct client_mind *mind)
 {
 	struct mail *mail = mail_of(mind);
-	struct tcp *tcp = connection->host->tcp;
 
 	while (mind->sent < mail->length) {
 		struct slice rest = slice_of(mail->text + mind->sent, mail->length - mind->sent);
-		size_t taken =
-			tcp_send(tcp, connection->flow, slice_first(rest, mind->script.most));
+		size_t taken = connection->transport->send(connection,
+							   slice_first(rest, mind->script.most));
 
 		if (taken == 0)
 			return true;
+		mind->heard_us = connection->now_us;
 		mind->sent += taken;
-		if (mind->sent < mind->cut_at)
-			continue;
-		if (mail->kind == MAIL_CUT) {
-			host_abort(connection);
+		if (mind->sent >= mind->cut_at && !misbehave(connection, mind, mail->kind))
 			return false;
-		}
-		if (mail->kind == MAIL_VANISH) {
-			connection->host->deaf = true;
-			return true;
-		}
 	}
-	if (!mind->dot_sent && tcp_send_room(connection->flow) > 8) {
-		mind->dot_sent = tcp_send(tcp, connection->flow, slice_of(".\r\n", 3)) == 3;
-		mail->finished = mind->dot_sent;
+	if (!mind->dot_sent && connection->transport->room(connection) > 16) {
+		mind->dot_sent = true;
+		mail->finished = true;
+		connection->transport->send(connection, slice_of(".\r\n", 3));
 		mind->stage = FINAL;
+		if (mail->kind == MAIL_HALF_CLOSED || mind->script.rushed) {
+			if (mind->script.rushed)
+				connection->transport->send(connection, slice_of("QUIT\r\n", 6));
+			mind->left = true;
+			connection->transport->close(connection);
+		}
 	}
 	return true;
 }
 
 static void opened(struct connection *connection)
 {
-}
-
-static void moved(struct connection *connection, uint64_t now_us)
-{
 	struct client_mind *mind = connection->state;
-	struct tcp *tcp = connection->host->tcp;
-	struct slice in;
 
-	while ((in = tcp_received(connection->flow)).length) {
-		read_replies(mind, in);
-		tcp_consume(tcp, connection->flow, in.length);
-	}
-	if (mind->out_length && tcp_send_room(connection->flow) > sizeof(mind->out)) {
-		tcp_send(tcp, connection->flow, slice_of(mind->out, mind->out_length));
-		mind->out_length = 0;
-	}
-	if (mind->stage == BODY && !send_body(connection, mind))
+	mind->heard_us = connection->now_us;
+	if (!mind->script.rushed)
 		return;
-	if (mind->stage == DONE || connection->peer_closed)
-		tcp_close(tcp, connection->flow);
-}
-
-static void ended(struct connection *connection, unsigned events)
-{
-	struct client_mind *mind = connection->state;
-
-	mind->script.ledger->sessions_open--;
-	free(mind);
+	say(mind, "EHLO client.test\r\nMAIL FROM:<alice@client.test>\r\n"
+		  "RCPT TO:<bob@accepted.test>\r\nDATA\r\n");
+	mind->cut_at = SIZE_MAX;
+	mind->stage = BODY;
 }
 
 static uint64_t deadline(const struct connection *connection)
 {
-	return UINT64_MAX;
+	const struct client_mind *mind = connection->state;
+
+	return mind->heard_us + PATIENCE_US;
+}
+
+static void moved(struct connection *connection)
+{
+	struct client_mind *mind = connection->state;
+	const struct transport *transport = connection->transport;
+	struct slice in;
+
+	while ((in = transport->received(connection)).length) {
+		read_replies(mind, in);
+		transport->consume(connection, in.length);
+		mind->heard_us = connection->now_us;
+	}
+	if (connection->now_us >= deadline(connection)) {
+		transport->abort(connection);
+		return;
+	}
+	if (mind->left) {
+		mind->out_length = 0;
+		return;
+	}
+	if (mind->out_length && transport->room(connection) > sizeof(mind->out)) {
+		transport->send(connection, slice_of(mind->out, mind->out_length));
+		mind->out_length = 0;
+	}
+	if (mind->stage == BODY && !mind->out_length && !send_body(connection, mind))
+		return;
+	if (mind->stage == DONE || connection->peer_closed)
+		transport->close(connection);
+}
+
+static void ended(struct connection *connection)
+{
+	free(connection->state);
 }
 
 const struct application client_application = {opened, moved, ended, deadline};

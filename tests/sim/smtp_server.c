@@ -1,44 +1,49 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A simulated backend server, as unreliable as its script says.
+// A simulated backend server, as unreliable as its script says, and strict about the order of
+// commands.
 
 #include "tests/sim/mail.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct server_mind {
+	struct server_script *script;
 	char line[2048];
 	size_t line_length;
-	bool in_data;
+	bool in_transaction, in_data, data_ended;
 	uint8_t *text;
 	size_t length, room;
 	unsigned recipients;
 	bool hang_up;
-	uint64_t stalled_until_us;
+	bool thought; // about what it answers next
+	uint64_t busy_until_us;
 };
 
-static struct server_script script;
-
-void server_use(const struct server_script *chosen)
+static bool mischief(struct server_mind *mind)
 {
-	script = *chosen;
-}
-
-static bool mischief(void)
-{
-	return random_below(script.ledger->random, 1000) < script.mischief_permille;
+	return dice_permille(&mind->script->dice, mind->script->mischief_permille);
 }
 
 static void say(struct connection *connection, const char *text)
 {
-	tcp_send(connection->host->tcp, connection->flow, slice_of_text(text));
+	connection->transport->send(connection, slice_of_text(text));
 }
 
 static void opened(struct connection *connection)
 {
-	connection->state = calloc(1, sizeof(struct server_mind));
-	say(connection, mischief() ? "421 4.3.2 too busy\r\n" : "220 server.test ESMTP\r\n");
+	struct server_mind *mind = calloc(1, sizeof(*mind));
+
+	mind->script = connection->state;
+	connection->state = mind;
+	if (mischief(mind)) {
+		say(connection, "421 4.3.2 too busy\r\n");
+		mind->hang_up = dice_one_in(&mind->script->dice, 2);
+	} else {
+		say(connection, "220 server.test ESMTP\r\n");
+	}
 }
 
 // One of the ways in which a server says no, or something else.
@@ -46,27 +51,53 @@ static void refuse(struct connection *connection, struct server_mind *mind)
 {
 	static const char *const ways[] = {"550 5.1.1 no such user\r\n", "451 4.3.0 try later\r\n",
 					   "421 4.3.2 going down\r\n", "", "garbage\r\n"};
-	uint32_t way = random_below(script.ledger->random, 5);
+	uint32_t way = dice_below(&mind->script->dice, 6);
 
+	if (way == 5) {
+		connection->transport->abort(connection);
+		return;
+	}
 	say(connection, ways[way]);
 	mind->hang_up = way >= 2;
+}
+
+static void recipient(struct connection *connection, struct server_mind *mind)
+{
+	if (!strstr(mind->line, "accepted.test"))
+		mind->script->ledger->foreign = true;
+	if (!mind->in_transaction) {
+		say(connection, "503 5.5.1 MAIL first\r\n");
+		return;
+	}
+	mind->recipients++;
+	say(connection, "250 2.1.5 ok\r\n");
+}
+
+static void mail(struct connection *connection, struct server_mind *mind)
+{
+	if (mind->in_transaction) {
+		say(connection, "503 5.5.1 nested MAIL\r\n");
+		return;
+	}
+	mind->in_transaction = true;
+	mind->recipients = 0;
+	say(connection, "250 2.1.0 ok\r\n");
 }
 
 static void command(struct connection *connection, struct server_mind *mind)
 {
 	const char *line = mind->line;
 
-	if (mischief()) {
+	if (mischief(mind)) {
 		refuse(connection, mind);
-		return;
-	}
-	if (strncmp(line, "EHLO", 4) == 0) {
-		say(connection, script.pipelining
+	} else if (strncmp(line, "EHLO", 4) == 0) {
+		say(connection, mind->script->pipelining
 					? "250-server.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
 					: "250-server.test\r\n250 8BITMIME\r\n");
+	} else if (strncmp(line, "MAIL", 4) == 0) {
+		mail(connection, mind);
 	} else if (strncmp(line, "RCPT", 4) == 0) {
-		mind->recipients++;
-		say(connection, "250 2.1.5 ok\r\n");
+		recipient(connection, mind);
 	} else if (strncmp(line, "DATA", 4) == 0) {
 		mind->in_data = mind->recipients > 0;
 		mind->length = 0;
@@ -75,21 +106,21 @@ static void command(struct connection *connection, struct server_mind *mind)
 		say(connection, "221 bye\r\n");
 		mind->hang_up = true;
 	} else {
-		if (strncmp(line, "RSET", 4) == 0 || strncmp(line, "MAIL", 4) == 0)
-			mind->recipients = 0;
+		if (strncmp(line, "RSET", 4) == 0)
+			mind->in_transaction = false;
 		say(connection, "250 ok\r\n");
 	}
 }
 
 static void end_of_data(struct connection *connection, struct server_mind *mind)
 {
-	mind->in_data = false;
+	mind->in_data = mind->data_ended = mind->in_transaction = false;
 	mind->recipients = 0;
-	if (mischief()) {
+	if (mischief(mind)) {
 		refuse(connection, mind);
 		return;
 	}
-	ledger_delivered(script.ledger, slice_of(mind->text, mind->length - 3));
+	ledger_delivered(mind->script->ledger, slice_of(mind->text, mind->length - 3));
 	say(connection, "250 2.0.0 queued as 4711\r\n");
 }
 
@@ -102,48 +133,95 @@ static void keep(struct server_mind *mind, uint8_t byte)
 	mind->text[mind->length++] = byte;
 }
 
-static void read_byte(struct connection *connection, struct server_mind *mind, uint8_t byte)
+// True when a command or a message is complete.
+static bool read_byte(struct server_mind *mind, uint8_t byte)
 {
 	if (mind->in_data) {
 		keep(mind, byte);
-		if (mind->length >= 5 && memcmp(mind->text + mind->length - 5, "\r\n.\r\n", 5) == 0)
-			end_of_data(connection, mind);
-		return;
+		mind->data_ended = byte == '\n' && mind->length >= 5 &&
+				   memcmp(mind->text + mind->length - 5, "\r\n.\r\n", 5) == 0;
+		return mind->data_ended;
 	}
 	if (mind->line_length < sizeof(mind->line) - 1)
 		mind->line[mind->line_length++] = (char)byte;
 	if (byte != '\n')
-		return;
+		return false;
 	mind->line[mind->line_length] = '\0';
 	mind->line_length = 0;
-	command(connection, mind);
+	return true;
 }
 
-static void moved(struct connection *connection, uint64_t now_us)
+// The answer to what is complete; not before it thought about it.
+static void answer(struct connection *connection, struct server_mind *mind)
+{
+	if (mind->data_ended)
+		end_of_data(connection, mind);
+	else
+		command(connection, mind);
+	mind->thought = false;
+}
+
+static void think(struct connection *connection, struct server_mind *mind)
+{
+	mind->thought = true;
+	if (mind->script->think_ms)
+		mind->busy_until_us =
+			connection->now_us +
+			1000ull * dice_below(&mind->script->dice, mind->script->think_ms);
+}
+
+// A reply in the middle of the body, or a reset.
+static void interrupt(struct connection *connection, struct server_mind *mind)
+{
+	if (!mind->in_data || !dice_permille(&mind->script->dice, mind->script->early_permille))
+		return;
+	if (dice_one_in(&mind->script->dice, 2)) {
+		connection->transport->abort(connection);
+		return;
+	}
+	say(connection, "452 4.3.1 no room for the rest\r\n");
+	mind->hang_up = true;
+}
+
+static void read_some(struct connection *connection, struct server_mind *mind, struct slice in)
+{
+	size_t used = 0;
+
+	while (used < in.length && !mind->thought)
+		if (read_byte(mind, in.data[used++]))
+			think(connection, mind);
+	connection->transport->consume(connection, used);
+	interrupt(connection, mind);
+	if (dice_permille(&mind->script->dice, mind->script->stall_permille))
+		mind->busy_until_us = connection->now_us + 1000000;
+}
+
+static void moved(struct connection *connection)
 {
 	struct server_mind *mind = connection->state;
 	struct slice in;
 
-	while (!mind->hang_up && mind->stalled_until_us <= now_us &&
-	       (in = tcp_received(connection->flow)).length) {
-		size_t used = 0;
-
-		while (used < in.length && !mind->hang_up)
-			read_byte(connection, mind, in.data[used++]);
-		tcp_consume(connection->host->tcp, connection->flow, used);
-		if (random_below(script.ledger->random, 1000) < script.stall_permille)
-			mind->stalled_until_us = now_us + 1000000;
+	while (!mind->hang_up && !connection->aborted &&
+	       mind->busy_until_us <= connection->now_us) {
+		if (mind->thought)
+			answer(connection, mind);
+		else if ((in = connection->transport->received(connection)).length)
+			read_some(connection, mind, in);
+		else
+			break;
 	}
+	if (connection->aborted)
+		return;
 	if (mind->hang_up) {
-		tcp_consume(connection->host->tcp, connection->flow,
-			    tcp_received(connection->flow).length);
-		tcp_close(connection->host->tcp, connection->flow);
+		while ((in = connection->transport->received(connection)).length)
+			connection->transport->consume(connection, in.length);
+		connection->transport->close(connection);
 	}
-	if (connection->peer_closed)
-		tcp_close(connection->host->tcp, connection->flow);
+	if (connection->peer_closed && !mind->thought)
+		connection->transport->close(connection);
 }
 
-static void ended(struct connection *connection, unsigned events)
+static void ended(struct connection *connection)
 {
 	struct server_mind *mind = connection->state;
 
@@ -155,8 +233,7 @@ static uint64_t deadline(const struct connection *connection)
 {
 	const struct server_mind *mind = connection->state;
 
-	return mind->stalled_until_us > connection->host->now.now_us ? mind->stalled_until_us
-								     : UINT64_MAX;
+	return mind->busy_until_us > connection->now_us ? mind->busy_until_us : UINT64_MAX;
 }
 
 const struct application server_application = {opened, moved, ended, deadline};

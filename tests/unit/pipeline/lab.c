@@ -39,12 +39,17 @@ static struct peer *new_peer(struct peer peers[], unsigned *count, struct connec
 	return peer;
 }
 
-static void ended(struct connection *connection, unsigned events)
+static struct host_connection *own(struct connection *connection)
+{
+	return (struct host_connection *)connection;
+}
+
+static void ended(struct connection *connection)
 {
 	struct peer *peer = connection->state;
 
 	peer->connection = NULL;
-	peer->reset = events & TCP_EVENT_RESET;
+	peer->reset = connection->reset;
 }
 
 static uint64_t never(const struct connection *connection)
@@ -56,28 +61,28 @@ static void client_opened(struct connection *connection)
 {
 }
 
-static void client_moved(struct connection *connection, uint64_t now_us)
+static void client_moved(struct connection *connection)
 {
 	struct peer *peer = connection->state;
 	struct slice in;
 
-	while ((in = tcp_received(connection->flow)).length) {
+	while ((in = connection->transport->received(connection)).length) {
 		size_t length = slice_first(in, sizeof(peer->heard) - 1 - peer->length).length;
 
 		memcpy(peer->heard + peer->length, in.data, length);
 		peer->length += length;
 		peer->heard[peer->length] = '\0';
-		tcp_consume(connection->host->tcp, connection->flow, in.length);
+		connection->transport->consume(connection, in.length);
 	}
 	if (connection->peer_closed && !peer->stays)
-		tcp_close(connection->host->tcp, connection->flow);
+		connection->transport->close(connection);
 }
 
 static const struct application client_application = {client_opened, client_moved, ended, never};
 
-static struct lab *lab_of(const struct connection *connection)
+static struct lab *lab_of(struct connection *connection)
 {
-	return (struct lab *)((char *)connection->host - offsetof(struct lab, server));
+	return (struct lab *)((char *)own(connection)->host - offsetof(struct lab, server));
 }
 
 static void answer(struct connection *connection, const char *text)
@@ -85,9 +90,9 @@ static void answer(struct connection *connection, const char *text)
 	struct peer *peer = connection->state;
 	size_t length = strcspn(text, "!");
 
-	tcp_send(connection->host->tcp, connection->flow, slice_of(text, length));
+	connection->transport->send(connection, slice_of(text, length));
 	if (strcmp(text + length, "!FIN") == 0)
-		tcp_close(connection->host->tcp, connection->flow);
+		connection->transport->close(connection);
 	peer->reset_due = strcmp(text + length, "!RST") == 0;
 }
 
@@ -148,22 +153,22 @@ static void server_byte(struct lab *lab, struct peer *peer, char byte)
 	peer->line = peer->length;
 }
 
-static void server_moved(struct connection *connection, uint64_t now_us)
+static void server_moved(struct connection *connection)
 {
 	struct peer *peer = connection->state;
 	struct slice in;
 
-	while ((in = tcp_received(connection->flow)).length) {
+	while ((in = connection->transport->received(connection)).length) {
 		for (size_t i = 0; i < in.length && !peer->reset_due; i++)
 			server_byte(lab_of(connection), peer, (char)in.data[i]);
-		tcp_consume(connection->host->tcp, connection->flow, in.length);
+		connection->transport->consume(connection, in.length);
 	}
-	if (peer->reset_due && tcp_all_acknowledged(connection->flow)) {
-		host_abort(connection);
+	if (peer->reset_due && tcp_all_acknowledged(own(connection)->flow)) {
+		connection->transport->abort(connection);
 		return;
 	}
 	if (connection->peer_closed)
-		tcp_close(connection->host->tcp, connection->flow);
+		connection->transport->close(connection);
 }
 
 static const struct application server_application = {server_opened, server_moved, ended, never};
@@ -322,7 +327,7 @@ static struct lab *open_lab(const char *gate, const char *backend, unsigned work
 	lab->delivery = delivery;
 	lab->handed_end = &lab->handed;
 	random_init(&lab->random, (const uint8_t[16]){1});
-	wire_init(&lab->wire, &lab->random);
+	wire_init(&lab->wire, (struct dice){1});
 	for (unsigned i = 0; i < STATIONS; i++)
 		lab->wire.weather[i].delay_us = 100;
 	build_gate(lab, gate, backend);
@@ -330,9 +335,9 @@ static struct lab *open_lab(const char *gate, const char *backend, unsigned work
 			 0);
 	assert_int_equal(interface_address_parse("10.0.0.11/24", &lab->server_address, &why), 0);
 	host_init(&lab->client, &lab->wire, STATION_GATE_OUTSIDE, &lab->client_address, 1,
-		  &lab->random);
+		  (const uint8_t[]){2, 0, 0, 0, 1, 0});
 	host_init(&lab->server, &lab->wire, STATION_GATE_INSIDE, &lab->server_address, 1,
-		  &lab->random);
+		  (const uint8_t[]){2, 0, 0, 0, 2, 0});
 	lab->server.listen_port = 25;
 	lab->server.listen_application = &server_application;
 	lab_run(lab, 100);
@@ -524,9 +529,7 @@ struct peer *lab_connecting(struct lab *lab)
 	struct connection *connection;
 	struct peer *peer;
 
-	lab->client.now = lab->now;
-	connection = host_connect(&lab->client, &tuple, &client_application, NULL);
-	assert_non_null(connection);
+	connection = host_connect(&lab->client, &tuple, &client_application, NULL, lab->now);
 	peer = new_peer(lab->clients, &lab->client_count, connection);
 	lab_run(lab, 1);
 	return peer;
@@ -543,9 +546,8 @@ struct peer *lab_connect(struct lab *lab)
 void lab_say(struct lab *lab, struct peer *peer, const char *text)
 {
 	assert_non_null(peer->connection);
-	assert_int_equal(
-		tcp_send(peer->connection->host->tcp, peer->connection->flow, slice_of_text(text)),
-		strlen(text));
+	assert_int_equal(peer->connection->transport->send(peer->connection, slice_of_text(text)),
+			 strlen(text));
 	lab_run(lab, LAB_MOMENT_MS);
 }
 

@@ -36,7 +36,7 @@ static void test_end_while_the_final_reply_is_awaited(void **state)
 
 	// No limit of the connector's cuts a message that the server may have taken.
 	lab_run(lab, 500000);
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	lab_say(lab, lab_server(lab), "250 queued as 7\r\n");
 	assert_heard(client, "250 queued as 7\r\n");
@@ -53,7 +53,7 @@ static void test_reset_while_the_final_reply_is_awaited(void **state)
 	struct lab *lab = lab_open("", "");
 	struct peer *client = awaiting_final_reply(lab);
 
-	host_abort(client->connection);
+	client->connection->transport->abort(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_true(lab_server(lab)->reset);
 	assert_int_equal(lab->connector.sessions_reset, 1);
@@ -67,11 +67,11 @@ static void test_whole_dialogue_at_once_and_then_fin(void **state)
 	struct peer *client = lab_connect(lab);
 
 	lab_heard(client);
-	tcp_send(
-		lab->client.tcp, client->connection->flow,
+	client->connection->transport->send(
+		client->connection,
 		slice_of_text("HELO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<x@accepted.test>\r\nDATA\r\n"
 			      "text\r\n.\r\n"));
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_non_null(strstr(lab_heard(client), "250 queued as 1\r\n"));
 	assert_int_equal(lab->delivered, 1);
@@ -88,6 +88,30 @@ static void test_silence_is_answered(void **state)
 	assert_heard(client, "451 4.7.0 Timeout waiting for client input\r\n");
 	assert_int_equal(lab->connector.sessions_timed_out, 1);
 	assert_int_equal(pipeline_levels(lab->pipeline).clients, 0);
+	lab_close(lab);
+}
+
+// While buffers are scarce, who does not read is not answered further; all of it comes later.
+static void test_who_does_not_read_gets_no_more_replies(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_connect(lab);
+	uint32_t share = lab->pipeline->chunks.count / 8, used;
+	char commands[300 * 6 + 1];
+
+	for (unsigned i = 0; i < 300; i++)
+		memcpy(commands + i * 6, "NOOP\r\n", 7);
+	lab_heard(client);
+	lab_exhaust(lab, share - 1);
+	lab->wire.weather[STATION_CLIENT].loss_permille = 1000;
+	lab_say(lab, client, commands);
+	used = pool_used(&lab->pipeline->chunks) - lab->taken_count;
+	assert_in_range(used, 2, 3); // replies, and commands that wait; 4,200 bytes would be three
+	assert_true(lab->reasons[REASON_replies_unread].count > 0);
+	lab->wire.weather[STATION_CLIENT].loss_permille = 0;
+	lab_run(lab, 10000);
+	assert_int_equal(strlen(lab_heard(client)), 300 * strlen("250 2.0.0 OK\r\n"));
+	lab_replenish(lab);
 	lab_close(lab);
 }
 
@@ -121,7 +145,7 @@ static void test_one_acknowledgment_for_a_burst(void **state)
 
 	lab_say(lab, client, "DATA\r\n");
 	for (unsigned i = 0; i < 160; i++)
-		tcp_send(lab->client.tcp, client->connection->flow, slice_of_text(line));
+		client->connection->transport->send(client->connection, slice_of_text(line));
 	host_turn(&lab->client, lab->now);
 	lab->now.now_us += 1000;
 	while (count < PIPELINE_BURST &&
@@ -213,6 +237,17 @@ static void test_forced_stop_abandons(void **state)
 	lab_close(lab);
 }
 
+// No probe is made any more, though its time comes: the worker may sleep.
+static void test_stopping_gate_rests(void **state)
+{
+	struct lab *lab = lab_open("", "");
+
+	drain(lab, false);
+	lab_jump(lab, 2 * 3600 * 1000);
+	assert_true(pipeline_turn(lab->pipeline, lab->now, &lab->outbox) > lab->now.now_us);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,12 +255,14 @@ int main(void)
 		cmocka_unit_test(test_reset_while_the_final_reply_is_awaited),
 		cmocka_unit_test(test_whole_dialogue_at_once_and_then_fin),
 		cmocka_unit_test(test_silence_is_answered),
+		cmocka_unit_test(test_who_does_not_read_gets_no_more_replies),
 		cmocka_unit_test(test_limit_without_a_buffer_while_waiting),
 		cmocka_unit_test(test_one_acknowledgment_for_a_burst),
 		cmocka_unit_test(test_stop_closes_an_idle_session),
 		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
 		cmocka_unit_test(test_stop_lets_a_body_end),
 		cmocka_unit_test(test_forced_stop_abandons),
+		cmocka_unit_test(test_stopping_gate_rests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

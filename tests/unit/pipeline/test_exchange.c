@@ -297,7 +297,7 @@ static void test_abandoned_transaction_never_returns_to_the_pool(void **state)
 	assert_heard(client, accepted);
 	lab_say(lab, client, "DATA\r\n");
 	lab_say(lab, client, "half a li");
-	tcp_close(lab->client.tcp, client->connection->flow);
+	client->connection->transport->close(client->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_true(lab_server(lab)->reset);
 	assert_int_equal(lab->connector.messages_aborted, 1);
@@ -351,7 +351,7 @@ static void test_who_left_is_not_waited_for(void **state)
 	struct peer *second = lab_asking(lab, "b");
 	struct peer *third = lab_asking(lab, "c");
 
-	host_abort(second->connection);
+	second->connection->transport->abort(second->connection);
 	lab_run(lab, LAB_MOMENT_MS);
 	assert_string_equal(send_message(lab, first), "250 queued as 1\r\n");
 	lab_run(lab, LAB_MOMENT_MS);

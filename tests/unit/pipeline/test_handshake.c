@@ -2,6 +2,7 @@
 //
 // Handshakes: what is counted when a SYN comes twice, when there is no session left, and when the
 // segment belongs to nothing.
+#include "tests/sim/literal.h"
 #include "tests/unit/pipeline/lab.h"
 
 static void test_repeated_syn_is_answered_and_counted_again(void **state)
@@ -35,6 +36,8 @@ static void test_no_session_left(void **state)
 	assert_true(client->reset);
 	assert_int_equal(lab->reasons[REASON_sessions_full].count, 1);
 	assert_int_equal(lab->connector.sessions, 1);
+	// No SYN-ACK follows the RST.
+	assert_int_equal(pipeline_levels(lab->pipeline).half_open, 0);
 	lab_close(lab);
 }
 
@@ -72,6 +75,74 @@ static void test_no_buffer_for_the_banner(void **state)
 	lab_close(lab);
 }
 
+#define STRANGERS_ISN 5000u
+
+// A segment of a client that is no host, by the MAC address that ends with this byte; returns what
+// the gate sent, the last of it.
+static struct literal stranger(struct lab *lab, uint8_t mac, struct literal segment)
+{
+	uint8_t bytes[LITERAL_FRAME_MAX];
+	struct slice frame;
+	struct literal answer;
+
+	memcpy(segment.source_mac, (uint8_t[]){2, 0, 0, 0, 9, mac}, 6);
+	memcpy(segment.destination_mac, lab->ports[0].mac, 6);
+	memcpy(segment.ends.source, lab->client_address.address.bytes, 16);
+	memcpy(segment.ends.destination, lab->policy->ports[0].addresses[0].address.bytes, 16);
+	segment.ends.source_port = 50000;
+	segment.ends.destination_port = 25;
+	segment.window = 65535;
+	segment.scale = -1;
+	frame = slice_of(bytes, literal_write(&segment, bytes));
+	memset(lab->frame, 0, sizeof(lab->frame));
+	pipeline_input(lab->pipeline, 0, &frame, 1, lab->now, &lab->outbox);
+	literal_read(lab->frame, sizeof(lab->frame), &answer);
+	return answer;
+}
+
+// A client that does not wait for the greeting, on a path that changes the order of its segments.
+static void test_bytes_ahead_of_the_ack(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+	struct literal bytes = {.flags = LITERAL_ACK,
+				.sequence = STRANGERS_ISN + 100,
+				.payload = (const uint8_t *)"NOOP\r\n",
+				.length = 6};
+	struct literal ack = {.flags = LITERAL_ACK, .sequence = STRANGERS_ISN + 1};
+	struct literal answer = stranger(lab, 1, syn);
+
+	assert_int_equal(answer.flags, LITERAL_SYN | LITERAL_ACK);
+	bytes.acknowledgment = ack.acknowledgment = answer.sequence + 1;
+	assert_int_equal(stranger(lab, 1, bytes).flags, 0);
+	assert_int_equal(lab->reasons[REASON_tcp_state].count, 1);
+	// A wrong acknowledgment is no business of that handshake; nor are bytes beyond the window.
+	bytes.acknowledgment++;
+	assert_true(stranger(lab, 1, bytes).flags & LITERAL_RST);
+	bytes.acknowledgment--;
+	bytes.sequence += 1 << 24;
+	assert_true(stranger(lab, 1, bytes).flags & LITERAL_RST);
+	assert_int_equal(lab->reasons[REASON_cookie_invalid].count, 2);
+	assert_int_equal(lab->connector.sessions, 0);
+	assert_true(stranger(lab, 1, ack).length > 0); // the greeting
+	assert_int_equal(lab->connector.sessions, 1);
+	lab_close(lab);
+}
+
+// The SYN comes again by another router, or the first one's source was garbled.
+static void test_repeated_syn_is_answered_where_it_came_from(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+	struct literal first = stranger(lab, 1, syn), second = stranger(lab, 2, syn);
+
+	assert_int_equal(first.destination_mac[5], 1);
+	assert_int_equal(second.destination_mac[5], 2);
+	assert_int_equal(second.sequence, first.sequence);
+	lab_run(lab, 40000);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -79,6 +150,8 @@ int main(void)
 		cmocka_unit_test(test_no_session_left),
 		cmocka_unit_test(test_oldest_half_open_makes_room),
 		cmocka_unit_test(test_no_buffer_for_the_banner),
+		cmocka_unit_test(test_bytes_ahead_of_the_ack),
+		cmocka_unit_test(test_repeated_syn_is_answered_where_it_came_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,8 +86,8 @@ static void test_packet_too_big_reaches_the_owner(void **state)
 		lab_say(lab, client,
 			"MAIL FROM:<a@c.test>\r\nRCPT TO:<x@accepted.test>\r\nDATA\r\n");
 		for (unsigned j = 0; j < 6; j++)
-			tcp_send(client->connection->host->tcp, client->connection->flow,
-				 slice_of_text(line));
+			client->connection->transport->send(client->connection,
+							    slice_of_text(line));
 		lab_say(lab, client, ".\r\n");
 		assert_int_equal(lab->delivered, delivered + 1);
 		lab->path_mtu -= 40; // the next one must learn anew
@@ -136,11 +136,11 @@ static void opened(struct connection *connection)
 {
 }
 
-static void moved(struct connection *connection, uint64_t now_us)
+static void moved(struct connection *connection)
 {
 }
 
-static void ended(struct connection *connection, unsigned events)
+static void ended(struct connection *connection)
 {
 }
 
@@ -162,7 +162,7 @@ static void test_dropped_frames_are_not_handed_over(void **state)
 
 	lab->client.now = lab->now;
 	for (unsigned i = 0; i < 8; i++, tuple.local_port++)
-		assert_non_null(host_connect(&lab->client, &tuple, &nothing, NULL));
+		assert_non_null(host_connect(&lab->client, &tuple, &nothing, NULL, lab->now));
 	lab_run(lab, 300);
 	assert_int_equal(lab->reasons[REASON_no_binding].count, 8);
 	assert_int_equal(handed(lab), before);

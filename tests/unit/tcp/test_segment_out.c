@@ -171,6 +171,35 @@ static void test_silly_window_is_overridden_in_time(void **state)
 	lab_close(lab);
 }
 
+// What went out because of the persist timer is repeated like anything else.
+static void test_small_segment_backs_off_and_the_flow_is_given_up(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.window = 1000});
+	uint64_t start, interval = 0;
+
+	lab_queue(lab, 0, 3000);
+	lab_output(lab);
+	lab_give(lab, (struct lab_in){.ack = 1000, .window = 100});
+	assert_int_equal(lab_fire(lab), 1);
+	start = lab->now;
+	while (lab->now - start < 200000000) {
+		uint64_t before = lab->now;
+
+		lab_fire(lab);
+		if (lab->events)
+			break;
+		assert_int_equal(lab->sent_count, 1);
+		assert_int_equal(lab->sent[0].seq, 1000);
+		assert_int_equal(lab->sent[0].segment.payload_length, 100);
+		assert_true(lab->now - before >=
+			    (2 * interval < 60000000 ? 2 * interval : 60000000));
+		interval = lab->now - before;
+	}
+	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	assert_in_range(lab->now - start, 100000000, 160000000);
+	lab_close(lab);
+}
+
 static void test_tiny_mss_has_a_floor(void **state)
 {
 	static const struct {
@@ -230,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_zero_window_is_probed_and_the_probe_sent_again),
 		cmocka_unit_test(test_a_probe_that_was_taken_counts),
 		cmocka_unit_test(test_silly_window_is_overridden_in_time),
+		cmocka_unit_test(test_small_segment_backs_off_and_the_flow_is_given_up),
 		cmocka_unit_test(test_tiny_mss_has_a_floor),
 		cmocka_unit_test(test_default_segment_of_each_family),
 	};

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The planted faults. Each sits in a wrapper of one product function, which the linker puts before
+// it, and does the product's work wrongly while its name is chosen. They hit gates only, never the
+// hosts that use the same TCP.
+
+#include "tests/sim/faults.h"
+
+#include "dataplane/pipeline/worker.h"
+#include "dataplane/smtp/decide.h"
+#include "dataplane/tcp/flow.h"
+#include "tests/sim/gate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FAULTS(X)                                                                                  \
+	X(ack_off_by_one, "acknowledges one byte more than came")                                  \
+	X(no_retransmission_timer, "the retransmission timer does nothing")                        \
+	X(no_window_update, "an opened window is not told")                                        \
+	X(sack_block_too_long, "the last SACK block ends one byte late")                           \
+	X(unbounded_queue, "the send queue has no limit")                                          \
+	X(end_of_data_after_reset, "an aborted message is ended as if it were whole")              \
+	X(fin_not_repeated, "a lost FIN is not sent again")                                        \
+	X(run_taken_twice, "bytes from beyond a gap are delivered twice")                          \
+	X(duplicate_delivered, "a segment that came twice is delivered twice")                     \
+	X(no_window_probe, "a closed window is never probed")                                      \
+	X(no_delayed_ack, "the delayed ACK never comes")                                           \
+	X(early_250, "the client gets 250 before the server said it")                              \
+	X(chunk_leak, "chunks of a queue that is given up are not given back")                     \
+	X(server_not_counted_out, "a closed connection counts against its server for ever")        \
+	X(waiters_never_served, "who waits for a server waits for ever")                           \
+	X(no_pump_on_writable, "room in the server's queue is not noticed")                        \
+	X(time_wait_for_ever, "TIME-WAIT does not end")                                            \
+	X(no_back_off, "time-outs do not back off")                                                \
+	X(back_off_too_far, "time-outs back off without a limit")                                  \
+	X(paws_refuses, "PAWS refuses equal timestamps")                                           \
+	X(paws_accepts, "PAWS refuses nothing")                                                    \
+	X(cookie_not_checked, "any ACK completes a handshake")                                     \
+	X(path_mtu_ignored, "packet too big changes nothing")                                      \
+	X(dot_lost, "a dot at the beginning of a piece is lost")                                   \
+	X(no_reset_before_pool, "a transaction is left open in the pool")                          \
+	X(wrong_server, "a body goes to another client's server")                                  \
+	X(syn_ack_not_repeated, "a lost SYN-ACK or ACK is not made good")                          \
+	X(timer_left, "a destroyed leg's timer stays armed")                                       \
+	X(window_shrinks, "the right edge moves back")                                             \
+	X(foreign_relay, "a foreign recipient is passed on")                                       \
+	X(data_after_reset, "a flow that the client reset goes on")                                \
+	X(message_counted_twice, "a message is counted twice")
+
+enum fault {
+#define X(name, help) FAULT_##name,
+	FAULTS(X)
+#undef X
+		FAULT_NONE,
+};
+
+static const char *const names[] = {
+#define X(name, help) #name,
+	FAULTS(X)
+#undef X
+};
+
+static enum fault chosen = FAULT_NONE;
+
+bool faults_use(const char *name)
+{
+	for (unsigned i = 0; i < FAULT_NONE; i++)
+		if (strcmp(name, names[i]) == 0) {
+			chosen = (enum fault)i;
+			return true;
+		}
+	return false;
+}
+
+void faults_list(void)
+{
+	for (unsigned i = 0; i < FAULT_NONE; i++)
+		puts(names[i]);
+}
+
+static bool is_gates(const struct tcp *tcp)
+{
+	struct pipeline *pipeline;
+
+	return gate_of_tcp(tcp, &pipeline) != NULL;
+}
+
+static bool planted(const struct tcp *tcp, enum fault fault)
+{
+	return chosen == fault && is_gates(tcp);
+}
+
+// Declares the product's function and its wrapper, which must be of the same type: the linker does
+// not look.
+#define WRAP(type, name, ...)                                                                      \
+	type __real_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	_Static_assert(                                                                            \
+		__builtin_types_compatible_p(__typeof__(&name), __typeof__(&__wrap_##name)),       \
+		#name " has another type");                                                        \
+	type __wrap_##name(__VA_ARGS__)
+
+// ---- TCP -------------------------------------------------------------------------------------
+
+WRAP(bool, tcp_output, struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segment *segment)
+{
+	uint32_t sent = flow->snd_max;
+	bool more;
+
+	if (planted(tcp, FAULT_no_window_probe) && (flow->flags & FLOW_PROBE))
+		flow->flags &= (uint16_t)~FLOW_PROBE;
+	more = __real_tcp_output(tcp, flow, now_us, segment);
+	if (!more)
+		return false;
+	if (planted(tcp, FAULT_ack_off_by_one) && !(segment->flags & (TCP_SYN | TCP_RST)) &&
+	    segment->payload_length == 0)
+		segment->acknowledgment++;
+	if (planted(tcp, FAULT_fin_not_repeated) && segment->flags & TCP_FIN &&
+	    sent == segment->sequence + segment->payload_length + 1)
+		segment->flags &= (uint8_t)~TCP_FIN;
+	if (planted(tcp, FAULT_window_shrinks) && !(segment->flags & TCP_SYN))
+		segment->window /= 2;
+	return true;
+}
+
+WRAP(void, tcp_timeout, struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events)
+{
+	bool repeats = flow->timer == TIMER_RETRANSMIT && flow->timer_at <= now_us;
+
+	if (planted(tcp, FAULT_no_retransmission_timer) && repeats) {
+		flow->timer_at = FLOW_NEVER;
+		*events = 0;
+		return;
+	}
+	if (planted(tcp, FAULT_no_delayed_ack))
+		flow->delayed_ack_at = FLOW_NEVER;
+	__real_tcp_timeout(tcp, flow, now_us, events);
+	if (!repeats || flow->timer != TIMER_RETRANSMIT)
+		return;
+	if (planted(tcp, FAULT_no_back_off)) {
+		flow->backoff = 0;
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
+	}
+	if (planted(tcp, FAULT_back_off_too_far))
+		flow->timer_at = now_us + (1000ull * flow->rto_ms << (4 * flow->backoff));
+}
+
+WRAP(void, tcp_settle, struct tcp *tcp, struct flow *flow, uint64_t now_us)
+{
+	bool owed = flow->flags & FLOW_ACK_NOW || flow->ack_pending >= 2;
+
+	__real_tcp_settle(tcp, flow, now_us);
+	if (planted(tcp, FAULT_no_window_update) && !owed)
+		flow->flags &= (uint16_t)~FLOW_ACK_NOW;
+}
+
+WRAP(uint32_t, out_of_order_blocks, const struct flow *flow, struct sack_block *blocks,
+     uint32_t max)
+{
+	uint32_t count = __real_out_of_order_blocks(flow, blocks, max);
+
+	if (chosen == FAULT_sack_block_too_long && count)
+		blocks[count - 1].end++;
+	return count;
+}
+
+WRAP(void, out_of_order_absorb, struct tcp *tcp, struct flow *flow)
+{
+	uint32_t before = flow->unread.length;
+	uint8_t bytes[CHUNK_BYTES];
+	uint32_t added;
+
+	__real_out_of_order_absorb(tcp, flow);
+	added = flow->unread.length - before;
+	if (!planted(tcp, FAULT_run_taken_twice) || added == 0 || added > sizeof(bytes))
+		return;
+	chunk_queue_copy(&flow->unread, before, bytes, added);
+	chunk_queue_append(&flow->unread, tcp->settings.chunks, slice_of(bytes, added));
+}
+
+WRAP(enum reason, tcp_input, struct tcp *tcp, struct flow *flow, const struct view *view,
+     uint64_t now_us, unsigned *events)
+{
+	bool old = view->payload.length &&
+		   !seq_after(view->sequence + (uint32_t)view->payload.length, flow->rcv_nxt);
+	enum reason reason;
+
+	if (planted(tcp, FAULT_paws_refuses) && flow->flags & FLOW_TIMESTAMPS)
+		flow->ts_recent++;
+	if (planted(tcp, FAULT_paws_accepts))
+		flow->ts_recent_s = (uint32_t)(now_us / 1000000) - 30u * 24 * 3600;
+	if (planted(tcp, FAULT_data_after_reset) && view->flags & TCP_RST)
+		return REASON_NONE;
+	reason = __real_tcp_input(tcp, flow, view, now_us, events);
+	if (planted(tcp, FAULT_paws_refuses) && flow->flags & FLOW_TIMESTAMPS &&
+	    reason != REASON_NONE)
+		flow->ts_recent--;
+	if (planted(tcp, FAULT_duplicate_delivered) && old && tcp_can_receive(flow)) {
+		chunk_queue_append(&flow->unread, tcp->settings.chunks, view->payload);
+		*events |= TCP_EVENT_READABLE;
+	}
+	if (planted(tcp, FAULT_no_pump_on_writable))
+		*events &= ~(unsigned)TCP_EVENT_WRITABLE;
+	return reason;
+}
+
+WRAP(struct flow *, tcp_connect, struct tcp *tcp, const struct tuple *tuple, uint16_t our_mss,
+     uint64_t now_us)
+{
+	struct flow *flow = __real_tcp_connect(tcp, tuple, our_mss, now_us);
+
+	if (flow && planted(tcp, FAULT_unbounded_queue))
+		flow->send_limit = 16 << 20;
+	return flow;
+}
+
+WRAP(void, tcp_advance, struct tcp *tcp, uint64_t now_us)
+{
+	if (!planted(tcp, FAULT_time_wait_for_ever))
+		__real_tcp_advance(tcp, now_us);
+}
+
+WRAP(enum reason, tcp_path_mtu, struct tcp *tcp, struct flow *flow, uint32_t sequence, uint32_t mtu)
+{
+	return planted(tcp, FAULT_path_mtu_ignored) ? REASON_icmp_too_big_unacceptable
+						    : __real_tcp_path_mtu(tcp, flow, sequence, mtu);
+}
+
+WRAP(void, chunk_queue_clear, struct chunk_queue *queue, struct pool *pool)
+{
+	if (chosen == FAULT_chunk_leak && queue->length > CHUNK_BYTES)
+		chunk_queue_init(queue);
+	else
+		__real_chunk_queue_clear(queue, pool);
+}
+
+// ---- Before a connection -----------------------------------------------------------------------
+
+WRAP(bool, cookie_check, const struct cookie_keys *keys, const struct tuple *tuple,
+     uint32_t sequence, uint32_t acknowledgment, const struct tcp_options *options, uint64_t now_us,
+     struct handshake *handshake)
+{
+	if (__real_cookie_check(keys, tuple, sequence, acknowledgment, options, now_us, handshake))
+		return true;
+	if (chosen != FAULT_cookie_not_checked)
+		return false;
+	*handshake =
+		(struct handshake){.client_isn = sequence - 1,
+				   .our_isn = acknowledgment - 1,
+				   .options = {.mss = 536, .window_scale = TCP_NO_WINDOW_SCALE}};
+	return true;
+}
+
+WRAP(const struct half_open_entry *, half_open_expire, struct half_open *half_open, uint64_t now_us)
+{
+	const struct half_open_entry *entry = __real_half_open_expire(half_open, now_us);
+
+	while (chosen == FAULT_syn_ack_not_repeated && entry)
+		entry = __real_half_open_expire(half_open, now_us);
+	return entry;
+}
+
+// ---- The pipeline ------------------------------------------------------------------------------
+
+// The server gets the end of data, and its connection closes politely.
+static void end_body(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+
+	tcp_send(pipeline->tcp, leg->leg.flow, slice_of_text("\r\n.\r\n"));
+	client->in_body = false;
+	client->server = NULL;
+	leg->client = NULL;
+	leg->closing = true;
+	servers_closed(pipeline->servers, &leg->connection);
+	leg->upstream.deadline_us = pipeline->now.now_us + 10000000;
+	send_mark_dirty(pipeline, &leg->leg);
+}
+
+WRAP(void, exchange_abort, struct pipeline *pipeline, struct client *client)
+{
+	if (chosen == FAULT_end_of_data_after_reset && client->server && client->in_body)
+		end_body(pipeline, client);
+	__real_exchange_abort(pipeline, client);
+}
+
+WRAP(void, exchange_end, struct pipeline *pipeline, struct client *client)
+{
+	static const struct session_answer good = {.code = 250};
+	struct session_answer answer = good;
+
+	__real_exchange_end(pipeline, client);
+	if (chosen != FAULT_early_250 || !client->session.suspended || !client->server)
+		return;
+	answer.reply = slice_of_text("250 2.0.0 ok\r\n");
+	client->server->client = NULL;
+	client->server = NULL;
+	client->in_body = false;
+	client_answer(pipeline, client, &answer);
+}
+
+// Another client whose body is on its way.
+static struct client *other_in_body(const struct pipeline *pipeline, const struct client *client)
+{
+	struct client *other;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(other, &pipeline->ranks[i / 2][i % 2], in_rank)
+	if (other != client && other->in_body && other->server)
+		return other;
+	return NULL;
+}
+
+WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
+     const struct slice body[2])
+{
+	struct slice wrong[2] = {body[0], body[1]};
+	struct client *other = other_in_body(pipeline, client);
+
+	if (chosen == FAULT_dot_lost && wrong[0].length && wrong[0].data[0] == '.')
+		wrong[0] = slice_from(wrong[0], 1);
+	if (chosen == FAULT_wrong_server && other && client->in_body &&
+	    exchange_body_room(pipeline, other) >= body[0].length + body[1].length) {
+		for (unsigned i = 0; i < 2; i++)
+			tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
+		send_mark_dirty(pipeline, &other->server->leg);
+		return;
+	}
+	__real_exchange_body(pipeline, client, wrong);
+}
+
+WRAP(void, count_step, struct pipeline *pipeline, struct client *client,
+     const struct session_step *step)
+{
+	__real_count_step(pipeline, client, step);
+	if (chosen == FAULT_message_counted_twice && step->code == 250 &&
+	    strcmp(step->verb, "BODY") == 0)
+		__real_count_step(pipeline, client, step);
+}
+
+WRAP(void, wheel_cancel, struct wheel *wheel, struct wheel_timer *timer)
+{
+	static struct wheel_timer left;
+
+	__real_wheel_cancel(wheel, timer);
+	if (chosen == FAULT_timer_left) {
+		wheel_timer_init(&left);
+		wheel_arm(wheel, &left, UINT64_MAX / 2);
+	}
+}
+
+// ---- The backend's side
+// --------------------------------------------------------------------------
+
+WRAP(void, servers_closed, struct servers *servers, struct servers_connection *connection)
+{
+	if (chosen == FAULT_server_not_counted_out && connection->bound && !connection->pooled)
+		return;
+	__real_servers_closed(servers, connection);
+}
+
+WRAP(struct servers_waiter *, servers_next_waiter, struct servers *servers, uint64_t now_us,
+     enum servers_choice *choice, struct servers_connection **connection, unsigned *server)
+{
+	return chosen == FAULT_waiters_never_served
+		       ? NULL
+		       : __real_servers_next_waiter(servers, now_us, choice, connection, server);
+}
+
+WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *policy, uint64_t now_us,
+     struct upstream_commands *commands)
+{
+	if (chosen != FAULT_no_reset_before_pool || upstream->state != UPSTREAM_OPEN)
+		return __real_upstream_reset(upstream, policy, now_us, commands);
+	upstream->state = UPSTREAM_IDLE;
+	upstream->deadline_us = UINT64_MAX;
+	return false;
+}
+
+WRAP(enum reason, decide_recipient, const struct policy *policy, const struct connector *connector,
+     const struct path *path, uint32_t already)
+{
+	enum reason reason = __real_decide_recipient(policy, connector, path, already);
+
+	return chosen == FAULT_foreign_relay && reason == REASON_smtp_unable_to_relay ? REASON_NONE
+										      : reason;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Builds a gate as control/ does, without devices, and stands between it and the wire.
+
+#include "tests/sim/gate.h"
+
+#include "config/load.h"
+#include "dataplane/pipeline/worker.h"
+#include "dataplane/tcp/flow.h"
+#include "tests/sim/filter.h"
+#include "tests/sim/narrow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define IDLE_US 1000000u // a worker with nothing to do looks again after this
+
+static const char policy_text[] =
+	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = %uKB\n"
+	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
+	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
+	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
+	"[accepted-domain accepted.test]\n"
+	"[connector clients]\nBindings = %s\n"
+	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\n"
+	"MaxMessageSize = 128KB\n"
+	"[backend cluster]\nServers = %s\nProbeInterval = 10s\n"
+	"MaxConnections = %u\nMaxWaiting = %u\n";
+
+#define CLIENT_SIDE                                                                                \
+	.outside = "192.0.2.10/24, 2001:db8:1::10/64", .inside = "10.0.0.1/24, 2001:db8:2::1/64",  \
+	.bindings = "192.0.2.10:25, [2001:db8:1::10]:25",                                          \
+	.ranges = "192.0.2.0/24, 2001:db8:1::/64", .servers = "10.0.0.11:25, [2001:db8:2::11]:25"
+
+const struct gate_place gate_single = {
+	CLIENT_SIDE,
+	.towards = {STATION_CLIENT, STATION_SERVER},
+	.here = {STATION_GATE_OUTSIDE, STATION_GATE_INSIDE},
+	.mac = 0,
+	.name = "gate",
+};
+
+const struct gate_place gate_first = {
+	CLIENT_SIDE,
+	.towards = {STATION_CLIENT, STATION_SECOND_OUTSIDE},
+	.here = {STATION_GATE_OUTSIDE, STATION_GATE_INSIDE},
+	.mac = 0,
+	.name = "first",
+};
+
+const struct gate_place gate_second = {
+	.outside = "10.0.0.11/24, 2001:db8:2::11/64",
+	.inside = "10.1.0.1/24, 2001:db8:3::1/64",
+	.bindings = "10.0.0.11:25, [2001:db8:2::11]:25",
+	.ranges = "10.0.0.0/24, 2001:db8:2::/64",
+	.servers = "10.1.0.11:25, [2001:db8:3::11]:25",
+	.towards = {STATION_GATE_INSIDE, STATION_SERVER},
+	.here = {STATION_SECOND_OUTSIDE, STATION_SECOND_INSIDE},
+	.mac = 0x10,
+	.name = "second",
+};
+
+// Those that exist now: functions below the pipeline know only their own part of one.
+static struct gate *gates[2];
+
+struct gate *gate_of_tcp(const struct tcp *tcp, struct pipeline **pipeline)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned j = 0; gates[i] && j < gates[i]->worker_count; j++)
+			if (gates[i]->workers[j].pipeline->tcp == tcp) {
+				*pipeline = gates[i]->workers[j].pipeline;
+				return gates[i];
+			}
+	return NULL;
+}
+
+// ---- Frames ----------------------------------------------------------------------------------
+
+static uint8_t *reserve(struct outbox *outbox, uint16_t port)
+{
+	struct gate *gate = (struct gate *)outbox;
+
+	gate->frame_port = port;
+	return gate->frame;
+}
+
+static void commit(struct outbox *outbox, uint16_t length)
+{
+	struct gate *gate = (struct gate *)outbox;
+	unsigned port = gate->frame_port;
+	struct slice frame = slice_of(gate->frame, length);
+	uint64_t now_us = gate->now.now_us;
+	uint16_t mtu = now_us < gate->plan.mtu_change_us ? gate->plan.mtu[port]
+							 : gate->plan.later_mtu[port];
+	uint8_t answer[OUTBOX_FRAME_MAX];
+	size_t answer_length;
+
+	if (!length)
+		return;
+	watch_out(&gate->watch, frame.data, frame.length, now_us);
+	if (!narrow_refuses(frame, mtu, answer, &answer_length))
+		wire_send(gate->wire, gate->place->towards[port], frame, now_us);
+	else if (answer_length)
+		wire_send(gate->wire, gate->place->here[port], slice_of(answer, answer_length),
+			  now_us);
+}
+
+// ---- Life ------------------------------------------------------------------------------------
+
+static void report(void *context, enum diagnostic_severity severity, const char *text)
+{
+	if (severity == DIAGNOSTIC_ERROR)
+		fprintf(stderr, "%s\n", text);
+}
+
+static void create_worker(struct gate *gate, struct gate_worker *worker, struct dice *dice)
+{
+	struct pipeline_settings settings = {
+		.policy = gate->policy, .ruleset = gate->ruleset, .ports = gate->ports};
+
+	for (unsigned i = 0; i < GATE_PORTS; i++)
+		worker->port_row[i] = &worker->port_rows[i];
+	worker->connectors[0] = &worker->connector;
+	settings.counters = (struct pipeline_counters){.connectors = worker->connectors,
+						       .ports = worker->port_row,
+						       .reasons = worker->reasons,
+						       .log = worker->log,
+						       .log_records = GATE_LOG_RECORDS};
+	memcpy(settings.random_key, &(uint64_t){dice_u64(dice)}, 8);
+	worker->pipeline = pipeline_create(&settings, gate->now);
+	assert(worker->pipeline);
+	pipeline_start(worker->pipeline, gate->now, &gate->outbox);
+}
+
+void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
+		 const struct gate_plan *gate_plan, struct wire *wire, struct tick now)
+{
+	char text[2048];
+	struct diagnostics diagnostics = {.report = report};
+	struct watch_rules rules = {.receive_buffer = gate_plan->receive_kb * 1024,
+				    .prompt = plan->climate == CLIMATE_CALM,
+				    .repeats = plan->climate != CLIMATE_ROUGH,
+				    .print = plan->print_frames ? place->name : NULL};
+	struct dice dice = plan->dice;
+
+	memset(gate, 0, sizeof(*gate));
+	gate->outbox = (struct outbox){reserve, commit};
+	gate->plan = *gate_plan;
+	gate->place = place;
+	gate->wire = wire;
+	gate->now = now;
+	watch_init(&gate->watch, &rules);
+	snprintf(text, sizeof(text), policy_text, gate_plan->max_sessions, gate_plan->buffer_kb,
+		 gate_plan->receive_kb, gate_plan->send_kb, gate_plan->half_open, place->outside,
+		 place->inside, place->bindings, place->ranges, place->servers,
+		 gate_plan->max_connections, gate_plan->max_waiting);
+	gate->policy = policy_load_text(text, &diagnostics);
+	assert(gate->policy);
+	gate->ruleset = ruleset_create(gate->policy);
+	for (uint16_t i = 0; i < GATE_PORTS; i++)
+		gate->ports[i] = (struct packet_port){
+			.mac = {2, 0, 0, 0, 0, (uint8_t)(place->mac + i)}, .index = i};
+	gates[gates[0] != NULL] = gate;
+	gate->worker_count = 1;
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		create_worker(gate, &gate->workers[i], &dice);
+}
+
+void gate_destroy(struct gate *gate)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		pipeline_destroy(gate->workers[i].pipeline);
+	ruleset_destroy(gate->ruleset);
+	policy_destroy(gate->policy);
+	watch_fini(&gate->watch);
+	for (unsigned i = 0; i < 2; i++)
+		if (gates[i] == gate)
+			gates[i] = NULL;
+}
+
+// ---- Turns -----------------------------------------------------------------------------------
+
+void gate_input(struct gate *gate, unsigned port, struct slice frame, struct tick now)
+{
+	struct gate_worker *worker = &gate->workers[0];
+	unsigned long long accepted = worker->port_rows[port].frames_accepted;
+
+	gate->now = now;
+	watch_in(&gate->watch, frame.data, frame.length, now.now_us);
+	pipeline_input(worker->pipeline, (uint16_t)port, &frame, 1, now, &gate->outbox);
+	watch_done(&gate->watch, worker->port_rows[port].frames_accepted > accepted, now.now_us);
+	worker->next_us = now.now_us;
+}
+
+// The limits of one connection, where it can be seen.
+static void judge_queues(struct gate *gate, const struct flow *flow)
+{
+	uint32_t receive = gate->plan.receive_kb * 1024;
+
+	if ((flow->send.length > gate->plan.send_kb * 1024 || flow->unread.length > receive) &&
+	    !gate->watch.fault[0])
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%u bytes to send, %u to read: more than the buffers", flow->send.length,
+			 flow->unread.length);
+}
+
+static void note_levels(struct gate *gate, const struct gate_worker *worker)
+{
+	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
+	const struct client *client;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(client, &worker->pipeline->ranks[i / 2][i % 2], in_rank)
+		{
+			judge_queues(gate, client->leg.flow);
+			if (client->server)
+				judge_queues(gate, client->server->leg.flow);
+		}
+	if (levels.chunks_used > gate->most_chunks)
+		gate->most_chunks = levels.chunks_used;
+	if (levels.flows > gate->most_flows)
+		gate->most_flows = levels.flows;
+}
+
+uint64_t gate_turn(struct gate *gate, struct tick now)
+{
+	uint64_t next = UINT64_MAX;
+
+	gate->now = now;
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		struct gate_worker *worker = &gate->workers[i];
+
+		if (worker->next_us <= now.now_us) {
+			uint64_t filter;
+
+			worker->next_us = pipeline_turn(worker->pipeline, now, &gate->outbox);
+			filter = filter_turn(worker->pipeline);
+			worker->next_us = filter < worker->next_us ? filter : worker->next_us;
+			if (worker->next_us > now.now_us + IDLE_US)
+				worker->next_us = now.now_us + IDLE_US;
+			note_levels(gate, worker);
+		}
+		next = worker->next_us < next ? worker->next_us : next;
+	}
+	watch_time(&gate->watch, now.now_us);
+	return next;
+}
+
+void gate_drain(struct gate *gate, struct tick now)
+{
+	gate->now = now;
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		pipeline_drain(gate->workers[i].pipeline, false, now, &gate->outbox);
+		gate->workers[i].next_us = now.now_us;
+	}
+}
+
+bool gate_drained(const struct gate *gate)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		if (!pipeline_drained(gate->workers[i].pipeline))
+			return false;
+	return true;
+}
+
+struct pipeline_levels gate_levels(const struct gate *gate)
+{
+	struct pipeline_levels sum = {0};
+
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		struct pipeline_levels levels = pipeline_levels(gate->workers[i].pipeline);
+
+		sum.clients += levels.clients;
+		sum.servers += levels.servers;
+		sum.flows += levels.flows;
+		sum.time_wait += levels.time_wait;
+		sum.half_open += levels.half_open;
+		sum.chunks_used += levels.chunks_used;
+		sum.chunks += levels.chunks;
+		sum.timers += levels.timers;
+	}
+	return sum;
+}
+
+unsigned long long gate_reason(const struct gate *gate, enum reason reason)
+{
+	unsigned long long sum = 0;
+
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		sum += gate->workers[i].reasons[reason].count;
+	return sum;
+}
+
+// ---- The end of a connection (the linker puts this before the product's own function) ---------
+
+void __real_tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us);
+void __wrap_tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us);
+
+void __wrap_tcp_release(struct tcp *tcp, struct flow *flow, uint64_t now_us)
+{
+	struct pipeline *pipeline;
+	struct gate *gate = gate_of_tcp(tcp, &pipeline);
+
+	if (gate) {
+		const struct tuple *tuple = tcp_tuple(flow);
+		struct literal_ends ends;
+
+		memset(&ends, 0, sizeof(ends));
+		memcpy(ends.source, tuple->local.bytes, 16);
+		memcpy(ends.destination, tuple->remote.bytes, 16);
+		ends.source_port = tuple->local_port;
+		ends.destination_port = tuple->remote_port;
+		watch_released(&gate->watch, &ends, now_us);
+	}
+	__real_tcp_release(tcp, flow, now_us);
+}

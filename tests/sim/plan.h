@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a seed means: climate, gates, peers and what they are up to, drawn once, before anything
+// runs.
+#ifndef RELAYGATE_SIM_PLAN_H
+#define RELAYGATE_SIM_PLAN_H
+
+#include "tests/sim/mail.h"
+#include "tests/sim/peer.h"
+#include "tests/sim/wire.h"
+
+#define PLAN_CLIENTS 6
+#define PLAN_MAILS   4 // of a client, at most
+
+enum climate {
+	CLIMATE_CALM,  // nothing lost, refused or scarce: everything must go well, and soon
+	CLIMATE_FAIR,  // frames are lost, late and doubled, but peers are polite: all must go well
+	CLIMATE_ROUGH, // anything: nothing may go wrong
+};
+
+struct gate_plan {
+	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
+	unsigned max_connections, max_waiting;
+	uint16_t mtu[2], later_mtu[2]; // of the path behind each port, IP packet
+	uint64_t mtu_change_us;        // when the later one begins
+};
+
+struct client_plan {
+	bool literal; // else with the gate's own TCP
+	bool ipv6;
+	struct quirks quirks;
+	struct client_script script; // without its ledger
+	enum mail_kind kinds[PLAN_MAILS];
+	uint32_t sizes[PLAN_MAILS];
+};
+
+struct plan {
+	enum climate climate;
+	bool chain;    // two gates in a row
+	bool filtered; // something between TCP and SMTP, as TLS will be
+	bool filter_ends_early;
+	struct gate_plan gates[2];
+	struct weather weather[STATIONS];
+	unsigned client_count;
+	struct client_plan clients[PLAN_CLIENTS];
+	bool server_literal;
+	struct quirks server_quirks;
+	struct server_script server; // without its ledger
+	unsigned forgeries;          // ACKs that complete no handshake
+	uint64_t bound_us;           // for everything to be over
+	struct dice dice;            // for what happens later
+	bool print_frames;
+};
+
+#define PLAN_START_US 1000000ull
+
+// The same seed, the same plan; all but print_frames.
+void plan_draw(struct plan *plan, uint64_t seed);
+
+#endif
