@@ -48,10 +48,15 @@ void timer_start_flight(struct flow *flow, uint64_t now_us)
 {
 	uint64_t probe_us = rack_probe_us(flow);
 
-	if (probe_us > 0)
-		timer_start_at(flow, TIMER_TAIL, now_us, now_us + probe_us);
-	else
+	if (probe_us == 0) {
 		timer_start(flow, TIMER_RETRANSMIT, now_us);
+		return;
+	}
+	// New segments put the probe off, but not beyond the time-out of what was sent before.
+	bool waits = flow->timer != TIMER_NONE && flow->timer != TIMER_KEEPALIVE;
+	uint64_t timeout_at = (waits ? flow->progress_at : now_us) + timer_interval_us(flow);
+	uint64_t probe_at = now_us + probe_us;
+	timer_start_at(flow, TIMER_TAIL, now_us, probe_at < timeout_at ? probe_at : timeout_at);
 }
 
 void timer_stop(struct flow *flow)

@@ -150,6 +150,23 @@ static void test_a_probe_is_followed_by_the_timeout(void **state)
 	lab_close(lab);
 }
 
+// A segment now and then puts the probe off, but not beyond the time-out of the first one.
+static void test_new_segments_put_the_probe_off_for_a_while(void **state)
+{
+	struct lab *lab = open_measured(1000);
+	uint64_t sent_at = lab->now;
+
+	for (uint32_t queued = 2000; queued < 20000; queued += 1000) {
+		lab->now += RTT_US;
+		if (lab->now >= tcp_deadline(lab->flow))
+			break;
+		lab_queue(lab, queued, 1000);
+		assert_int_equal(lab_output(lab), 1);
+	}
+	assert_in_range(tcp_deadline(lab->flow) - sent_at, 200000, 300000);
+	lab_close(lab);
+}
+
 // One segment alone: its ACK may be delayed by 40 ms.
 static void test_one_segment_has_time_for_a_delayed_ack(void **state)
 {
@@ -187,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_the_tail_is_probed),
 		cmocka_unit_test(test_a_probe_is_new_bytes_where_there_are_some),
 		cmocka_unit_test(test_a_probe_is_followed_by_the_timeout),
+		cmocka_unit_test(test_new_segments_put_the_probe_off_for_a_while),
 		cmocka_unit_test(test_one_segment_has_time_for_a_delayed_ack),
 		cmocka_unit_test(test_without_sack_there_is_no_probe),
 	};
