@@ -11,8 +11,12 @@
 # gate, and through a Linux relay in its place (HAProxy) over the same wire, in turns, with the same
 # client (smtp-source) and server (smtp-sink); with the round trip of the lab itself and with 10 ms,
 # against the congestion control that the machine prefers and against CUBIC. At least 0.8 of Linux.
+# Here, too, the wire is limited to 100 Mbit/s, also without delay: an unlimited one measures how soon
+# the machine's cores schedule a process in user space, which a kernel's ACKs need not wait for. For
+# the same reason all of this test goes before the machine's other work (nice).
 import concurrent.futures
 import hashlib
+import os
 import random
 import statistics
 import sys
@@ -35,7 +39,6 @@ CASES = {
     '5 % reordered': {'reorder': 50},
     'path MTU drops to 1280': {},
 }
-RUNS = 3
 LEAST = 0.8
 
 
@@ -131,14 +134,14 @@ def through_linux(lab, control, count):
         return goodput(lab, count)
 
 
-def compare(checks, lab, leg, where, control, count):
+def compare(checks, lab, leg, control, where, turns, count):
     wires.congestion_control(lab, 'app', control)
     gate, linux = [], []
-    for run in range(RUNS):
-        with wires.Wire(lab, leg, seed=run) as wire:
+    for turn in range(turns):
+        with wires.Wire(lab, leg, seed=turn) as wire:
             wire.set(**where, loss=10)
             gate.append(through_gate(lab, count))
-        with wires.Wire(lab, leg, seed=run) as wire:
+        with wires.Wire(lab, leg, seed=turn) as wire:
             wire.set(**where, loss=10)
             linux.append(through_linux(lab, control, count))
     ours, theirs = statistics.median(gate), statistics.median(linux)
@@ -149,6 +152,7 @@ def compare(checks, lab, leg, where, control, count):
 
 
 def test_compared(checks, leg):
+    os.nice(-15)
     with labs.Lab() as lab:
         lab.command('backend', 'sink')
         for host in ('app', 'gate', 'backend'):
@@ -156,8 +160,8 @@ def test_compared(checks, leg):
             lab.run(host, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1')
         _, preferred = lab.run('app', 'sysctl', '-n', 'net.ipv4.tcp_congestion_control')
         for control in dict.fromkeys((preferred.strip(), 'cubic')):
-            compare(checks, lab, leg, NEAR, control, 40)
-            compare(checks, lab, leg, FAR, control, 20)
+            compare(checks, lab, leg, control, NEAR, turns=5, count=8)
+            compare(checks, lab, leg, control, FAR, turns=3, count=8)
 
 
 def test(checks):
