@@ -77,6 +77,10 @@ void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
 {
 	bool holds = tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
 
+	// Nobody moves to the end of a list twice in a turn: whoever walks along it comes to an
+	// end.
+	if (client->active_us == pipeline->now.now_us)
+		spoke = false;
 	if (client->rank == rank_of(client) && client->holds == holds &&
 	    (!spoke || client->rank == CLIENT_PROTECTED))
 		return;

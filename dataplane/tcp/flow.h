@@ -338,7 +338,10 @@ uint64_t timer_interval_us(const struct flow *flow); // retransmission time-out,
 void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us);
 void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, uint64_t at_us);
 void timer_stop(struct flow *flow);
+// Does the timer wait for the answer to what is in flight?
+bool timer_waits(const struct flow *flow);
 // Something is in flight: the tail's probe if there may be one, else the retransmission time-out.
+// The probe comes no later than the time-out that began with what was sent before (RFC 8985 7.2).
 void timer_start_flight(struct flow *flow, uint64_t now_us);
 // The peer spoke: what only waits for a sign of life waits anew.
 void timer_heard(struct flow *flow, uint64_t now_us);

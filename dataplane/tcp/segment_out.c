@@ -167,13 +167,9 @@ static void count_sent(const struct tcp *tcp, struct flow *flow, uint32_t length
 		flow->timed_start_us = (uint32_t)now_us;
 	}
 	flow->flags &= ~FLOW_PROBE;
-	if (flow->timer == TIMER_PERSIST) {
-		flow->backoff = 0; // that of the probes
-		timer_stop(flow);
-	}
-	bool waits = flow->timer == TIMER_RETRANSMIT || flow->timer == TIMER_REORDERING ||
-		     flow->timer == TIMER_TAIL;
-	if (!waits || rack_probe_us(flow) > 0)
+	// From the persist timer on the peer's silence and the back-off go on: the segment may be a
+	// probe.
+	if (!timer_waits(flow) || rack_probe_us(flow) > 0)
 		timer_start_flight(flow, now_us);
 }
 
@@ -195,6 +191,8 @@ static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 	fill_bytes(flow, unsent.offset, length, now_us, segment);
 	if (fin)
 		segment->flags |= TCP_FIN;
+	if (flow->timer == TIMER_PERSIST)
+		flow->backoff = 0; // that of the probes: the window opened
 	count_sent(tcp, flow, length + fin, now_us);
 	return true;
 }

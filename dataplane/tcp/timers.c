@@ -44,6 +44,12 @@ void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us)
 	timer_start_at(flow, timer, now_us, now_us + wait_us);
 }
 
+bool timer_waits(const struct flow *flow)
+{
+	return flow->timer == TIMER_RETRANSMIT || flow->timer == TIMER_REORDERING ||
+	       flow->timer == TIMER_TAIL;
+}
+
 void timer_start_flight(struct flow *flow, uint64_t now_us)
 {
 	uint64_t probe_us = rack_probe_us(flow);
@@ -53,8 +59,8 @@ void timer_start_flight(struct flow *flow, uint64_t now_us)
 		return;
 	}
 	// New segments put the probe off, but not beyond the time-out of what was sent before.
-	bool waits = flow->timer != TIMER_NONE && flow->timer != TIMER_KEEPALIVE;
-	uint64_t timeout_at = (waits ? flow->progress_at : now_us) + timer_interval_us(flow);
+	uint64_t since_us = timer_waits(flow) ? flow->progress_at : now_us;
+	uint64_t timeout_at = since_us + timer_interval_us(flow);
 	uint64_t probe_at = now_us + probe_us;
 	timer_start_at(flow, TIMER_TAIL, now_us, probe_at < timeout_at ? probe_at : timeout_at);
 }

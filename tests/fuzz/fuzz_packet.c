@@ -4,6 +4,8 @@
 // passing and next hops being asked for between them. The input is a list of records; a record
 // either is a whole frame or changes some bytes of a good one, so that deep code is reached without
 // a corpus. Every frame is parsed in a heap block of exactly its length.
+//
+// runs: 4000
 #include <stdlib.h>
 
 #include "config/policy.h"

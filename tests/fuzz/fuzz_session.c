@@ -6,6 +6,8 @@
 // for a recipient that is not ours, say 250 to a message without the backend's 250, pass on bytes
 // that end a message early, leave a chunk behind. With OPTION_CHAOS it is played once, with
 // failures, drain, FIN and time limits at random moments.
+//
+// runs: 30000
 #include "dataplane/smtp/reply_parser.h"
 #include "dataplane/smtp/session.h"
 

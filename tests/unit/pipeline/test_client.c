@@ -182,6 +182,40 @@ static void test_stop_closes_an_idle_session(void **state)
 	lab_close(lab);
 }
 
+// The stop comes in the very turn in which several clients spoke.
+static void test_stop_right_behind_commands(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *clients[2];
+	struct flying flying;
+
+	for (unsigned i = 0; i < 2; i++) {
+		clients[i] = lab_connect(lab);
+		lab_say(lab, clients[i], "EHLO c.test\r\n");
+		lab_heard(clients[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		clients[i]->connection->transport->send(clients[i]->connection,
+							slice_of_text("MAIL FROM:<>\r\n"));
+	host_turn(&lab->client, lab->now);
+	lab->now.now_us += 1000;
+	while (wire_receive(&lab->wire, lab->now.now_us, &flying)) {
+		struct slice frame = slice_of(flying.bytes, flying.length);
+
+		pipeline_input(lab->pipeline, 0, &frame, 1, lab->now, &lab->outbox);
+		free(flying.bytes);
+	}
+	pipeline_drain(lab->pipeline, false, lab->now, &lab->outbox);
+	lab_run(lab, LAB_MOMENT_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_heard(clients[i], "250 2.1.0 Sender OK\r\n");
+		lab_say(lab, clients[i], "RSET\r\n");
+		assert_non_null(strstr(lab_heard(clients[i]), "421 4.3.2"));
+	}
+	assert_true(pipeline_drained(lab->pipeline));
+	lab_close(lab);
+}
+
 static void test_stop_waits_for_the_transaction_and_no_longer(void **state)
 {
 	struct lab *lab = lab_open("", "");
@@ -259,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_limit_without_a_buffer_while_waiting),
 		cmocka_unit_test(test_one_acknowledgment_for_a_burst),
 		cmocka_unit_test(test_stop_closes_an_idle_session),
+		cmocka_unit_test(test_stop_right_behind_commands),
 		cmocka_unit_test(test_stop_waits_for_the_transaction_and_no_longer),
 		cmocka_unit_test(test_stop_lets_a_body_end),
 		cmocka_unit_test(test_forced_stop_abandons),

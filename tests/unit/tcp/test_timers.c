@@ -158,6 +158,23 @@ static void test_unanswered_probes_end_the_flow(void **state)
 	lab_close(lab);
 }
 
+// Of so small a window only the probes make use: they and their repetitions take turns.
+static void test_silence_behind_a_tiny_window_ends_the_flow(void **state)
+{
+	struct lab *lab = lab_open((struct lab_config){.window = 1000});
+	uint64_t start;
+
+	lab_queue(lab, 0, 2000);
+	lab_output(lab);
+	lab_give(lab, (struct lab_in){.ack = 1000, .window = 2});
+	start = lab->now;
+	for (int i = 0; i < 40 && !(lab->events & TCP_EVENT_TIMED_OUT); i++)
+		lab_fire(lab);
+	assert_int_equal(lab->events, TCP_EVENT_TIMED_OUT);
+	assert_in_range(lab->now - start, 100000000, 170000000);
+	lab_close(lab);
+}
+
 static void test_fin_wait_2_ends_without_a_fin(void **state)
 {
 	struct lab *lab = lab_open((struct lab_config){0});
@@ -286,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_timestamps_measure_repeated_segments),
 		cmocka_unit_test(test_timer_restarts_with_each_advance),
 		cmocka_unit_test(test_unanswered_probes_end_the_flow),
+		cmocka_unit_test(test_silence_behind_a_tiny_window_ends_the_flow),
 		cmocka_unit_test(test_fin_wait_2_ends_without_a_fin),
 		cmocka_unit_test(test_fin_wait_2_stays_while_bytes_are_unread),
 		cmocka_unit_test(test_keepalive_waits_for_silence_and_gives_up),
