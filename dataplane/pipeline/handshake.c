@@ -79,7 +79,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 }
 
 // Bytes of a client that does not wait for the greeting may overtake its ACK. The ACK, or the same
-// bytes again, will follow: no RST for them.
+// bytes again, will follow: no RST for them, nor for an ACK right behind a window full of them.
 static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *view,
 			    const struct tuple *tuple)
 {
@@ -89,7 +89,7 @@ static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *
 	if (!entry || view->acknowledgment != entry->handshake.our_isn + 1)
 		return false;
 	ahead = view->sequence - entry->handshake.client_isn - 1;
-	return ahead < pipeline->policy->gate.receive_buffer;
+	return ahead <= pipeline->policy->gate.receive_buffer;
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.

@@ -7,6 +7,7 @@
 #include "tests/sim/faults.h"
 
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers_state.h"
 #include "dataplane/smtp/decide.h"
 #include "dataplane/tcp/flow.h"
 #include "tests/sim/gate.h"
@@ -47,7 +48,17 @@
 	X(window_shrinks, "the right edge moves back")                                             \
 	X(foreign_relay, "a foreign recipient is passed on")                                       \
 	X(data_after_reset, "a flow that the client reset goes on")                                \
-	X(message_counted_twice, "a message is counted twice")
+	X(message_counted_twice, "a message is counted twice")                                     \
+	X(handed_counted_twice, "who hands a frame over counts it as well")                        \
+	X(flow_where_received, "a client's flow is whose worker's queue it comes in at")           \
+	X(port_of_another, "segments of a server come back to another worker")                     \
+	X(shared_count_leaked, "a closed connection counts for the other workers for ever")        \
+	X(room_not_given_back, "idle connections are kept though other workers wait")              \
+	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
+	X(all_answer, "each worker answers who has an address")                                    \
+	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(each_stops, "each worker says that the gate stopped")                                    \
+	X(log_goes_back, "each record of the log is older than the one before")
 
 enum fault {
 #define X(name, help) FAULT_##name,
@@ -211,8 +222,12 @@ WRAP(enum reason, tcp_input, struct tcp *tcp, struct flow *flow, const struct vi
 WRAP(struct flow *, tcp_connect, struct tcp *tcp, const struct tuple *tuple, uint16_t our_mss,
      uint64_t now_us)
 {
-	struct flow *flow = __real_tcp_connect(tcp, tuple, our_mss, now_us);
+	struct tuple wanted = *tuple;
+	struct flow *flow;
 
+	if (planted(tcp, FAULT_port_of_another))
+		wanted.local_port ^= 1;
+	flow = __real_tcp_connect(tcp, &wanted, our_mss, now_us);
 	if (flow && planted(tcp, FAULT_unbounded_queue))
 		flow->send_limit = 16 << 20;
 	return flow;
@@ -342,6 +357,16 @@ WRAP(void, count_step, struct pipeline *pipeline, struct client *client,
 		__real_count_step(pipeline, client, step);
 }
 
+WRAP(void, log_write, struct pipeline *pipeline, const struct log_entry *entry)
+{
+	struct tick now = pipeline->now;
+
+	if (chosen == FAULT_log_goes_back)
+		pipeline->now.wall_us = -pipeline->now.wall_us;
+	__real_log_write(pipeline, entry);
+	pipeline->now = now;
+}
+
 WRAP(void, wheel_cancel, struct wheel *wheel, struct wheel_timer *timer)
 {
 	static struct wheel_timer left;
@@ -353,22 +378,110 @@ WRAP(void, wheel_cancel, struct wheel *wheel, struct wheel_timer *timer)
 	}
 }
 
-// ---- The backend's side
-// --------------------------------------------------------------------------
+// ---- Other workers -----------------------------------------------------------------------------
+
+WRAP(enum reason, others_take, struct pipeline *pipeline, const struct tuple *tuple, uint16_t port,
+     unsigned index)
+{
+	enum reason reason = __real_others_take(pipeline, tuple, port, index);
+
+	if (chosen == FAULT_handed_counted_twice && reason == REASON_NONE)
+		pipeline->counters.ports[port]->frames_accepted++;
+	return reason;
+}
+
+WRAP(bool, others_own, const struct pipeline *pipeline, const struct tuple *tuple)
+{
+	return !(chosen == FAULT_flow_where_received && tuple->local_port == 25) &&
+	       __real_others_own(pipeline, tuple);
+}
+
+WRAP(enum reason, others_learn, struct pipeline *pipeline, const struct view *view, unsigned index,
+     enum reason reason)
+{
+	return chosen == FAULT_neighbours_not_shown
+		       ? reason
+		       : __real_others_learn(pipeline, view, index, reason);
+}
+
+WRAP(void, pipeline_stop, struct pipeline *pipeline, struct tick now)
+{
+	__real_pipeline_stop(pipeline, now);
+	if (chosen == FAULT_each_stops && pipeline->worker != 0)
+		count_reason(pipeline, REASON_gate_stopped);
+}
+
+WRAP(void, net_silence, struct net *net)
+{
+	if (chosen != FAULT_all_answer)
+		__real_net_silence(net);
+}
+
+// ---- The backend's side ------------------------------------------------------------------------
+
+static struct server *server_of(struct servers *servers,
+				const struct servers_connection *connection)
+{
+	return servers_state_server(servers, connection->backend, connection->server);
+}
 
 WRAP(void, servers_closed, struct servers *servers, struct servers_connection *connection)
 {
 	if (chosen == FAULT_server_not_counted_out && connection->bound && !connection->pooled)
 		return;
+	if (chosen == FAULT_shared_count_leaked && connection->bound && !servers->own)
+		atomic_fetch_add(&server_of(servers, connection)->shared->connections, 1);
 	__real_servers_closed(servers, connection);
+}
+
+// Those that are due for their own sake go.
+WRAP(struct servers_connection *, servers_next_idle, struct servers *servers, uint64_t now_us)
+{
+	struct servers_connection *connection = __real_servers_next_idle(servers, now_us);
+
+	if (chosen != FAULT_room_not_given_back || !connection ||
+	    connection->idle_deadline_us <= now_us)
+		return connection;
+	servers_return(servers, connection, now_us);
+	return NULL;
+}
+
+// Takes the other workers' connections out of what all share, and puts them back.
+static void hide_others(struct servers *servers, bool hide)
+{
+	static unsigned hidden[2];
+
+	for (unsigned i = 0; chosen == FAULT_limit_of_each && i < servers->total; i++) {
+		struct server *server = &servers->all[i];
+
+		if (hide)
+			hidden[i] = server->shared->connections - server->connections;
+		server->shared->connections += hide ? -hidden[i] : hidden[i];
+	}
 }
 
 WRAP(struct servers_waiter *, servers_next_waiter, struct servers *servers, uint64_t now_us,
      enum servers_choice *choice, struct servers_connection **connection, unsigned *server)
 {
-	return chosen == FAULT_waiters_never_served
-		       ? NULL
-		       : __real_servers_next_waiter(servers, now_us, choice, connection, server);
+	struct servers_waiter *waiter = NULL;
+
+	hide_others(servers, true);
+	if (chosen != FAULT_waiters_never_served)
+		waiter = __real_servers_next_waiter(servers, now_us, choice, connection, server);
+	hide_others(servers, false);
+	return waiter;
+}
+
+WRAP(enum servers_choice, servers_request, struct servers *servers, unsigned backend,
+     struct servers_waiter *waiter, uint64_t now_us, struct servers_connection **connection,
+     unsigned *server)
+{
+	enum servers_choice choice;
+
+	hide_others(servers, true);
+	choice = __real_servers_request(servers, backend, waiter, now_us, connection, server);
+	hide_others(servers, false);
+	return choice;
 }
 
 WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *policy, uint64_t now_us,

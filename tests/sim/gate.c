@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Builds a gate as control/ does, without devices, and stands between it and the wire.
+// Builds a gate as control/ does, without devices, and stands between it and the wire: its outbox,
+// the rings between its workers, its end, its books. Their work is gate_work.c's.
 
 #include "tests/sim/gate.h"
 
 #include "config/load.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
-#include "tests/sim/filter.h"
 #include "tests/sim/narrow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define IDLE_US 1000000u // a worker with nothing to do looks again after this
+#define FULL_US 20000u // how long the device may take nothing, at most
 
 static const char policy_text[] =
-	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = %uKB\n"
+	"[gate]\nName = mx.example.com\nWorkers = %u\nMaxSessions = %u\nBufferMemory = %uKB\n"
 	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
@@ -24,7 +25,7 @@ static const char policy_text[] =
 	"[connector clients]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\n"
 	"MaxMessageSize = 128KB\n"
-	"[backend cluster]\nServers = %s\nProbeInterval = 10s\n"
+	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";
 
 #define CLIENT_SIDE                                                                                \
@@ -81,7 +82,9 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	struct gate *gate = (struct gate *)outbox;
 
 	gate->frame_port = port;
-	return gate->frame;
+	if (dice_permille(&gate->dice, gate->plan.crew.full_permille))
+		gate->full_until_us = gate->now.now_us + dice_below(&gate->dice, FULL_US);
+	return gate->now.now_us < gate->full_until_us ? NULL : gate->frame;
 }
 
 static void commit(struct outbox *outbox, uint16_t length)
@@ -97,12 +100,29 @@ static void commit(struct outbox *outbox, uint16_t length)
 
 	if (!length)
 		return;
+	gate->answers += literal_is_answer(frame.data, frame.length);
 	watch_out(&gate->watch, frame.data, frame.length, now_us);
 	if (!narrow_refuses(frame, mtu, answer, &answer_length))
 		wire_send(gate->wire, gate->place->towards[port], frame, now_us);
 	else if (answer_length)
 		wire_send(gate->wire, gate->place->here[port], slice_of(answer, answer_length),
 			  now_us);
+}
+
+// To another worker's ring.
+static bool hand(struct handover *handover, unsigned to, unsigned index)
+{
+	struct gate *gate = ((struct gate_worker *)handover)->gate;
+	struct gate_worker *worker = &gate->workers[to];
+	uint64_t due_us = gate->now.now_us + dice_below(&gate->dice, gate->plan.crew.look_us + 1);
+
+	assert(index < gate->burst.count && to < gate->worker_count);
+	if (worker->handed.count == 0)
+		worker->handed.due_us = due_us;
+	if (worker->next_us > worker->handed.due_us)
+		worker->next_us = worker->handed.due_us;
+	return frame_queue_put(&worker->handed, gate->burst.port, gate->burst.frames[index],
+			       gate->plan.crew.ring);
 }
 
 // ---- Life ------------------------------------------------------------------------------------
@@ -121,6 +141,14 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	for (unsigned i = 0; i < GATE_PORTS; i++)
 		worker->port_row[i] = &worker->port_rows[i];
 	worker->connectors[0] = &worker->connector;
+	worker->handover = (struct handover){hand};
+	worker->gate = gate;
+	if (gate->worker_count > 1) {
+		settings.worker = (unsigned)(worker - gate->workers);
+		settings.spread = &gate->spread;
+		settings.handover = &worker->handover;
+		settings.servers = gate->shared;
+	}
 	settings.counters = (struct pipeline_counters){.connectors = worker->connectors,
 						       .ports = worker->port_row,
 						       .reasons = worker->reasons,
@@ -129,7 +157,23 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	memcpy(settings.random_key, &(uint64_t){dice_u64(dice)}, 8);
 	worker->pipeline = pipeline_create(&settings, gate->now);
 	assert(worker->pipeline);
+	gate->watch.worker = (unsigned)(worker - gate->workers);
 	pipeline_start(worker->pipeline, gate->now, &gate->outbox);
+}
+
+static void create_workers(struct gate *gate)
+{
+	struct dice dice = gate->dice;
+
+	gates[gates[0] != NULL] = gate;
+	gate->worker_count = gate->plan.crew.workers;
+	if (gate->worker_count > 1) {
+		crew_spread(&gate->spread, gate->worker_count, &gate->dice);
+		gate->shared = servers_shared_create(gate->policy, gate->worker_count);
+		assert(gate->shared);
+	}
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		create_worker(gate, &gate->workers[i], &dice);
 }
 
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
@@ -141,7 +185,9 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 				    .prompt = plan->climate == CLIMATE_CALM,
 				    .repeats = plan->climate != CLIMATE_ROUGH,
 				    .print = plan->print_frames ? place->name : NULL};
-	struct dice dice = plan->dice;
+
+	int servers = (int)(gate_plan->one_server ? strcspn(place->servers, ",")
+						  : strlen(place->servers));
 
 	memset(gate, 0, sizeof(*gate));
 	gate->outbox = (struct outbox){reserve, commit};
@@ -149,27 +195,30 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	gate->place = place;
 	gate->wire = wire;
 	gate->now = now;
+	gate->dice = plan->dice;
 	watch_init(&gate->watch, &rules);
-	snprintf(text, sizeof(text), policy_text, gate_plan->max_sessions, gate_plan->buffer_kb,
-		 gate_plan->receive_kb, gate_plan->send_kb, gate_plan->half_open, place->outside,
-		 place->inside, place->bindings, place->ranges, place->servers,
-		 gate_plan->max_connections, gate_plan->max_waiting);
+	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
+		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
+		 gate_plan->half_open, place->outside, place->inside, place->bindings,
+		 place->ranges, servers, place->servers, gate_plan->max_connections,
+		 gate_plan->max_waiting);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
 	for (uint16_t i = 0; i < GATE_PORTS; i++)
 		gate->ports[i] = (struct packet_port){
 			.mac = {2, 0, 0, 0, 0, (uint8_t)(place->mac + i)}, .index = i};
-	gates[gates[0] != NULL] = gate;
-	gate->worker_count = 1;
-	for (unsigned i = 0; i < gate->worker_count; i++)
-		create_worker(gate, &gate->workers[i], &dice);
+	create_workers(gate);
 }
 
 void gate_destroy(struct gate *gate)
 {
-	for (unsigned i = 0; i < gate->worker_count; i++)
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		frame_queue_fini(&gate->workers[i].handed);
+		frame_queue_fini(&gate->workers[i].received);
 		pipeline_destroy(gate->workers[i].pipeline);
+	}
+	servers_shared_destroy(gate->shared);
 	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);
@@ -178,78 +227,13 @@ void gate_destroy(struct gate *gate)
 			gates[i] = NULL;
 }
 
-// ---- Turns -----------------------------------------------------------------------------------
-
-void gate_input(struct gate *gate, unsigned port, struct slice frame, struct tick now)
-{
-	struct gate_worker *worker = &gate->workers[0];
-	unsigned long long accepted = worker->port_rows[port].frames_accepted;
-
-	gate->now = now;
-	watch_in(&gate->watch, frame.data, frame.length, now.now_us);
-	pipeline_input(worker->pipeline, (uint16_t)port, &frame, 1, now, &gate->outbox);
-	watch_done(&gate->watch, worker->port_rows[port].frames_accepted > accepted, now.now_us);
-	worker->next_us = now.now_us;
-}
-
-// The limits of one connection, where it can be seen.
-static void judge_queues(struct gate *gate, const struct flow *flow)
-{
-	uint32_t receive = gate->plan.receive_kb * 1024;
-
-	if ((flow->send.length > gate->plan.send_kb * 1024 || flow->unread.length > receive) &&
-	    !gate->watch.fault[0])
-		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
-			 "%u bytes to send, %u to read: more than the buffers", flow->send.length,
-			 flow->unread.length);
-}
-
-static void note_levels(struct gate *gate, const struct gate_worker *worker)
-{
-	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
-	const struct client *client;
-
-	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
-		TAILQ_FOREACH(client, &worker->pipeline->ranks[i / 2][i % 2], in_rank)
-		{
-			judge_queues(gate, client->leg.flow);
-			if (client->server)
-				judge_queues(gate, client->server->leg.flow);
-		}
-	if (levels.chunks_used > gate->most_chunks)
-		gate->most_chunks = levels.chunks_used;
-	if (levels.flows > gate->most_flows)
-		gate->most_flows = levels.flows;
-}
-
-uint64_t gate_turn(struct gate *gate, struct tick now)
-{
-	uint64_t next = UINT64_MAX;
-
-	gate->now = now;
-	for (unsigned i = 0; i < gate->worker_count; i++) {
-		struct gate_worker *worker = &gate->workers[i];
-
-		if (worker->next_us <= now.now_us) {
-			uint64_t filter;
-
-			worker->next_us = pipeline_turn(worker->pipeline, now, &gate->outbox);
-			filter = filter_turn(worker->pipeline);
-			worker->next_us = filter < worker->next_us ? filter : worker->next_us;
-			if (worker->next_us > now.now_us + IDLE_US)
-				worker->next_us = now.now_us + IDLE_US;
-			note_levels(gate, worker);
-		}
-		next = worker->next_us < next ? worker->next_us : next;
-	}
-	watch_time(&gate->watch, now.now_us);
-	return next;
-}
+// ---- The end, and the books -------------------------------------------------------------------
 
 void gate_drain(struct gate *gate, struct tick now)
 {
 	gate->now = now;
 	for (unsigned i = 0; i < gate->worker_count; i++) {
+		gate->watch.worker = i;
 		pipeline_drain(gate->workers[i].pipeline, false, now, &gate->outbox);
 		gate->workers[i].next_us = now.now_us;
 	}
@@ -261,6 +245,21 @@ bool gate_drained(const struct gate *gate)
 		if (!pipeline_drained(gate->workers[i].pipeline))
 			return false;
 	return true;
+}
+
+void gate_stop(struct gate *gate, struct tick now)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		pipeline_stop(gate->workers[i].pipeline, now);
+}
+
+unsigned gate_shared_connections(const struct gate *gate)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; gate->shared && i < servers_state_count(gate->policy); i++)
+		sum += servers_state_read(&gate->shared->servers[i].connections);
+	return sum;
 }
 
 struct pipeline_levels gate_levels(const struct gate *gate)

@@ -5,9 +5,10 @@
 #ifndef RELAYGATE_SIM_GATE_H
 #define RELAYGATE_SIM_GATE_H
 
+#include "dataplane/base/handover.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/pipeline/pipeline.h"
-#include "tests/sim/plan.h"
+#include "tests/sim/crew.h"
 #include "tests/sim/watch.h"
 
 #define GATE_WORKERS_MAX 8
@@ -15,15 +16,32 @@
 
 enum { GATE_OUTSIDE, GATE_INSIDE, GATE_PORTS };
 
+struct gate;
+
 struct gate_worker {
+	struct handover handover; // first
+	struct gate *gate;
 	struct pipeline *pipeline;
+	struct frame_queue received; // by the NIC, where a worker takes several at once
+	struct frame_queue handed;   // over by other workers
 	struct connector_counters connector;
 	struct connector_counters *connectors[1];
 	struct port_counters port_rows[GATE_PORTS];
 	struct port_counters *port_row[GATE_PORTS];
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[GATE_LOG_RECORDS];
-	uint64_t next_us; // when its turn is due
+	uint64_t next_us;         // when its turn is due
+	uint64_t asleep_until_us; // the machine does something else
+	uint32_t most_chunks;     // that were ever in use
+	uint32_t most_flows;      //
+};
+
+// What a worker takes at once: frames of one port.
+struct gate_burst {
+	unsigned port;
+	bool handed; // by other workers
+	unsigned count;
+	struct slice frames[PIPELINE_BURST];
 };
 
 // Which network a gate stands in: text of its policy and where its frames go.
@@ -49,11 +67,15 @@ struct gate {
 	struct packet_port ports[GATE_PORTS];
 	struct gate_worker workers[GATE_WORKERS_MAX];
 	unsigned worker_count;
+	struct spread spread;          // with several workers only
+	struct servers_shared *shared; //
+	struct gate_burst burst;       // that a worker is at
+	struct dice dice;
+	uint64_t full_until_us;                // the device takes nothing
+	unsigned long long questions, answers; // who has one of its addresses
 	struct wire *wire;
 	struct watch watch;
 	struct tick now;
-	uint32_t most_chunks; // that were ever in use in a worker
-	uint32_t most_flows;  //
 	uint16_t frame_port;
 	uint8_t frame[OUTBOX_FRAME_MAX];
 };
@@ -66,6 +88,10 @@ void gate_input(struct gate *gate, unsigned port, struct slice frame, struct tic
 uint64_t gate_turn(struct gate *gate, struct tick now);
 void gate_drain(struct gate *gate, struct tick now);
 bool gate_drained(const struct gate *gate);
+// Nothing may follow but gate_levels, gate_reason and gate_destroy.
+void gate_stop(struct gate *gate, struct tick now);
+// Connections that count against MaxConnections, by what all workers share; one worker: 0.
+unsigned gate_shared_connections(const struct gate *gate);
 // Sums over the workers.
 struct pipeline_levels gate_levels(const struct gate *gate);
 unsigned long long gate_reason(const struct gate *gate, enum reason reason);

@@ -36,6 +36,7 @@ static const enum reason in_vain[] = {
 	REASON_retransmit_exhausted, REASON_linger_expired,          REASON_backend_unavailable,
 	REASON_backend_lost,         REASON_backend_malformed_reply, REASON_flows_full,
 	REASON_ports_full,           REASON_neighbour_full,          REASON_backend_connect_failed,
+	REASON_handover_full,
 };
 static const enum reason lossless[] = {
 	REASON_tcp_checksum,
@@ -162,6 +163,18 @@ static const char *judge_messages(const struct world *world, char text[JUDGE_TEX
 	return text;
 }
 
+static bool log_goes_on(const struct gate_worker *worker)
+{
+	for (unsigned i = 0; i < GATE_LOG_RECORDS; i++) {
+		const struct log_record *record = &worker->log[i];
+		const struct log_record *next = &worker->log[(i + 1) % GATE_LOG_RECORDS];
+
+		if (next->sequence == record->sequence + 1 && next->wall_us < record->wall_us)
+			return false;
+	}
+	return true;
+}
+
 static const char *judge_books(const struct world *world, char text[JUDGE_TEXT])
 {
 	for (unsigned i = 0; i < world->gate_count; i++) {
@@ -176,7 +189,16 @@ static const char *judge_books(const struct world *world, char text[JUDGE_TEXT])
 				return "sessions_open is not zero at the end";
 			if (row->messages > row->transactions)
 				return "more messages than transactions";
+			if (!log_goes_on(&gate->workers[j]))
+				return "the log goes back in time";
 		}
+		if (gate_reason(gate, REASON_gate_started) != 1 ||
+		    gate_reason(gate, REASON_gate_stopped) != 1)
+			return "the gate did not start and stop once";
+		if (gate_shared_connections(gate))
+			return "a connection to a server counts for ever";
+		if (world->plan.climate == CLIMATE_CALM && gate->answers != gate->questions)
+			return "a neighbour's question was not answered";
 	}
 	return judge_messages(world, text);
 }
@@ -192,13 +214,17 @@ static const char *judge_memory(const struct world *world, char text[JUDGE_TEXT]
 		uint32_t queues =
 			gate->plan.send_kb * 1024 / 2032 + gate->plan.receive_kb * 1024 / 2032 + 4;
 		uint32_t runs = world->plan.climate == CLIMATE_CALM ? 4 : 65;
-		uint32_t bound = gate->most_flows * (queues + runs);
 
-		if (gate->most_chunks <= bound)
-			continue;
-		snprintf(text, JUDGE_TEXT, "%u chunks in use by %u connections, %u at most",
-			 gate->most_chunks, gate->most_flows, bound);
-		return text;
+		for (unsigned j = 0; j < gate->worker_count; j++) {
+			const struct gate_worker *worker = &gate->workers[j];
+			uint32_t bound = worker->most_flows * (queues + runs);
+
+			if (worker->most_chunks <= bound)
+				continue;
+			snprintf(text, JUDGE_TEXT, "%u chunks in use by %u connections, %u at most",
+				 worker->most_chunks, worker->most_flows, bound);
+			return text;
+		}
 	}
 	return NULL;
 }
@@ -245,6 +271,8 @@ static const char *drain(struct world *world, char text[JUDGE_TEXT])
 	until = world->now.now_us + TIME_WAIT_US;
 	while (world->now.now_us < until)
 		world_turn(world);
+	for (unsigned i = 0; i < world->gate_count; i++)
+		gate_stop(&world->gates[i], world->now);
 	return judge_levels(world, text);
 }
 

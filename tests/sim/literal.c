@@ -142,6 +142,32 @@ bool literal_is_icmp(const uint8_t *frame, size_t length)
 		frame[ETHERNET + 6] == 58 && frame[ETHERNET + IPV6] < 128);
 }
 
+static bool is_arp(const uint8_t *frame, size_t length, unsigned operation)
+{
+	return length >= ETHERNET + 28 && get16(frame + 12) == 0x0806 &&
+	       get16(frame + ETHERNET + 6) == operation;
+}
+
+static bool is_discovery(const uint8_t *frame, size_t length, uint8_t type)
+{
+	return length >= ETHERNET + IPV6 + 24 && get16(frame + 12) == 0x86dd &&
+	       frame[ETHERNET + 6] == 58 && frame[ETHERNET + IPV6] == type;
+}
+
+bool literal_is_question(const uint8_t *frame, size_t length)
+{
+	const uint8_t *arp = frame + ETHERNET;
+
+	return (is_arp(frame, length, 1) && memcmp(arp + 14, arp + 24, 4) != 0) ||
+	       is_discovery(frame, length, 135);
+}
+
+bool literal_is_answer(const uint8_t *frame, size_t length)
+{
+	return is_arp(frame, length, 2) ||
+	       (is_discovery(frame, length, 136) && frame[ETHERNET + IPV6 + 4] & 0x40); // solicited
+}
+
 bool literal_read(const uint8_t *frame, size_t length, struct literal *segment)
 {
 	const uint8_t *ip = frame + ETHERNET;

@@ -57,6 +57,9 @@ bool literal_read(const uint8_t *frame, size_t length, struct literal *segment);
 bool literal_is_tcp(const uint8_t *frame, size_t length);
 // An ICMP message, or an ICMPv6 error (neighbour discovery is none)?
 bool literal_is_icmp(const uint8_t *frame, size_t length);
+// Who has an address (ARP, neighbour discovery): asked, and answered. Announcements are neither.
+bool literal_is_question(const uint8_t *frame, size_t length);
+bool literal_is_answer(const uint8_t *frame, size_t length);
 // Returns the frame's length, at most LITERAL_FRAME_MAX.
 size_t literal_write(const struct literal *segment, uint8_t *frame);
 // ARP request or neighbour solicitation for `address`? Then the answer of who has it. Returns its

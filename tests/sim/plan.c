@@ -78,6 +78,11 @@ static unsigned pick(struct dice *dice, bool may, unsigned tight, unsigned roomy
 	return may && dice_one_in(dice, 4) ? tight : roomy;
 }
 
+static unsigned at_least(unsigned value, unsigned least)
+{
+	return value > least ? value : least;
+}
+
 static void draw_gate(struct plan *plan, struct dice *dice, struct gate_plan *gate)
 {
 	static const uint16_t mtus[] = {1280, 1400, 1492};
@@ -222,6 +227,61 @@ static void draw_server(struct plan *plan, struct dice *dice)
 	};
 }
 
+// ---- Workers ---------------------------------------------------------------------------------
+
+static void draw_crew(const struct plan *plan, struct dice *dice, struct gate_plan *gate)
+{
+	struct crew_plan *crew = &gate->crew;
+	unsigned factor = rough(plan) && dice_one_in(dice, 2) ? 1 : crew->workers;
+	unsigned each_kb = 2 * (gate->send_kb + gate->receive_kb);
+
+	crew->nic = (enum nic)dice_below(dice, calm(plan) ? NIC_FICKLE : NIC_FICKLE + 1);
+	crew->ring = rough(plan) && dice_one_in(dice, 2) ? dice_between(dice, 1, 8) : 1024;
+	crew->look_us = dice_below(dice, calm(plan) ? 2000 : 20000);
+	// All may come to one of them. What is scarce must suffice for each (config/check.c).
+	gate->max_sessions = at_least(gate->max_sessions * factor, crew->workers);
+	gate->half_open = at_least(gate->half_open * factor, 16 * crew->workers);
+	gate->buffer_kb = at_least(gate->buffer_kb * factor, each_kb * crew->workers);
+	gate->max_connections = at_least(gate->max_connections, crew->workers);
+}
+
+// Everybody comes at once, and there is hardly a connection for each worker: they wait for one
+// another. Nobody holds one for long.
+static void draw_crowd(struct plan *plan, struct dice *dice)
+{
+	while (plan->client_count < PLAN_CLIENTS)
+		draw_client(plan, dice, &plan->clients[plan->client_count++]);
+	for (unsigned i = 0; i < PLAN_CLIENTS; i++)
+		plan->clients[i].quirks.close_window_at = 0;
+	plan->server_quirks.close_window_at = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		plan->gates[i].max_connections = plan->gates[i].crew.workers;
+		plan->gates[i].one_server = dice_one_in(dice, 2);
+	}
+}
+
+// From a stream of its own, so that the world around is that of one worker and calls of one frame.
+static void draw_crews(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 2};
+	bool several = dice_one_in(&dice, 3), bursts = !calm(plan) && dice_one_in(&dice, 2);
+	bool full = rough(plan) && dice_one_in(&dice, 6);
+	bool sleepy = rough(plan) && dice_one_in(&dice, 6);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct crew_plan *crew = &plan->gates[i].crew;
+
+		crew->workers = several ? dice_between(&dice, 2, dice_one_in(&dice, 2) ? 3 : 8) : 1;
+		crew->burst = bursts ? dice_between(&dice, 2, 32) : 1;
+		crew->full_permille = full ? dice_between(&dice, 1, 30) : 0;
+		crew->sleep_permille = sleepy ? dice_between(&dice, 1, 50) : 0;
+		if (several)
+			draw_crew(plan, &dice, &plan->gates[i]);
+	}
+	if (several && plan->climate != CLIMATE_FAIR && dice_one_in(&dice, 3))
+		draw_crowd(plan, &dice);
+}
+
 // ---- Time ------------------------------------------------------------------------------------
 
 // How long all of it may take when nothing is lost. Each client by itself, and all after one
@@ -232,6 +292,8 @@ static uint64_t calm_bound(const struct plan *plan)
 
 	for (unsigned i = 0; i < STATIONS; i++)
 		round_trip += plan->weather[i].delay_us + plan->weather[i].jitter_us;
+	for (unsigned i = 0; i < 2; i++)
+		round_trip += 2 * plan->gates[i].crew.look_us;
 	for (unsigned i = 0; i < plan->client_count; i++) {
 		const struct client_plan *client = &plan->clients[i];
 
@@ -242,6 +304,8 @@ static uint64_t calm_bound(const struct plan *plan)
 			if (client->literal && client->quirks.piece < 500)
 				turns += client->sizes[j] / client->quirks.piece / 2;
 			bound += turns * (round_trip + 220000) + 8 * 1000 * plan->server.think_ms;
+			// To see that another worker made room.
+			bound += plan->gates[0].crew.workers > 1 ? 200000 : 0;
 		}
 		if (client->literal && client->quirks.close_window_at)
 			pause += 2000ull * client->quirks.closed_window_ms + 10 * SECOND;
@@ -271,6 +335,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	// Waiting for a connection must not take too long in a good world.
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
+	draw_crews(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);

@@ -18,9 +18,30 @@ enum climate {
 	CLIMATE_ROUGH, // anything: nothing may go wrong
 };
 
+// How the NIC gives frames to workers.
+enum nic {
+	NIC_RIGHT,  // each to its owner
+	NIC_WRONG,  // by another hash
+	NIC_FIRST,  // all to worker 0
+	NIC_FICKLE, // as it comes: one flow's frames here and there
+};
+
+// The workers of a gate, and how frames come to them.
+struct crew_plan {
+	unsigned workers;
+	enum nic nic;
+	unsigned ring;    // frames that may wait for one worker at most, handed over by others
+	uint32_t look_us; // until it looks there, at most
+	unsigned burst;   // frames that it takes at once, at most
+	unsigned sleep_permille; // that it does nothing for a while, turn by turn
+	unsigned full_permille;  // that the device takes no more for a while, frame by frame
+};
+
 struct gate_plan {
+	struct crew_plan crew;
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
+	bool one_server;               // of the two addresses of the server
 	uint16_t mtu[2], later_mtu[2]; // of the path behind each port, IP packet
 	uint64_t mtu_change_us;        // when the later one begins
 };

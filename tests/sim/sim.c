@@ -20,12 +20,21 @@ struct totals {
 static void print_plan(const struct plan *plan)
 {
 	static const char *const climates[] = {"calm", "fair", "rough"};
+	static const char *const nics[] = {"right", "wrong", "first", "fickle"};
 
 	printf("%s, %u clients, %s server%s%s%s, bound %llu ms\n", climates[plan->climate],
 	       plan->client_count, plan->server_literal ? "literal" : "own",
 	       plan->chain ? ", two gates" : "", plan->filtered ? ", filter" : "",
 	       plan->filter_ends_early ? " that ends early" : "",
 	       (unsigned long long)plan->bound_us / 1000);
+	for (unsigned i = 0; i < (plan->chain ? 2 : 1); i++) {
+		const struct crew_plan *crew = &plan->gates[i].crew;
+
+		printf("gate %u: %u workers, NIC %s, rings of %u, look within %u us, bursts of %u, "
+		       "full %u, asleep %u permille\n",
+		       i, crew->workers, nics[crew->nic], crew->ring, crew->look_us, crew->burst,
+		       crew->full_permille, crew->sleep_permille);
+	}
 	for (unsigned i = 0; i < STATIONS; i++) {
 		const struct weather *w = &plan->weather[i];
 

@@ -38,6 +38,7 @@ struct watched {
 	bool active;          // the gate opened it
 	bool open;            // both initial sequence numbers are known
 	bool dead;            // reset by either side
+	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
@@ -68,10 +69,9 @@ struct watched {
 	uint32_t offered;      // right edge
 	uint32_t timestamp;
 	bool has_timestamp;
-	uint32_t first_position; // `confirmed` when first_us was set
-	uint64_t first_us;       // when the first unconfirmed byte was last sent
-	uint32_t first_gap_ms;   // between its last two sendings
-	unsigned first_gaps;     // how many of them in a row the peer was silent
+	uint64_t first_us;     // when the first unconfirmed byte was last sent
+	uint32_t first_gap_ms; // between its last two sendings
+	unsigned first_gaps;   // how many of them in a row the peer was silent
 };
 
 void watch_init(struct watch *watch, const struct watch_rules *rules)
@@ -272,10 +272,8 @@ static void note_acknowledgment(struct watched *flow, const struct literal *segm
 		return; // a lie: the gate may not believe it
 	if (number + window > flow->edge)
 		flow->edge = number + window;
-	if (number > flow->confirmed) {
+	if (number > flow->confirmed)
 		flow->confirmed = number;
-		flow->first_gaps = 0;
-	}
 }
 
 static void note_bytes(struct watched *flow, const struct literal *segment, uint64_t now_us)
@@ -495,13 +493,11 @@ static void judge_repetition(struct watch *watch, struct watched *flow,
 	if (literal_span(segment) == 0 || from > flow->confirmed ||
 	    from + literal_span(segment) <= flow->confirmed)
 		return;
-	if (flow->first_position != flow->confirmed || flow->heard_us >= flow->first_us ||
-	    !must_repeat(watch, flow))
+	if (flow->heard_us >= flow->first_us || !must_repeat(watch, flow))
 		flow->first_gaps = 0;
 	else if (flow->first_gaps++ > 0)
 		judge_gap(watch, flow, ms);
 	flow->first_gap_ms = ms;
-	flow->first_position = flow->confirmed;
 	flow->first_us = now_us;
 }
 
@@ -552,6 +548,9 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 			 segment.ends.destination_port);
 	if (!flow)
 		return;
+	if (flow->worker && flow->worker != watch->worker + 1)
+		blame(watch, flow, "two workers speak for it", flow->worker - 1, watch->worker);
+	flow->worker = watch->worker + 1;
 	if (segment.flags & LITERAL_SYN) {
 		gate_syn(watch, flow, &segment);
 		return;

@@ -26,6 +26,7 @@ struct watch {
 	struct watch_rules rules;
 	struct watched *flows; // those that are known to the gate, and handshakes
 	struct watched *last;  // of the last segment
+	unsigned worker;       // who is at work: the caller says
 	struct watched *arrived;
 	struct literal arrival;
 	uint64_t next_check_us;

@@ -116,6 +116,11 @@ static void test_bytes_ahead_of_the_ack(void **state)
 	bytes.acknowledgment = ack.acknowledgment = answer.sequence + 1;
 	assert_int_equal(stranger(lab, 1, bytes).flags, 0);
 	assert_int_equal(lab->reasons[REASON_tcp_state].count, 1);
+	// Who filled the window says next what has no bytes any more, right behind it.
+	struct literal edge = {.flags = LITERAL_ACK, .acknowledgment = bytes.acknowledgment};
+	edge.sequence = STRANGERS_ISN + 1 + (uint32_t)lab->policy->gate.receive_buffer;
+	assert_int_equal(stranger(lab, 1, edge).flags, 0);
+	assert_int_equal(lab->reasons[REASON_tcp_state].count, 2);
 	// A wrong acknowledgment is no business of that handshake; nor are bytes beyond the window.
 	bytes.acknowledgment++;
 	assert_true(stranger(lab, 1, bytes).flags & LITERAL_RST);
