@@ -14,16 +14,20 @@ bool acknowledge_plausible(const struct flow *flow, uint32_t number)
 	       !seq_before(number, flow->snd_una - flow->snd_wnd_max);
 }
 
-static void sample_round_trip(struct flow *flow, const struct acknowledgment *ack, uint64_t now_us)
+static void sample_round_trip(struct flow *flow, const struct acknowledgment *ack,
+			      const struct scoreboard_news *news, uint64_t now_us)
 {
-	if (flow->flags & FLOW_TIMESTAMPS) {
+	if (news->rtt_us > 0) {
+		flow->flags &= ~FLOW_TIMING;
+		congestion_rtt_sample(flow, news->rtt_us);
+	} else if ((flow->flags & FLOW_TIMING) && !seq_before(ack->number, flow->timed_end)) {
+		flow->flags &= ~FLOW_TIMING;
+		congestion_rtt_sample(flow, (uint32_t)now_us - flow->timed_start_us);
+	} else if (flow->flags & FLOW_TIMESTAMPS) {
 		uint32_t rtt_ms = flow_ts_now(flow, now_us) - ack->echo;
 		// An echo of what we never sent: a time in the future or long ago.
 		if (ack->has_echo && rtt_ms <= ECHO_MAX_MS)
 			congestion_rtt_sample(flow, rtt_ms * 1000);
-	} else if ((flow->flags & FLOW_TIMING) && !seq_before(ack->number, flow->timed_end)) {
-		flow->flags &= ~FLOW_TIMING;
-		congestion_rtt_sample(flow, (uint32_t)now_us - flow->timed_start_us);
 	}
 }
 
@@ -37,14 +41,14 @@ static void fin_acknowledged(struct flow *flow, uint64_t now_us, unsigned *event
 		*events |= TCP_EVENT_CLOSED;
 }
 
+// The ACK number moves snd_una.
 static void advance(struct tcp *tcp, struct flow *flow, const struct acknowledgment *ack,
-		    uint64_t now_us, unsigned *events)
+		    struct scoreboard_news *news, uint64_t now_us)
 {
 	uint32_t acked = ack->number - flow->snd_una;
 	uint32_t in_flight = flow->snd_nxt - flow->snd_una;
 	uint32_t bytes = min_u32(acked, flow->send.length);
 
-	sample_round_trip(flow, ack, now_us);
 	chunk_queue_drop(&flow->send, tcp->settings.chunks, bytes);
 	flow->previous_una = flow->snd_una;
 	flow->snd_una = ack->number;
@@ -52,14 +56,24 @@ static void advance(struct tcp *tcp, struct flow *flow, const struct acknowledgm
 		flow->snd_nxt = flow->snd_una; // it had gone back, but this much had arrived
 	flow->flags &= ~FLOW_RETRANSMIT;
 	congestion_acknowledged(flow, acked, in_flight);
-	// The peer discarded what it had reported: it needs the bytes at snd_una again.
-	if (!scoreboard_advance(flow, tcp->settings.chunks))
-		flow->flags |= FLOW_RETRANSMIT;
+	if (flow->scoreboard != NULL)
+		scoreboard_acknowledged(flow, now_us, news);
+	sample_round_trip(flow, ack, news, now_us);
 	timer_progress(flow, now_us);
-	if (bytes > 0)
-		*events |= TCP_EVENT_WRITABLE;
-	if (acked > bytes) // beyond the bytes there is only the FIN
-		fin_acknowledged(flow, now_us, events);
+}
+
+// What the news mean to the rest of the flight. They were taken, the scoreboard is as new.
+static void conclude(struct tcp *tcp, struct flow *flow, const struct scoreboard_news *news,
+		     uint64_t now_us)
+{
+	congestion_delivered(flow, news, now_us);
+	if (rack_heard(flow, news))
+		congestion_repaired(flow);
+	if (rack_detect(flow, now_us))
+		congestion_lost(flow);
+	if (flow->timer == TIMER_TAIL && rack_probe_us(flow) == 0)
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
+	scoreboard_settle(flow, tcp->settings.chunks);
 }
 
 // RFC 5681 section 2. Answers to window probes look the same but speak of the window.
@@ -91,15 +105,22 @@ void acknowledge(struct tcp *tcp, struct flow *flow, const struct acknowledgment
 	bool duplicate = is_duplicate(flow, ack);
 	bool advances = seq_after(ack->number, flow->snd_una);
 
+	uint32_t queued = flow->send.length, old_una = flow->snd_una;
+	struct scoreboard_news news = {0};
+
 	if (advances)
-		advance(tcp, flow, ack, now_us, events);
-	enum scoreboard_news news = scoreboard_report(flow, tcp->settings.chunks, &ack->sack);
-	if (flow->scoreboard != NULL)
-		congestion_reported(flow, !advances && news == SCOREBOARD_NEW);
-	// A peer with SACK that has nothing new to report received something twice, no more. But
-	// where its reports cannot be remembered, duplicates are all that there is.
-	else if (duplicate && (!(flow->flags & FLOW_SACK) || news == SCOREBOARD_NO_MEMORY))
+		advance(tcp, flow, ack, &news, now_us);
+	if (flow->scoreboard != NULL) {
+		scoreboard_report(flow, &ack->sack, now_us, &news);
+		conclude(tcp, flow, &news, now_us);
+		// A peer with SACK that has nothing to report received something twice, no more.
+	} else if (duplicate && (!(flow->flags & FLOW_SACK) || ack->sack.count > 0)) {
 		congestion_duplicate(flow);
+	}
+	if (advances && queued > 0)
+		*events |= TCP_EVENT_WRITABLE;
+	if (flow->snd_una - old_una > queued) // beyond the bytes there is only the FIN
+		fin_acknowledged(flow, now_us, events);
 	// A closed window may stay closed as long as probes are answered (RFC 9293 3.8.6.1).
 	if (flow->timer == TIMER_PERSIST)
 		flow->progress_at = now_us;

@@ -56,6 +56,8 @@ enum flow_timer {
 	TIMER_RETRANSMIT,
 	TIMER_PERSIST,    // bytes wait for the peer's window, nothing is in flight
 	TIMER_FIN_WAIT_2, // the peer owes its FIN
+	TIMER_REORDERING, // what was overtaken counts as lost then (RFC 8985)
+	TIMER_TAIL,       // a probe is due before the retransmission time-out (RFC 8985)
 	TIMER_KEEPALIVE,  // nothing is owed by anybody
 };
 
@@ -68,14 +70,13 @@ enum flow_flag {
 	FLOW_ACK_NOW = 1 << 5,        // a segment must go out, if only for its ACK and window
 	FLOW_SEND_SYN = 1 << 6,       // SYN or SYN-ACK is due
 	FLOW_SEND_RESET = 1 << 7,     // RST at reset_sequence is due; the flow lives on
-	FLOW_RETRANSMIT = 1 << 8,     // the segment at snd_una is due once more
+	FLOW_RETRANSMIT = 1 << 8,     // a segment is due once more, whatever the window says
 	FLOW_RECOVERY = 1 << 9,       // fast recovery until recover is acknowledged
 	FLOW_PROBE = 1 << 10,    // the persist or keep-alive timer asks for a segment despite all
 	FLOW_TIMING = 1 << 11,   // a segment is being timed (no timestamps)
 	FLOW_SYN_LOST = 1 << 12, // our SYN had to be sent again by the timer
 	FLOW_SCALED = 1 << 13,   // both sides offered a window scale
 	FLOW_SACK = 1 << 14,     // agreed in the handshake (RFC 2018)
-	FLOW_SACK_RECOVERY = 1 << 15, // fast recovery goes by the scoreboard (RFC 6675)
 };
 
 struct out_of_order; // out_of_order.c
@@ -100,6 +101,7 @@ struct flow {
 	uint8_t duplicates_owed; // pure ACKs due for out-of-order segments, one each
 	uint8_t challenge_count; // answers given in challenge_second
 	uint8_t hurries;         // SYNs repeated early
+	uint8_t reordering;      // the reordering window in quarters of min_rtt_us; 0 = none seen
 	uint16_t challenge_second;
 
 	// Sending. The queue holds [snd_una, snd_una + length); a FIN follows it.
@@ -107,17 +109,14 @@ struct flow {
 	uint32_t send_limit;
 	uint32_t iss;
 	uint32_t snd_una;
-	uint32_t snd_nxt; // goes back to snd_una when the retransmission timer fires
+	uint32_t snd_nxt; // without a scoreboard it goes back to snd_una with the time-out
 	uint32_t snd_max; // highest ever sent, plus one
 	uint32_t snd_wnd;
 	uint32_t snd_wnd_max; // largest window that the peer ever offered
 	uint32_t snd_wl1;     // sequence number of the segment that snd_wnd is from
 	uint32_t reset_sequence;
 
-	// Loss recovery by selective acknowledgments; the names are RFC 6675's.
-	struct scoreboard *scoreboard; // NULL = the peer reported nothing beyond snd_una
-	uint32_t high_rxt;             // end of what this recovery repeated so far
-	uint32_t rescue_rxt;           // snd_una beyond it allows the one rescue retransmission
+	struct scoreboard *scoreboard; // NULL = recovery by duplicates and time-outs alone
 
 	// Congestion control and round-trip time.
 	uint32_t cwnd;
@@ -125,6 +124,8 @@ struct flow {
 	uint32_t cwnd_acked;   // bytes acknowledged towards the next step of cwnd
 	uint32_t recover;      // snd_max when recovery began or the timer fired (RFC 6582)
 	uint32_t previous_una; // snd_una before the last advance (RFC 6582 section 4.1)
+	uint32_t bandwidth;    // delivered bytes a millisecond; 0 = not measured
+	uint32_t min_rtt_us;   // 0 = no sample yet
 	uint32_t srtt_us;      // 0 = no sample yet
 	uint32_t rttvar_us;
 	uint32_t rto_ms;
@@ -151,7 +152,7 @@ struct flow {
 	uint64_t delayed_ack_at;
 	uint64_t progress_at; // the peer last acknowledged something, or we began to wait for it
 };
-_Static_assert(sizeof(struct flow) <= 384, "a flow is six cache lines");
+_Static_assert(sizeof(struct flow) <= 320, "a flow is five cache lines");
 
 struct time_wait; // time_wait.c
 TAILQ_HEAD(out_of_order_list, out_of_order);
@@ -214,48 +215,80 @@ void time_wait_remove(struct time_wait *time_wait, const struct flow *flow);
 void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash);
 void time_wait_advance(struct time_wait *time_wait, uint64_t now_us);
 
+struct scoreboard_news;
+
 // ---- congestion.c ----------------------------------------------------------------------------
 void congestion_init(struct flow *flow);
 // An ACK moved snd_una by acked bytes, when in_flight bytes were between snd_una and snd_nxt.
 void congestion_acknowledged(struct flow *flow, uint32_t acked, uint32_t in_flight);
+// A duplicate ACK, of a flow without a scoreboard.
 void congestion_duplicate(struct flow *flow);
+// Bytes count as lost, by the scoreboard: recovery begins, unless it goes on already.
+void congestion_lost(struct flow *flow);
+// A loss was repaired before it was found out.
+void congestion_repaired(struct flow *flow);
+// The peer holds more bytes, of a flow with a scoreboard.
+void congestion_delivered(struct flow *flow, const struct scoreboard_news *news, uint64_t now_us);
 void congestion_timeout(struct flow *flow);
 // Nothing was in flight for longer than the retransmission time-out (RFC 5681 4.1).
-void congestion_restart(struct flow *flow);
+void congestion_restart(struct flow *flow, uint32_t idle_ms);
 void congestion_rtt_sample(struct flow *flow, uint32_t rtt_us);
-
 // Segments became smaller: what is in flight did not arrive, for no fault of the window's.
 void congestion_resize(struct flow *flow);
-// ACK of a flow with a scoreboard: is_new when it reported something new without moving snd_una.
-void congestion_reported(struct flow *flow, bool is_new);
 // Bytes that may enter the network now, by the window and what is in flight.
 uint32_t congestion_room(const struct flow *flow);
 
 // ---- scoreboard.c ----------------------------------------------------------------------------
-enum scoreboard_news {
-	SCOREBOARD_NOTHING,   // no block said anything new
-	SCOREBOARD_NEW,       // some did
-	SCOREBOARD_NO_MEMORY, // some might have: no chunk to remember it in
+struct run; // scoreboard.h
+// What one segment of the peer tells of bytes in flight.
+struct scoreboard_news {
+	uint32_t delivered; // bytes acknowledged or reported for the first time
+	uint32_t rtt_us;    // least round trip of those that were sent once; 0 = none
+	bool reported;      // something beyond a gap is new
+	bool came_twice;    // the peer received bytes again (RFC 2883)
 };
-// Takes the blocks of a segment whose ACK number was taken already. Blocks that cannot be true are
-// skipped: nothing is concluded from them.
-enum scoreboard_news scoreboard_report(struct flow *flow, struct pool *pool,
-				       const struct sack_blocks *blocks);
-// After snd_una moved. False when the peer went back on what it had reported: then everything that
-// it reported is forgotten.
-bool scoreboard_advance(struct flow *flow, struct pool *pool);
+// Bytes from snd_nxt up to end go out for the first time. Begins a scoreboard if the peer speaks
+// SACK and buffers are not short.
+void scoreboard_sent(struct flow *flow, struct pool *pool, uint32_t end, uint64_t now_us);
+// The first bytes that count as lost; empty when there are none.
+struct sack_block scoreboard_lost(const struct flow *flow);
+// The newest run in flight, of a flow with a scoreboard; empty when the peer holds it.
+struct sack_block scoreboard_last(const struct flow *flow);
+// These bytes went out once more.
+void scoreboard_repeated(struct flow *flow, uint32_t start, uint32_t end, uint64_t now_us);
+// The rest is for flows with a scoreboard only.
+uint32_t scoreboard_pipe(const struct flow *flow); // bytes in the network
+// After snd_una moved; then the blocks, if any; then scoreboard_settle, which ends the scoreboard
+// when nothing is in flight any more. Blocks that cannot be true are skipped. Bytes that the peer
+// went back on count as lost.
+void scoreboard_acknowledged(struct flow *flow, uint64_t now_us, struct scoreboard_news *news);
+void scoreboard_report(struct flow *flow, const struct sack_blocks *blocks, uint64_t now_us,
+		       struct scoreboard_news *news);
+void scoreboard_settle(struct flow *flow, struct pool *pool);
+// Everything in flight counts as lost; also what was reported, or all but that.
+void scoreboard_lose_all(struct flow *flow, bool reported_too);
+// Marks the runs that the judge says are late: those whose *wait_us is over. *wait_us of this one:
+// the longest wait of the others, 0 for none. True when some count as lost now.
+typedef bool scoreboard_judge(const struct flow *flow, const struct run *run, uint64_t now_us,
+			      int32_t *wait_us);
+bool scoreboard_lose_older(struct flow *flow, scoreboard_judge *judge, uint64_t now_us,
+			   uint32_t *wait_us);
 void scoreboard_clear(struct flow *flow, struct pool *pool);
-// Bytes in [snd_una, sequence) that the peer reported.
-uint32_t scoreboard_held_below(const struct flow *flow, uint32_t sequence);
-bool scoreboard_first_is_lost(const struct flow *flow); // IsLost(snd_una)
-uint32_t scoreboard_pipe(const struct flow *flow); // SetPipe: bytes in the network, in recovery
-// The run of missing bytes at or after `from`, up to snd_max; empty at snd_max.
-struct sack_block scoreboard_hole(const struct flow *flow, uint32_t from);
-// What this recovery has not repeated: the first hole that counts as lost, or that has any reported
-// bytes above it (NextSeg rules 1 and 3). Empty when there is none.
-struct sack_block scoreboard_next_hole(const struct flow *flow, bool lost);
-// The highest missing bytes (NextSeg rule 4). Empty when nothing is missing.
-struct sack_block scoreboard_last_hole(const struct flow *flow);
+
+// ---- rack.c ----------------------------------------------------------------------------------
+// All but rack_probe_us and rack_probe_due are for flows with a scoreboard.
+// The peer holds bytes of a run; its state is that before (RFC 8985 section 6.2, steps 1 to 3).
+void rack_delivered(struct flow *flow, const struct run *run, uint32_t bytes, uint64_t now_us,
+		    struct scoreboard_news *news);
+// What the news say of reordering and of a probe (steps 4, 7.4). True when a probe repaired a loss.
+bool rack_heard(struct flow *flow, const struct scoreboard_news *news);
+// Marks what is lost by now and starts the timer for what may be (step 5). True when some is lost.
+bool rack_detect(struct flow *flow, uint64_t now_us);
+// Microseconds until the tail should be probed (section 7.2); 0 = not at all.
+uint64_t rack_probe_us(const struct flow *flow);
+void rack_probe(struct flow *flow);                // that time has come
+bool rack_probe_due(struct flow *flow);            // told once
+void rack_probed(struct flow *flow, bool repeats); // the probe went out, with old bytes or new ones
 
 // ---- out_of_order.c --------------------------------------------------------------------------
 // Keeps bytes beyond a gap. Bytes that are held already stay as they were first received.
@@ -303,7 +336,13 @@ void acknowledge(struct tcp *tcp, struct flow *flow, const struct acknowledgment
 uint64_t timer_interval_us(const struct flow *flow); // retransmission time-out, backed off
 // (Re)starts the timer; when none ran before, the peer's silence is measured from now.
 void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us);
+void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, uint64_t at_us);
 void timer_stop(struct flow *flow);
+// Does the timer wait for the answer to what is in flight?
+bool timer_waits(const struct flow *flow);
+// Something is in flight: the tail's probe if there may be one, else the retransmission time-out.
+// The probe comes no later than the time-out that began with what was sent before (RFC 8985 7.2).
+void timer_start_flight(struct flow *flow, uint64_t now_us);
 // The peer spoke: what only waits for a sign of life waits anew.
 void timer_heard(struct flow *flow, uint64_t now_us);
 // snd_una moved: the retransmission timer begins anew, or stops when all is acknowledged. Without

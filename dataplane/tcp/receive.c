@@ -9,6 +9,8 @@
 #include <assert.h>
 
 #define DELAYED_ACK_US       40000u
+#define RECEIVE_MIN          65536u
+#define SHARE_OF_FREE        32
 #define DELAYED_ACK_SEGMENTS 2 // RFC 5681 4.2: at least every second full segment
 
 size_t receive_append(struct chunk_queue *queue, struct pool *pool, struct slice bytes,
@@ -126,11 +128,22 @@ void tcp_consume(struct tcp *tcp, struct flow *flow, size_t length)
 		out_of_order_absorb(tcp, flow);
 }
 
+// What a flow may hold unread: less than its buffer when free chunks run short, so that those who
+// are slow to read leave some to the others, but always enough for a round trip nearby.
+static uint32_t receive_limit(const struct tcp *tcp)
+{
+	uint64_t share = (uint64_t)tcp->settings.chunks->free_count * CHUNK_BYTES / SHARE_OF_FREE;
+
+	if (share >= tcp->settings.receive_buffer)
+		return tcp->settings.receive_buffer;
+	return min_u32(tcp->settings.receive_buffer, max_u32((uint32_t)share, RECEIVE_MIN));
+}
+
 // The right edge that the buffer allows. Out-of-order bytes are not subtracted: they lie inside the
 // window that was offered for them. Never left of what was offered (RFC 9293 3.8.6).
 static uint32_t allowed_edge(const struct tcp *tcp, const struct flow *flow)
 {
-	uint32_t limit = tcp->settings.receive_buffer;
+	uint32_t limit = receive_limit(tcp);
 	uint32_t room = limit > flow->unread.length ? limit - flow->unread.length : 0;
 	uint32_t edge = flow->rcv_nxt + min_u32(room, (uint32_t)UINT16_MAX << flow->receive_scale);
 

@@ -117,7 +117,7 @@ static bool output_syn(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 	return true;
 }
 
-// Queued bytes and FIN beyond snd_nxt, up to what the peer reported to hold.
+// Queued bytes and FIN beyond snd_nxt.
 struct unsent {
 	uint32_t offset; // of the first one in the queue
 	uint32_t bytes;
@@ -131,19 +131,7 @@ static struct unsent unsent_of(const struct flow *flow)
 
 	if (!flow_sends(flow) || offset > flow->send.length)
 		return (struct unsent){offset, 0, false};
-	if (seq_before(flow->snd_nxt, flow->snd_max)) { // repeating after a time-out
-		uint32_t end = scoreboard_hole(flow, flow->snd_nxt).end;
-		if (end != flow->snd_max && end - flow->snd_una <= flow->send.length)
-			return (struct unsent){offset, end - flow->snd_nxt, false};
-	}
 	return (struct unsent){offset, flow->send.length - offset, fin};
-}
-
-// After a time-out everything is sent again but what the peer reports since (RFC 6675 5.1).
-static void skip_reported(struct flow *flow)
-{
-	if (flow->scoreboard != NULL && seq_before(flow->snd_nxt, flow->snd_max))
-		flow->snd_nxt = scoreboard_hole(flow, flow->snd_nxt).start;
 }
 
 // Bytes of one segment that the windows and the silly window rules let go; 0 = none yet.
@@ -163,15 +151,17 @@ static uint32_t sendable(const struct flow *flow, const struct unsent *unsent)
 }
 
 // Counts bytes (and FIN) at snd_nxt as sent.
-static void count_sent(struct flow *flow, uint32_t length, uint64_t now_us)
+static void count_sent(const struct tcp *tcp, struct flow *flow, uint32_t length, uint64_t now_us)
 {
 	bool is_new = flow->snd_nxt == flow->snd_max;
 
+	scoreboard_sent(flow, tcp->settings.chunks, flow->snd_nxt + length, now_us);
 	flow->snd_nxt += length;
 	if (seq_after(flow->snd_nxt, flow->snd_max))
 		flow->snd_max = flow->snd_nxt;
-	// Without timestamps one segment at a time is timed, never a repeated one (Karn).
-	if (is_new && !(flow->flags & (FLOW_TIMING | FLOW_TIMESTAMPS))) {
+	// One segment at a time is timed, never a repeated one (Karn): timestamps have a coarser
+	// grain.
+	if (is_new && !(flow->flags & FLOW_TIMING)) {
 		flow->flags |= FLOW_TIMING;
 		flow->timed_end = flow->snd_nxt;
 		flow->timed_start_us = (uint32_t)now_us;
@@ -179,20 +169,19 @@ static void count_sent(struct flow *flow, uint32_t length, uint64_t now_us)
 	flow->flags &= ~FLOW_PROBE;
 	// From the persist timer on the peer's silence and the back-off go on: the segment may be a
 	// probe.
-	if (flow->timer != TIMER_RETRANSMIT)
-		timer_start(flow, TIMER_RETRANSMIT, now_us);
+	if (!timer_waits(flow) || rack_probe_us(flow) > 0)
+		timer_start_flight(flow, now_us);
 }
 
 static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segment *segment)
 {
-	skip_reported(flow);
 	struct unsent unsent = unsent_of(flow);
 
 	if (unsent.bytes == 0 && !unsent.fin)
 		return false;
-	if (flow->snd_una == flow->snd_max &&
-	    (uint32_t)(now_us / 1000) - flow->last_send_ms > flow->rto_ms)
-		congestion_restart(flow);
+	uint32_t idle_ms = (uint32_t)(now_us / 1000) - flow->last_send_ms;
+	if (flow->snd_una == flow->snd_max && idle_ms > flow->rto_ms)
+		congestion_restart(flow, idle_ms);
 
 	uint32_t length = sendable(flow, &unsent);
 	if (length == 0 && unsent.bytes > 0)
@@ -204,7 +193,7 @@ static bool output_new(struct tcp *tcp, struct flow *flow, uint64_t now_us, stru
 		segment->flags |= TCP_FIN;
 	if (flow->timer == TIMER_PERSIST)
 		flow->backoff = 0; // that of the probes: the window opened
-	count_sent(flow, length + fin, now_us);
+	count_sent(tcp, flow, length + fin, now_us);
 	return true;
 }
 
@@ -227,53 +216,63 @@ static uint32_t repeat(struct tcp *tcp, struct flow *flow, const struct sack_blo
 	return run->start + length + fin;
 }
 
-// The segment at snd_una.
+// The segment at snd_una, of a flow without a scoreboard.
 static bool output_again(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 			 struct segment *segment)
 {
-	struct sack_block hole = scoreboard_hole(flow, flow->snd_una);
+	struct sack_block run = {flow->snd_una, flow->snd_max};
 
-	flow->flags &= ~(FLOW_RETRANSMIT | FLOW_TIMING);
-	if (hole.start == hole.end)
+	flow->flags &= ~FLOW_RETRANSMIT;
+	if (run.start == run.end)
 		return false;
-	uint32_t end = repeat(tcp, flow, &hole, now_us, segment);
-	if ((flow->flags & FLOW_SACK_RECOVERY) && seq_after(end, flow->high_rxt)) {
-		if (flow->rescue_rxt == flow->high_rxt) // the first of this recovery
-			flow->rescue_rxt = end;
-		flow->high_rxt = end;
-	}
+	repeat(tcp, flow, &run, now_us, segment);
 	return true;
 }
 
-// A hole that this recovery has not repeated yet (NextSeg of RFC 6675, rules 1 and 3).
-static bool output_hole(struct tcp *tcp, struct flow *flow, bool lost, uint64_t now_us,
+// Bytes that the scoreboard says are lost.
+static bool output_lost(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 			struct segment *segment)
 {
-	if (!(flow->flags & FLOW_SACK_RECOVERY) || congestion_room(flow) < flow->mss)
+	struct sack_block lost = scoreboard_lost(flow);
+
+	if (lost.start == lost.end)
 		return false;
-	struct sack_block hole = scoreboard_next_hole(flow, lost);
-	if (hole.start == hole.end)
+	if (!(flow->flags & FLOW_RETRANSMIT) && congestion_room(flow) < flow->mss)
 		return false;
-	flow->high_rxt = repeat(tcp, flow, &hole, now_us, segment);
+	flow->flags &= ~FLOW_RETRANSMIT;
+	uint32_t end = repeat(tcp, flow, &lost, now_us, segment);
+	scoreboard_repeated(flow, lost.start, end, now_us);
+	if (lost.start == flow->snd_una) // its answer takes a round trip from now
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
 	return true;
 }
 
-// Once in a recovery, when nothing else can be sent: the last segment in flight. If it was lost no
-// report would ever tell (NextSeg, rule 4).
-static bool output_rescue(struct tcp *tcp, struct flow *flow, uint64_t now_us,
-			  struct segment *segment)
+// The tail loss probe (RFC 8985 7.3): a new segment if there is one and the peer has room for it,
+// else the last one again.
+static bool output_tail(struct tcp *tcp, struct flow *flow, uint64_t now_us,
+			struct segment *segment)
 {
-	if (!(flow->flags & FLOW_SACK_RECOVERY) || congestion_room(flow) < flow->mss ||
-	    !seq_after(flow->snd_una, flow->rescue_rxt))
+	if (!rack_probe_due(flow))
 		return false;
-	struct sack_block hole = scoreboard_last_hole(flow);
+	struct unsent unsent = unsent_of(flow);
 	uint32_t full = full_segment(flow);
-	if (hole.start == hole.end)
-		return false;
-	if (hole.end - hole.start > full)
-		hole.start = hole.end - full;
-	flow->rescue_rxt = flow->recover;
-	repeat(tcp, flow, &hole, now_us, segment);
+	uint32_t length = min_u32(unsent.bytes, full);
+	if (length > 0 && unsent.offset + length <= flow->snd_wnd) {
+		fill(tcp, flow, now_us, false, segment);
+		fill_bytes(flow, unsent.offset, length, now_us, segment);
+		count_sent(tcp, flow, length, now_us);
+		rack_probed(flow, false);
+	} else {
+		struct sack_block last = scoreboard_last(flow);
+		if (last.start == last.end)
+			return false;
+		if (last.end - last.start > full)
+			last.start = last.end - full;
+		repeat(tcp, flow, &last, now_us, segment);
+		scoreboard_repeated(flow, last.start, last.end, now_us);
+		rack_probed(flow, true);
+	}
+	timer_start(flow, TIMER_RETRANSMIT, now_us);
 	return true;
 }
 
@@ -297,7 +296,7 @@ static bool output_probe(struct tcp *tcp, struct flow *flow, uint64_t now_us,
 	fill(tcp, flow, now_us, false, segment);
 	fill_bytes(flow, 0, max_u32(length, 1), now_us, segment);
 	if (length > 0)
-		count_sent(flow, length, now_us);
+		count_sent(tcp, flow, length, now_us);
 	else if (flow->snd_max == flow->snd_una)
 		flow->snd_max++;
 	return true;
@@ -333,12 +332,11 @@ bool tcp_output(struct tcp *tcp, struct flow *flow, uint64_t now_us, struct segm
 		fill(tcp, flow, now_us, true, segment);
 		return true;
 	}
-	if ((flow->flags & FLOW_RETRANSMIT) && output_again(tcp, flow, now_us, segment))
+	if (flow->scoreboard == NULL && (flow->flags & FLOW_RETRANSMIT) &&
+	    output_again(tcp, flow, now_us, segment))
 		return true;
-	if (output_hole(tcp, flow, true, now_us, segment) ||
-	    output_new(tcp, flow, now_us, segment) ||
-	    output_hole(tcp, flow, false, now_us, segment) ||
-	    output_rescue(tcp, flow, now_us, segment))
+	if (output_lost(tcp, flow, now_us, segment) || output_new(tcp, flow, now_us, segment) ||
+	    output_tail(tcp, flow, now_us, segment))
 		return true;
 	if ((flow->flags & FLOW_PROBE) && output_probe(tcp, flow, now_us, segment))
 		return true;

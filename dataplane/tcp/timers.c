@@ -25,19 +25,44 @@ static uint64_t keepalive_us(const struct flow *flow)
 	return flow->keepalive_ms * 1000ull;
 }
 
-void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us)
+void timer_start_at(struct flow *flow, enum flow_timer timer, uint64_t now_us, uint64_t at_us)
 {
 	// A keep-alive waits for nothing that was sent: the silence before counts only for itself.
 	if (flow->timer == TIMER_NONE ||
 	    (flow->timer == TIMER_KEEPALIVE && timer != TIMER_KEEPALIVE))
 		flow->progress_at = now_us;
 	flow->timer = timer;
-	if (timer == TIMER_FIN_WAIT_2)
-		flow->timer_at = now_us + FIN_WAIT_2_US;
-	else if (timer == TIMER_KEEPALIVE)
-		flow->timer_at = now_us + keepalive_us(flow);
-	else
-		flow->timer_at = now_us + timer_interval_us(flow);
+	flow->timer_at = at_us;
+}
+
+void timer_start(struct flow *flow, enum flow_timer timer, uint64_t now_us)
+{
+	uint64_t wait_us = timer == TIMER_FIN_WAIT_2  ? FIN_WAIT_2_US
+			   : timer == TIMER_KEEPALIVE ? keepalive_us(flow)
+						      : timer_interval_us(flow);
+
+	timer_start_at(flow, timer, now_us, now_us + wait_us);
+}
+
+bool timer_waits(const struct flow *flow)
+{
+	return flow->timer == TIMER_RETRANSMIT || flow->timer == TIMER_REORDERING ||
+	       flow->timer == TIMER_TAIL;
+}
+
+void timer_start_flight(struct flow *flow, uint64_t now_us)
+{
+	uint64_t probe_us = rack_probe_us(flow);
+
+	if (probe_us == 0) {
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
+		return;
+	}
+	// New segments put the probe off, but not beyond the time-out of what was sent before.
+	uint64_t since_us = timer_waits(flow) ? flow->progress_at : now_us;
+	uint64_t timeout_at = since_us + timer_interval_us(flow);
+	uint64_t probe_at = now_us + probe_us;
+	timer_start_at(flow, TIMER_TAIL, now_us, probe_at < timeout_at ? probe_at : timeout_at);
 }
 
 void timer_stop(struct flow *flow)
@@ -74,7 +99,7 @@ void timer_progress(struct flow *flow, uint64_t now_us)
 	if (flow->snd_una == flow->snd_max)
 		timer_stop(flow);
 	else
-		timer_start(flow, TIMER_RETRANSMIT, now_us);
+		timer_start_flight(flow, now_us);
 }
 
 static void give_up(struct flow *flow, unsigned *events)
@@ -92,16 +117,18 @@ static void back_off(struct flow *flow, enum flow_timer timer, uint64_t now_us)
 	timer_start(flow, timer, now_us);
 }
 
-static void retransmit(struct tcp *tcp, struct flow *flow, uint64_t now_us)
+static void retransmit(struct flow *flow, uint64_t now_us)
 {
 	if (flow_synchronized(flow)) {
-		// The peer may have discarded what it reported (RFC 2018 section 8); what it still
-		// holds it will report again.
-		scoreboard_clear(flow, tcp->settings.chunks);
-		// Everything unacknowledged counts as lost: begin again at snd_una; ACKs for what
-		// did arrive move snd_nxt on.
 		congestion_timeout(flow);
-		flow->snd_nxt = flow->snd_una;
+		// Everything unacknowledged counts as lost. When repeating the first segment did
+		// not help, the peer may have discarded what it reported (RFC 2018 section 8).
+		if (flow->scoreboard != NULL)
+			scoreboard_lose_all(flow, flow->backoff > 0);
+		// Without reports: begin again at snd_una; ACKs for what did arrive move snd_nxt
+		// on.
+		else
+			flow->snd_nxt = flow->snd_una;
 	} else {
 		flow->flags |= FLOW_SEND_SYN | FLOW_SYN_LOST;
 		flow->flags &= ~FLOW_TIMING; // Karn: the answer may be to either SYN
@@ -111,6 +138,7 @@ static void retransmit(struct tcp *tcp, struct flow *flow, uint64_t now_us)
 
 void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *events)
 {
+	(void)tcp;
 	*events = 0;
 	if (now_us >= flow->delayed_ack_at) {
 		flow->delayed_ack_at = FLOW_NEVER;
@@ -128,7 +156,14 @@ void tcp_timeout(struct tcp *tcp, struct flow *flow, uint64_t now_us, unsigned *
 	} else if (flow->timer == TIMER_FIN_WAIT_2 || now_us - flow->progress_at >= limit_us) {
 		give_up(flow, events);
 	} else if (flow->timer == TIMER_RETRANSMIT) {
-		retransmit(tcp, flow, now_us);
+		retransmit(flow, now_us);
+	} else if (flow->timer == TIMER_REORDERING) {
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
+		if (rack_detect(flow, now_us))
+			congestion_lost(flow);
+	} else if (flow->timer == TIMER_TAIL) {
+		rack_probe(flow);
+		timer_start(flow, TIMER_RETRANSMIT, now_us);
 	} else if (flow->timer == TIMER_KEEPALIVE) {
 		flow->flags |= FLOW_PROBE;
 		timer_start(flow, TIMER_KEEPALIVE, now_us);

@@ -35,6 +35,7 @@
 	X(time_wait_for_ever, "TIME-WAIT does not end")                                            \
 	X(no_back_off, "time-outs do not back off")                                                \
 	X(back_off_too_far, "time-outs back off without a limit")                                  \
+	X(probed_for_ever, "tail loss probes take the place of time-outs")                         \
 	X(paws_refuses, "PAWS refuses equal timestamps")                                           \
 	X(paws_accepts, "PAWS refuses nothing")                                                    \
 	X(cookie_not_checked, "any ACK completes a handshake")                                     \
@@ -146,6 +147,8 @@ WRAP(void, tcp_timeout, struct tcp *tcp, struct flow *flow, uint64_t now_us, uns
 	}
 	if (planted(tcp, FAULT_no_delayed_ack))
 		flow->delayed_ack_at = FLOW_NEVER;
+	if (planted(tcp, FAULT_probed_for_ever) && repeats && flow->scoreboard)
+		flow->timer = TIMER_TAIL;
 	__real_tcp_timeout(tcp, flow, now_us, events);
 	if (!repeats || flow->timer != TIMER_RETRANSMIT)
 		return;

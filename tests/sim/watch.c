@@ -16,7 +16,8 @@
 
 #define ACK_WITHIN_US    500000u   // RFC 9293 3.8.6.3
 #define REPEAT_WITHIN_US 62000000u // the longest time-out that there is
-#define REPEAT_SLACK_US  1000000u  // beside a time-out that doubles
+#define REPEAT_SLACK_MS  1000u     // beside a time-out that doubles
+#define PROBE_SLACK_MS   10u       // timers have a grain
 #define CHECK_EACH_US    50000u
 #define COOKIE_US        130000000u // two epochs of a SYN cookie
 
@@ -45,6 +46,7 @@ struct watched {
 	unsigned answer_count;
 	int peer_scale;
 	uint16_t peer_mss, gate_mss;
+	bool peer_sack;
 
 	uint32_t gate_isn, peer_isn;
 	int in_scale, out_scale; // of windows in segments of the peer, of the gate
@@ -67,9 +69,9 @@ struct watched {
 	uint32_t offered;      // right edge
 	uint32_t timestamp;
 	bool has_timestamp;
-	uint32_t first_position; // `confirmed` when first_us was set
-	uint64_t first_us;       // when the first unconfirmed byte was last sent
-	uint64_t first_gap_us;   // between its last two sendings, if the peer was silent meanwhile
+	uint64_t first_us;     // when the first unconfirmed byte was last sent
+	uint32_t first_gap_ms; // between its last two sendings
+	unsigned first_gaps;   // how many of them in a row the peer was silent
 };
 
 void watch_init(struct watch *watch, const struct watch_rules *rules)
@@ -222,7 +224,7 @@ static void open_flow(struct watched *flow, const struct handshake *handshake)
 	flow->open = true;
 	flow->dead = flow->came_lost = flow->has_timestamp = false;
 	flow->fin = flow->edge = flow->owed_full = 0;
-	flow->owed_us = flow->first_us = flow->first_gap_us = 0;
+	flow->owed_us = flow->first_us = flow->first_gaps = 0;
 	flow->gate_isn = handshake->gate_isn;
 	flow->peer_isn = handshake->peer_isn;
 	flow->offered = 1 + handshake->window;
@@ -239,6 +241,7 @@ static void peer_syn(struct watched *flow, const struct literal *segment)
 {
 	flow->peer_scale = segment->scale > 14 ? 14 : segment->scale;
 	flow->peer_mss = segment->mss;
+	flow->peer_sack = segment->sack_permitted;
 	if (!flow->active || flow->open || !(segment->flags & LITERAL_ACK) ||
 	    segment->acknowledgment != flow->handshakes[0].gate_isn + 1)
 		return;
@@ -269,10 +272,8 @@ static void note_acknowledgment(struct watched *flow, const struct literal *segm
 		return; // a lie: the gate may not believe it
 	if (number + window > flow->edge)
 		flow->edge = number + window;
-	if (number > flow->confirmed) {
+	if (number > flow->confirmed)
 		flow->confirmed = number;
-		flow->first_gap_us = 0;
-	}
 }
 
 static void note_bytes(struct watched *flow, const struct literal *segment, uint64_t now_us)
@@ -469,30 +470,34 @@ static bool must_repeat(const struct watch *watch, const struct watched *flow)
 	return watch->rules.repeats || !flow->active;
 }
 
-// The first byte that the peer has not confirmed: how long ago, and how patiently, it was sent.
+// Each time-out is twice the one before. Ahead of the first a peer with SACK may get a tail loss
+// probe, and it begins anew (RFC 8985 section 7): then the gap does not get shorter, no more.
+static void judge_gap(struct watch *watch, const struct watched *flow, uint32_t ms)
+{
+	uint32_t before = flow->first_gap_ms;
+	bool probed = flow->first_gaps == 2 && flow->peer_sack;
+
+	if (before < 30000 && (probed ? ms + PROBE_SLACK_MS < before : ms < before * 3 / 2))
+		blame(watch, flow, "repeats without backing off (ms)", before, ms);
+	if (!probed && ms > 3 * before + REPEAT_SLACK_MS)
+		blame(watch, flow, "backs off too far (ms)", before, ms);
+}
+
+// The first byte that is not confirmed: how long ago, and how patiently, it was sent.
 static void judge_repetition(struct watch *watch, struct watched *flow,
 			     const struct literal *segment, uint64_t now_us)
 {
 	uint32_t from = segment->sequence - flow->gate_isn;
-	uint64_t gap = now_us - flow->first_us;
+	uint32_t ms = (uint32_t)((now_us - flow->first_us) / 1000);
 
 	if (literal_span(segment) == 0 || from > flow->confirmed ||
 	    from + literal_span(segment) <= flow->confirmed)
 		return;
-	if (flow->first_position == flow->confirmed && flow->heard_us < flow->first_us &&
-	    must_repeat(watch, flow)) {
-		if (flow->first_gap_us && flow->first_gap_us < 30000000 &&
-		    gap * 2 < flow->first_gap_us * 3)
-			blame(watch, flow, "repeats without backing off (ms)",
-			      (uint32_t)(flow->first_gap_us / 1000), (uint32_t)(gap / 1000));
-		if (flow->first_gap_us && gap > 3 * flow->first_gap_us + REPEAT_SLACK_US)
-			blame(watch, flow, "backs off too far (ms)",
-			      (uint32_t)(flow->first_gap_us / 1000), (uint32_t)(gap / 1000));
-		flow->first_gap_us = gap;
-	} else {
-		flow->first_gap_us = 0;
-	}
-	flow->first_position = flow->confirmed;
+	if (flow->heard_us >= flow->first_us || !must_repeat(watch, flow))
+		flow->first_gaps = 0;
+	else if (flow->first_gaps++ > 0)
+		judge_gap(watch, flow, ms);
+	flow->first_gap_ms = ms;
 	flow->first_us = now_us;
 }
 

@@ -74,8 +74,8 @@ static void test_defaults(void **state)
 	assert_int_equal(object.gate.half_open_entries, 16384);
 	assert_int_equal(object.gate.time_wait_entries, 65536);
 	assert_int_equal(object.gate.buffer_memory, 64 << 20);
-	assert_int_equal(object.gate.receive_buffer, 128 << 10);
-	assert_int_equal(object.gate.send_buffer, 128 << 10);
+	assert_int_equal(object.gate.receive_buffer, 512 << 10);
+	assert_int_equal(object.gate.send_buffer, 512 << 10);
 	assert_int_equal(object.gate.log_records, 4096);
 	assert_int_equal(object.gate.drain_timeout_ms, 60000);
 	assert_int_equal(object.gate.linger_timeout_ms, 30000);

@@ -63,8 +63,8 @@ static const struct {
 	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR BACKEND, 0, 0, NULL},
 	{GATE "Workers = 3\nMaxSessions = 2\n" PORT DOMAIN CONNECTOR BACKEND, 'E', 3,
 	 "3 of them cannot divide MaxSessions of 2"},
-	{GATE "Workers = 4\nBufferMemory = 1MB\n" PORT DOMAIN CONNECTOR BACKEND, 'E', 3,
-	 "BufferMemory of 1MB is too little for a session in each of 4: 2MB"},
+	{GATE "Workers = 4\nBufferMemory = 2MB\n" PORT DOMAIN CONNECTOR BACKEND, 'E', 3,
+	 "BufferMemory of 2MB is too little for a session in each of 4: 8MB"},
 	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR BACKEND "MaxConnections = 1\n", 'E', 3,
 	 "2 of them cannot divide MaxConnections of 1, of backend \"b\""},
 	// Times and sizes

@@ -102,6 +102,8 @@ static uint64_t timer_after_round_trip(bool timestamps, uint64_t rtt_us, uint32_
 
 	lab_queue(lab, 0, 100);
 	lab_output(lab);
+	if (wrong_echo != 0) // of a repeated segment: there is nothing else to measure by
+		lab_fire(lab);
 	lab->their_time_echo = lab->sent[0].options.timestamp_value + wrong_echo;
 	lab->now += rtt_us;
 	lab_give(lab, (struct lab_in){.ack = 100});
@@ -120,8 +122,8 @@ static void test_round_trip_sets_the_timer(void **state)
 		assert_int_equal(timer_after_round_trip(timestamps, 500000, 0), 1500000);
 	}
 	// An echo from the future, or from before anything was sent, is no sample.
-	assert_int_equal(timer_after_round_trip(true, 10000, 100000), 1000000);
-	assert_int_equal(timer_after_round_trip(true, 10000, 0u - 200000), 1000000);
+	assert_int_equal(timer_after_round_trip(true, 10000, 100000), 2000000);
+	assert_int_equal(timer_after_round_trip(true, 10000, 0u - 200000), 2000000);
 }
 
 int main(void)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Loss recovery by what the peer reports (RFC 6675), seen on the wire: what is repeated, when and
-// how much at once; reports that are lies, that are taken back, or that come in crumbs. Then the
-// scoreboard alone against a slow twin that marks each byte.
+// Loss recovery by what the peer reports (RFC 2018, RFC 8985), seen on the wire: what is repeated
+// and how much at once; reports that are lies, that are taken back, or that come in crumbs. Then
+// the scoreboard alone against a slow twin that marks each byte.
 #include "tests/unit/tcp/lab.h"
 
-#include "dataplane/tcp/flow.h"
+#include "dataplane/tcp/scoreboard.h"
 
 static struct lab *open_sending(uint32_t queued)
 {
@@ -33,50 +33,48 @@ static void sent_is(const struct lab *lab, unsigned index, uint32_t seq, uint32_
 		assert_int_equal(lab->sent[index].bytes[i], lab_byte(seq + i));
 }
 
+static unsigned repetitions(const struct lab *lab, uint32_t below)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < lab->sent_count; i++)
+		count += lab->sent[i].seq < below;
+	return count;
+}
+
 static void test_three_holes_are_filled_in_one_round_trip(void **state)
 {
 	struct lab *lab = open_sending(100000);
 
-	assert_int_equal(lab_output(lab), 10);          // 0, 3 and 6 are lost
-	assert_int_equal(ACK(lab, 0, {1000, 2000}), 1); // limited transmit
+	assert_int_equal(lab_output(lab), 10); // 0, 3 and 6 are lost
+	lab->now += 10000;
+	// limited transmit; one or two segments may have overtaken the first one
+	assert_int_equal(ACK(lab, 0, {1000, 2000}), 1);
 	sent_is(lab, 0, 10000, 1000);
 	assert_int_equal(ACK(lab, 0, {1000, 3000}), 1);
 	sent_is(lab, 0, 11000, 1000);
-	// more than two segments' bytes held above it: 0 is lost. Half of 12 may be in flight; 8
-	// may still be on their way, and the repeated one.
-	assert_int_equal(ACK(lab, 0, {4000, 5000}, {1000, 3000}), 1);
+	// three have: what was sent before them is lost
+	lab->now += 100;
+	ACK(lab, 0, {4000, 5000}, {1000, 3000});
 	sent_is(lab, 0, 0, 1000);
-	assert_int_equal(ACK(lab, 0, {4000, 6000}, {1000, 3000}), 0);
-	assert_int_equal(ACK(lab, 0, {7000, 8000}, {4000, 6000}, {1000, 3000}), 0); // 3 is lost too
-	assert_int_equal(ACK(lab, 0, {7000, 9000}, {4000, 6000}, {1000, 3000}), 1);
-	sent_is(lab, 0, 3000, 1000);
-	assert_int_equal(ACK(lab, 0, {7000, 10000}, {4000, 6000}, {1000, 3000}), 2); // and 6
-	sent_is(lab, 0, 6000, 1000);
-	sent_is(lab, 1, 12000, 1000);
-	assert_int_equal(ACK(lab, 0, {7000, 11000}, {4000, 6000}, {1000, 3000}), 1);
-	sent_is(lab, 0, 13000, 1000);
-	// the repairs arrive: nothing is sent twice, and each ACK lets new bytes out
-	assert_int_equal(ACK(lab, 3000, {7000, 12000}, {4000, 6000}), 2);
-	sent_is(lab, 0, 14000, 1000);
-	sent_is(lab, 1, 15000, 1000);
-	assert_int_equal(ACK(lab, 6000, {7000, 12000}), 1);
-	sent_is(lab, 0, 16000, 1000);
-	assert_int_equal(ACK(lab, 12000), 1);
-	sent_is(lab, 0, 17000, 1000);
-	lab_close(lab);
-}
-
-// Bytes, another window or a FIN make no difference: the report itself is the duplicate.
-static void test_reports_count_on_any_segment(void **state)
-{
-	struct lab *lab = open_sending(10000);
-
-	lab_output(lab);
-	lab_give(lab, (struct lab_in){.length = 10, .sack = {{1000, 1500}}});
-	lab_give(lab, (struct lab_in){.seq = 10, .window = 60000, .sack = {{1000, 1600}}});
-	assert_int_equal(lab->sent_count, 0);
-	lab_give(lab, (struct lab_in){.seq = 10, .length = 1, .sack = {{1000, 1700}}});
-	sent_is(lab, 0, 0, 1000); // the third duplicate, though little is held
+	sent_is(lab, 1, 3000, 1000);
+	assert_int_equal(repetitions(lab, 10000), 2);
+	ACK(lab, 0, {4000, 6000}, {1000, 3000});
+	assert_int_equal(repetitions(lab, 10000), 0);
+	// more losses than a bad wire explains: there must be room before 6 is repeated, once
+	unsigned count = 0;
+	for (uint32_t end = 8000; end <= 10000; end += 1000) {
+		ACK(lab, 0, {7000, end}, {4000, 6000}, {1000, 3000});
+		count += repetitions(lab, 10000);
+	}
+	lab->now += 10000;
+	ACK(lab, 3000, {7000, 12000}, {4000, 6000});
+	count += repetitions(lab, 10000);
+	ACK(lab, 6000, {7000, 12000});
+	count += repetitions(lab, 10000);
+	assert_int_equal(count, 1);
+	assert_true(ACK(lab, 12000) > 0);
+	assert_int_equal(repetitions(lab, 12000), 0);
 	lab_close(lab);
 }
 
@@ -110,6 +108,8 @@ static void test_what_reports_nothing(void **state)
 		}
 		// and harms nothing: a true report still counts
 		ACK(lab, 1000, {2000, 5000});
+		if (lab->sent_count == 0)
+			lab_fire(lab); // a tale of repetitions makes patient
 		sent_is(lab, 0, 1000, 1000);
 		assert_int_equal(ACK(lab, 10000), 0);
 		assert_true(tcp_all_acknowledged(lab->flow));
@@ -128,20 +128,32 @@ static void test_the_same_report_again_is_no_news(void **state)
 	lab_close(lab);
 }
 
-// The retransmission timer: nothing that was reported is believed any more (RFC 2018 section 8).
-static void test_a_timeout_repeats_what_was_reported_too(void **state)
+// The retransmission timer: what was reported is believed once more; when the first segment does
+// not help, nothing is (RFC 2018 section 8).
+static void test_the_second_timeout_repeats_what_was_reported_too(void **state)
 {
-	struct lab *lab = open_sending(10000);
+	for (int timeouts = 1; timeouts <= 2; timeouts++) {
+		struct lab *lab = open_sending(3000);
 
-	lab_output(lab);
-	ACK(lab, 0, {1000, 2000});
-	assert_int_equal(lab_fire(lab), 1);
-	sent_is(lab, 0, 0, 1000);
-	assert_int_equal(pool_used(&lab->chunks), 5); // its bytes, no scoreboard
-	assert_int_equal(ACK(lab, 1000), 2);          // the peer dropped it
-	sent_is(lab, 0, 1000, 1000);
-	sent_is(lab, 1, 2000, 1000);
-	lab_close(lab);
+		lab_output(lab);
+		ACK(lab, 0, {1000, 2000});
+		while (lab->sent_count == 0 || lab->sent[0].seq != 0)
+			lab_fire(lab); // of the reordering window
+		for (int i = 0; i < timeouts; i++) {
+			assert_int_equal(lab_fire(lab), 1);
+			sent_is(lab, 0, 0, 1000);
+		}
+		lab->now += 10000;
+		if (timeouts == 1) {
+			assert_int_equal(ACK(lab, 2000), 1); // the peer has it
+			sent_is(lab, 0, 2000, 1000);
+		} else {
+			assert_int_equal(ACK(lab, 1000), 2); // it dropped it
+			sent_is(lab, 0, 1000, 1000);
+			sent_is(lab, 1, 2000, 1000);
+		}
+		lab_close(lab);
+	}
 }
 
 // ... but what is reported after it is not sent again.
@@ -173,28 +185,11 @@ static void test_a_report_taken_back_is_repaired_at_once(void **state)
 		lab_output(lab);
 		ACK(lab, 0, {2000, 3000});
 		assert_int_equal(ACK(lab, numbers[i]), 1);
-		sent_is(lab, 0, numbers[i], 1000);
-		assert_int_equal(pool_used(&lab->chunks), numbers[i] < CHUNK_BYTES ? 5 : 4);
+		sent_is(lab, 0, numbers[i], 3000 - numbers[i]); // that, and no more
+
 		assert_int_equal(ACK(lab, 10000), 0);
 		lab_close(lab);
 	}
-}
-
-static void test_the_tail_is_rescued_once(void **state)
-{
-	struct lab *lab = open_sending(10000);
-
-	lab_output(lab); // 0, 8 and 9 are lost, and there is nothing new to send
-	for (uint32_t end = 2000; end <= 8000; end += 1000)
-		ACK(lab, 0, {1000, end});
-	// 0 was repeated; its ACK is beyond the first repetition: the last segment goes out
-	assert_int_equal(ACK(lab, 8000), 1);
-	sent_is(lab, 0, 9000, 1000);
-	assert_int_equal(ACK(lab, 8000, {9000, 10000}), 1); // now 8 is a hole
-	sent_is(lab, 0, 8000, 1000);
-	assert_int_equal(ACK(lab, 10000), 0);
-	assert_true(tcp_all_acknowledged(lab->flow));
-	lab_close(lab);
 }
 
 static void test_a_fin_is_lost_and_reported_like_a_byte(void **state)
@@ -204,19 +199,17 @@ static void test_a_fin_is_lost_and_reported_like_a_byte(void **state)
 
 		tcp_close(lab->tcp, lab->flow);
 		assert_int_equal(lab_output(lab), 5); // the last with the FIN
-		if (lost) { // the last segment; the first is repeated, then rescue
-			ACK(lab, 0, {1000, 4000});
-			sent_is(lab, 0, 0, 1000);
-			assert_int_equal(ACK(lab, 4000), 1);
-			sent_is(lab, 0, 4001, 999);
+		lab->now += 10000;
+		if (lost) { // the last segment, and nothing tells of it
+			ACK(lab, 4000);
+			while (lab->sent_count == 0)
+				lab_fire(lab);
+			sent_is(lab, 0, 4001, 999); // a full segment with the FIN
 			assert_true(lab->sent[0].segment.flags & TCP_FIN);
 		} else { // the first one
 			ACK(lab, 0, {1000, 5001});
 			sent_is(lab, 0, 0, 1000);
 			assert_false(lab->sent[0].segment.flags & TCP_FIN);
-			assert_int_equal(lab_fire(lab), 1);
-			assert_int_equal(ACK(lab, 1000, {2000, 5001}), 1);
-			sent_is(lab, 0, 1000, 1000);
 		}
 		ACK(lab, 5001);
 		assert_true(tcp_all_acknowledged(lab->flow));
@@ -235,6 +228,7 @@ static void test_crumbs_are_bounded(void **state)
 	unsigned before = pool_used(&lab->chunks);
 	for (uint32_t n = 0; n < 4000; n++) {
 		uint32_t at = 1 + 2 * n;
+		lab->now += 10;
 		ACK(lab, 0, {at, at + 1}, {at + 100, at + 101}, {at + 50, at + 51});
 		for (unsigned i = 0; i < lab->sent_count; i++)
 			sent += lab->sent[i].segment.payload_length;
@@ -298,11 +292,13 @@ static void test_recovery_after_half_the_sequence_space(void **state)
 		acked = lab->flow->snd_una - lab->our_base;
 		tcp_send(lab->tcp, lab->flow, slice_of(bytes, 10000));
 		lab_output(lab);
-		for (uint32_t n = 2; n <= 4; n++)
+		lab->now += 1000;
+		unsigned count = 0;
+		for (uint32_t n = 2; n <= 4; n++) {
 			ACK(lab, acked, {acked + 1000, acked + n * 1000});
-		assert_int_equal(lab->sent_count, 1);
-		assert_int_equal(lab->sent[0].seq, acked);
-		assert_int_equal(lab->sent[0].segment.payload_length, 1000);
+			count += lab->sent_count > 0 && lab->sent[0].seq == acked;
+		}
+		assert_int_equal(count, 1);
 		lab_close(lab);
 	}
 }
@@ -311,61 +307,40 @@ static void test_recovery_after_half_the_sequence_space(void **state)
 
 #define STREAM 3000u
 
+enum mark { ON_THE_WAY, HELD, LOST };
+
 struct twin {
-	bool held[STREAM];
+	enum mark marks[STREAM];
 	uint32_t una, max;
 };
-
-// What each byte would say by the text of RFC 6675.
-static bool twin_lost(const struct twin *twin, uint32_t at, uint32_t mss)
-{
-	uint32_t ranges = 0, bytes = 0;
-
-	for (uint32_t i = at + 1; i < twin->max; i++) {
-		bytes += twin->held[i];
-		ranges += twin->held[i] && !twin->held[i - 1];
-	}
-	return ranges >= 3 || bytes > 2 * mss;
-}
 
 static void same_as_twin(const struct flow *flow, const struct twin *twin, uint32_t base,
 			 uint32_t seed)
 {
-	uint32_t pipe = 0, held = 0, next_lost = UINT32_MAX, next_any = UINT32_MAX, top = 0;
+	uint32_t counts[3] = {0}, first_lost = UINT32_MAX;
 
-	for (uint32_t i = twin->una; i < twin->max; i++)
-		top = twin->held[i] ? i : top;
 	for (uint32_t i = twin->una; i < twin->max; i++) {
-		bool repeated = seq_before(base + i, flow->high_rxt);
-
-		held += twin->held[i];
-		if (twin->held[i])
-			continue;
-		bool lost = twin_lost(twin, i, flow->mss);
-		pipe += !lost;
-		pipe += repeated;
-		if (lost && !repeated && next_lost == UINT32_MAX)
-			next_lost = i;
-		if (i < top && !repeated && next_any == UINT32_MAX)
-			next_any = i;
+		counts[twin->marks[i]]++;
+		if (twin->marks[i] == LOST && first_lost == UINT32_MAX)
+			first_lost = i;
 	}
-	struct sack_block lost_hole = scoreboard_next_hole(flow, true);
-	struct sack_block any_hole = scoreboard_next_hole(flow, false);
-	bool first_lost = twin_lost(twin, twin->una, flow->mss);
+	struct sack_block lost = scoreboard_lost(flow);
+	if (flow->scoreboard->held != counts[HELD] || flow->scoreboard->lost != counts[LOST] ||
+	    scoreboard_pipe(flow) != counts[ON_THE_WAY])
+		fail_msg("seed %u: held %u, lost %u, pipe %u expected", seed, counts[HELD],
+			 counts[LOST], counts[ON_THE_WAY]);
+	if ((first_lost == UINT32_MAX) != (lost.start == lost.end) ||
+	    (first_lost != UINT32_MAX && lost.start != base + first_lost))
+		fail_msg("seed %u: first lost byte at %u expected", seed, first_lost);
+	for (uint32_t i = lost.start; seq_before(i, lost.end); i++)
+		assert_int_equal(twin->marks[i - base], LOST);
+}
 
-	if (scoreboard_held_below(flow, flow->snd_max) != held || scoreboard_pipe(flow) != pipe ||
-	    scoreboard_first_is_lost(flow) != first_lost)
-		fail_msg("seed %u: held %u, pipe %u, lost %d expected", seed, held, pipe,
-			 first_lost);
-	if ((next_lost == UINT32_MAX) != (lost_hole.start == lost_hole.end) ||
-	    (next_lost != UINT32_MAX && lost_hole.start != base + next_lost))
-		fail_msg("seed %u: next lost hole at %u expected", seed, next_lost);
-	if ((next_any == UINT32_MAX) != (any_hole.start == any_hole.end) ||
-	    (next_any != UINT32_MAX && any_hole.start != base + next_any))
-		fail_msg("seed %u: next hole at %u expected", seed, next_any);
-	for (uint32_t i = any_hole.start - base; next_any != UINT32_MAX && i < any_hole.end - base;
-	     i++)
-		assert_false(twin->held[i]);
+static bool everything(const struct flow *flow, const struct run *run, uint64_t now_us,
+		       int32_t *wait)
+{
+	*wait = 0;
+	return run->sent_us != (uint32_t)now_us;
 }
 
 static void random_reports(uint32_t seed)
@@ -380,37 +355,56 @@ static void random_reports(uint32_t seed)
 	memset(&twin, 0, sizeof(twin));
 	assert_int_equal(chunk_pool_init(&pool, 8 * 2048), 0);
 	uint32_t base = 0u - random_below(&random, 2 * STREAM);
-	uint32_t grain = 25 + random_below(&random, 100); // never more ranges than fit
-	struct flow flow = {
-		.snd_una = base, .high_rxt = base, .mss = 20 + random_below(&random, 200)};
+	uint32_t grain = 60 + random_below(&random, 100); // never more runs than fit
+	struct flow flow = {.snd_una = base,
+			    .snd_nxt = base,
+			    .snd_max = base,
+			    .mss = 100,
+			    .flags = FLOW_SACK,
+			    .snd_wnd_max = 1};
 
-	twin.max = 1 + random_below(&random, STREAM);
-	for (int step = 0; step < 60; step++) {
-		struct sack_blocks blocks = {.count = random_below(&random, 5)};
-
-		flow.snd_max = base + twin.max;
-		for (uint32_t i = 0; i < blocks.count; i++) {
-			uint32_t start = random_below(&random, STREAM) / grain * grain;
-			uint32_t end = start + grain * random_below(&random, 4);
-			blocks.block[i] = (struct sack_block){base + start, base + end};
-			for (uint32_t at = start; start > twin.una && end <= twin.max && at < end;
-			     at++)
-				twin.held[at] = true;
+	for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000) {
+		uint32_t more = random_below(&random, (STREAM - twin.max) / 4 + 1);
+		if (more > 0) {
+			scoreboard_sent(&flow, &pool, base + twin.max + more, now_us);
+			twin.max += more;
+			flow.snd_nxt = flow.snd_max = base + twin.max;
 		}
-		scoreboard_report(&flow, &pool, &blocks);
+		if (flow.scoreboard == NULL)
+			continue;
+		uint32_t start = random_below(&random, STREAM) / grain * grain;
+		uint32_t end = start + grain * random_below(&random, 4);
+		struct sack_blocks blocks = {1, {{base + start, base + end}}};
+		struct scoreboard_news news = {0};
+		scoreboard_report(&flow, &blocks, now_us, &news);
+		for (uint32_t at = start; start > twin.una && end <= twin.max && at < end; at++)
+			twin.marks[at] = HELD;
 		same_as_twin(&flow, &twin, base, seed);
-		if (random_below(&random, 4) == 0)
-			flow.high_rxt =
-				base + twin.una + random_below(&random, twin.max - twin.una + 1);
-		if (random_below(&random, 8) == 0) {
-			twin.una += random_below(&random, twin.max - twin.una + 1);
-			bool back = twin.una < twin.max && twin.held[twin.una];
-			flow.snd_una = base + twin.una;
-			assert_int_equal(scoreboard_advance(&flow, &pool), !back);
-			if (back)
-				memset(twin.held, 0, sizeof(twin.held));
+		if (random_below(&random, 6) == 0) {
+			uint32_t wait_us;
+			scoreboard_lose_older(&flow, everything, now_us, &wait_us);
+			scoreboard_lose_all(&flow, false);
+			for (uint32_t i = twin.una; i < twin.max; i++)
+				twin.marks[i] = twin.marks[i] == HELD ? HELD : LOST;
 		}
-		twin.max += random_below(&random, STREAM - twin.max + 1) / 4;
+		struct sack_block lost = scoreboard_lost(&flow);
+		if (lost.start != lost.end) {
+			uint32_t length = 1 + random_below(&random, lost.end - lost.start);
+			scoreboard_repeated(&flow, lost.start, lost.start + length, now_us);
+			memset(&twin.marks[lost.start - base], 0, length * sizeof(enum mark));
+		}
+		same_as_twin(&flow, &twin, base, seed);
+		if (random_below(&random, 8) > 0)
+			continue;
+		twin.una += random_below(&random, twin.max - twin.una + 1);
+		flow.snd_una = base + twin.una;
+		bool back = twin.una < twin.max && twin.marks[twin.una] == HELD;
+		for (uint32_t i = twin.una; back && i < twin.max; i++)
+			twin.marks[i] = twin.marks[i] == HELD ? LOST : twin.marks[i];
+		scoreboard_acknowledged(&flow, now_us, &news);
+		same_as_twin(&flow, &twin, base, seed);
+		scoreboard_settle(&flow, &pool);
+		assert_int_equal(flow.scoreboard == NULL, twin.una == twin.max);
 	}
 	scoreboard_clear(&flow, &pool);
 	assert_int_equal(pool_used(&pool), 0);
@@ -419,7 +413,7 @@ static void random_reports(uint32_t seed)
 
 static void test_random_reports(void **state)
 {
-	for (uint32_t seed = 1; seed <= 60; seed++)
+	for (uint32_t seed = 1; seed <= 300; seed++)
 		random_reports(seed);
 }
 
@@ -427,13 +421,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_three_holes_are_filled_in_one_round_trip),
-		cmocka_unit_test(test_reports_count_on_any_segment),
 		cmocka_unit_test(test_what_reports_nothing),
 		cmocka_unit_test(test_the_same_report_again_is_no_news),
-		cmocka_unit_test(test_a_timeout_repeats_what_was_reported_too),
+		cmocka_unit_test(test_the_second_timeout_repeats_what_was_reported_too),
 		cmocka_unit_test(test_after_a_timeout_reports_are_skipped),
 		cmocka_unit_test(test_a_report_taken_back_is_repaired_at_once),
-		cmocka_unit_test(test_the_tail_is_rescued_once),
 		cmocka_unit_test(test_a_fin_is_lost_and_reported_like_a_byte),
 		cmocka_unit_test(test_crumbs_are_bounded),
 		cmocka_unit_test(test_without_memory_three_duplicates_are_a_loss),

@@ -83,7 +83,7 @@ static void test_the_peers_window_bounds_what_is_sent(void **state)
 static void test_scaled_windows(void **state)
 {
 	struct lab *lab = lab_open((struct lab_config){
-		.scale = true, .receive_buffer = 1 << 20, .send_buffer = 1 << 20, .chunks = 2000});
+		.scale = true, .receive_buffer = 1 << 20, .send_buffer = 1 << 20, .chunks = 20000});
 
 	assert_int_equal(tcp_window_scale(lab->tcp), 5); // 65,535 << 5 is the first above 1 MB
 	lab_queue(lab, 0, 10);
@@ -91,7 +91,7 @@ static void test_scaled_windows(void **state)
 	assert_int_equal(lab->sent[0].segment.window, (1 << 20) >> 5);
 	lab_close(lab);
 	// Nobody scales when the peer did not offer it.
-	lab = lab_open((struct lab_config){.receive_buffer = 1 << 20});
+	lab = lab_open((struct lab_config){.receive_buffer = 1 << 20, .chunks = 20000});
 	lab_queue(lab, 0, 10);
 	lab_output(lab);
 	assert_int_equal(lab->sent[0].segment.window, 65535);

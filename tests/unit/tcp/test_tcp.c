@@ -38,8 +38,10 @@ static void test_initial_sequence_numbers(void **state)
 static void test_syn_offers_and_takes_what_is_agreed(void **state)
 {
 	for (int agreed = 0; agreed < 8; agreed++) {
-		struct lab *lab = lab_open((struct lab_config){
-			.no_handshake = true, .receive_buffer = 200000, .timestamps = agreed & 1});
+		struct lab *lab = lab_open((struct lab_config){.no_handshake = true,
+							       .receive_buffer = 200000,
+							       .chunks = 4000,
+							       .timestamps = agreed & 1});
 
 		lab->flow = tcp_connect(lab->tcp, &lab->tuple, 1460, lab->now);
 		assert_int_equal(lab_output(lab), 1);
@@ -83,8 +85,8 @@ static void test_syn_offers_and_takes_what_is_agreed(void **state)
 
 static void test_syn_ack_options(void **state)
 {
-	struct lab *lab =
-		lab_open((struct lab_config){.no_handshake = true, .receive_buffer = 200000});
+	struct lab *lab = lab_open((struct lab_config){
+		.no_handshake = true, .receive_buffer = 200000, .chunks = 4000});
 	static const struct tcp_options cases[] = {
 		{.mss = 536, .window_scale = TCP_NO_WINDOW_SCALE, .sack_permitted = true},
 		{.mss = 536, .window_scale = 0},
