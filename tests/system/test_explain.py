@@ -3,6 +3,7 @@
 # timeout: 300
 # variants: some many
 # long: many
+# by name: many
 #
 # Three tell the same story about random pairs of a configuration and a session: `relaygate explain
 # --json`, the gate's own replies on the wire, and the slow model of model.py: which connector, which

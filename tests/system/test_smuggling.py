@@ -3,6 +3,7 @@
 # timeout: 240
 # variants: literal postfix everything
 # long: everything
+# by name: everything
 #
 # A second message is never smuggled behind a false end of data. Every mixture of CR, LF, NUL and
 # their like around a dot, followed by a whole second transaction, is sent by DATA and by BDAT, whole
