@@ -47,6 +47,7 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
+	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
@@ -100,6 +101,7 @@ typedef unsigned long long counters_u64;
 	X(tcp_port_zero, drop, "TCP source or destination port 0")                                 \
 	X(no_binding, drop, "TCP to a port of ours that no connector is bound to")                 \
 	X(no_connector, drop, "source in no RemoteIPRanges of the binding's connectors")           \
+	X(ip_blocked, drop, "source on the IP Block list, without a connection")                   \
 	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
 	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
 	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \
@@ -134,6 +136,16 @@ typedef unsigned long long counters_u64;
 	X(smtp_too_many_errors, refusal, "MaxProtocolErrors reached: session closed")              \
 	X(smtp_too_many_recipients, refusal, "RCPT beyond MaxRecipientsPerMessage")                \
 	X(smtp_too_large, refusal, "message above MaxMessageSize")                                 \
+	X(smtp_reserved_top_level, refusal, "RCPT in .test, .example, .invalid or .localhost")     \
+	X(smtp_reserved_second_level, refusal, "RCPT in example.com, .net or .org")                \
+	X(smtp_single_label, refusal, "RCPT in a domain without a dot")                            \
+	X(smtp_hello_needs_domain, refusal, "EHLO or HELO without a domain: session closed")       \
+	X(smtp_utf8_not_asked, refusal, "address above ASCII in a message without SMTPUTF8")       \
+	X(smtp_header_too_large, refusal, "message header above MaxHeaderSize")                    \
+	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
+	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
+	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
+	X(smtp_exch50_refused, refusal, "XEXCH50 without the right Accept-Exch50")                 \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
@@ -167,6 +179,8 @@ typedef unsigned long long counters_u64;
 	X(retransmit_exhausted, fault, "client or pooled server stopped acknowledging")            \
 	X(linger_expired, fault, "client still sending LingerTimeout after our close: RST")        \
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
+	X(protocol_log_full, fault, "line of the protocol log lost: its worker's ring was full")   \
+	X(protocol_log_unwritten, fault, "line of the protocol log lost: no file could take it")   \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The rules between values, one function a subject, joined by the table at the end, which also says
-// which sections a rule needs whole. Who gets a client when ranges meet is in overlap.c, connectors
-// that are of no use or open to the world are in exposure.c.
-// Owns no data; tells, and changes nothing.
+// which sections a rule needs whole. Mechanisms are in check_authentication.c, who gets a
+// client when ranges meet is in overlap.c, connectors that are of no use or open to the world are
+// in exposure.c. Owns no data; tells, and changes nothing.
 #include "config/check.h"
+#include "config/check_authentication.h"
+#include "config/check_logging.h"
 #include "config/exposure.h"
 #include "config/keys.h"
 #include "config/overlap.h"
@@ -350,9 +352,19 @@ static void check_presence_of_connectors(struct check *check)
 			count, POLICY_CONNECTORS_MAX);
 }
 
+static void check_authentication_of_connectors(struct check *check)
+{
+	check_authentication(check->policy, check->diagnostics);
+}
+
 static void check_exposure(struct check *check)
 {
 	exposure_check(check->policy, check->diagnostics);
+}
+
+static void check_protocol_log(struct check *check)
+{
+	check_logging(check->policy, check->diagnostics);
 }
 
 static void check_timeouts(struct check *check)
@@ -415,6 +427,47 @@ static void check_presence_of_domains(struct check *check)
 				    "DOMAIN]");
 }
 
+static void check_all_domains(struct check *check)
+{
+	for (unsigned i = 0; i < check->policy->domain_count; i++) {
+		const struct accepted_domain *domain = &check->policy->domains[i];
+		unsigned line = keys_line(&domain->lines, SECTION_ACCEPTED_DOMAIN, "AllDomains",
+					  domain->line);
+		bool all = strcmp(domain->name, "*") == 0;
+
+		if (all && !domain->all_domains)
+			diagnostics_error(check->diagnostics, at(check, domain->line),
+					  "[accepted-domain] *: every domain of the world would be "
+					  "accepted, which is an open relay; name your domains, or "
+					  "write AllDomains = yes");
+		else if (all)
+			diagnostics_warning(check->diagnostics, at(check, line),
+					    "[accepted-domain] *: every domain of the world is "
+					    "accepted: whoever may submit may relay");
+		else if (domain->all_domains)
+			diagnostics_error(check->diagnostics, at(check, line),
+					  "AllDomains belongs to [accepted-domain *] only");
+	}
+}
+
+// Who is on both lists, and entries whose time is over by themselves never come back.
+static void check_ip_lists(struct check *check)
+{
+	const struct ip_list *allow = &check->policy->ip_allow, *block = &check->policy->ip_block;
+
+	for (unsigned i = 0; i < block->count; i++) {
+		const struct ip_entry *entry = &block->entries[i];
+		const struct ip_entry *other = ip_list_find(allow, &entry->range.first, 0);
+		char text[RANGE_TEXT_MAX];
+
+		if (other != NULL && range_contains(&other->range, &entry->range.last))
+			diagnostics_warning(check->diagnostics, at(check, entry->line),
+					    "[ip-block] %s is on the IP Allow list as well (line "
+					    "%u): it is allowed",
+					    range_format(&entry->range, text), other->line);
+	}
+}
+
 // An entry for subdomains that another entry has already.
 static void check_domains(struct check *check)
 {
@@ -458,6 +511,7 @@ static void check_domains(struct check *check)
 #define DOMAINS    (1u << SECTION_ACCEPTED_DOMAIN)
 #define CONNECTORS (1u << SECTION_CONNECTOR)
 #define BACKENDS   (1u << SECTION_BACKEND)
+#define IP_LISTS   (1u << SECTION_IP_ALLOW | 1u << SECTION_IP_BLOCK)
 
 static const struct rule {
 	unsigned needs; // sections that must have been read whole
@@ -471,6 +525,8 @@ static const struct rule {
 	{PORTS, check_gateways},
 	{CONNECTORS, check_presence_of_connectors},
 	{CONNECTORS, check_timeouts},
+	{GATE | CONNECTORS, check_protocol_log},
+	{CONNECTORS, check_authentication_of_connectors},
 	{CONNECTORS | PORTS, check_binding_addresses},
 	{BACKENDS, check_presence_of_backends},
 	{BACKENDS, check_servers},
@@ -478,6 +534,8 @@ static const struct rule {
 	{CONNECTORS, check_exposure},
 	{DOMAINS, check_presence_of_domains},
 	{DOMAINS, check_domains},
+	{DOMAINS, check_all_domains},
+	{IP_LISTS, check_ip_lists},
 };
 
 int check_policy(const struct policy *policy, unsigned faulty_sections,

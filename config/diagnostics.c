@@ -62,6 +62,9 @@ char *diagnostics_quote(const char *text, char buffer[DIAGNOSTICS_QUOTE_MAX])
 
 		// Room for the longest byte (\xNN) and the ending must remain.
 		if (used + 4 + sizeof(ending) > DIAGNOSTICS_QUOTE_MAX) {
+			// No character of UTF-8 is cut in two.
+			for (; (byte & 0xc0) == 0x80 && used > 1; used--)
+				byte = (unsigned char)buffer[used - 1];
 			memcpy(buffer + used, ending, sizeof(ending));
 			return buffer;
 		}

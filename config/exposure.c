@@ -27,23 +27,34 @@ static unsigned connector_line(const struct connector *connector, const char *na
 	return keys_line(&connector->lines, SECTION_CONNECTOR, name, connector->line);
 }
 
+// A group that grants only to principals that no session can be.
 static void warn_groups(const struct exposure *exposure, const struct connector *connector)
 {
+	unsigned line =
+		connector->lines.key[key_index(keys_find(SECTION_CONNECTOR, "PermissionGroups"))];
+	unsigned identities = connector_identities(connector);
+
 	for (uint32_t group = PERMISSION_GROUP_ANONYMOUS_USERS; group <= PERMISSION_GROUP_PARTNERS;
 	     group <<= 1) {
-		if (!(connector->permission_groups & group) ||
-		    permission_groups_anonymous_rights(group) != 0)
+		bool of_use = !(connector->permission_groups & group);
+
+		for (unsigned i = 0; i < PRINCIPAL_COUNT && !of_use; i++)
+			of_use = identities & 1u << i &&
+				 permission_groups_rights(group, (enum principal)i) != 0;
+		if (of_use)
 			continue;
-		diagnostics_warning(
-			exposure->diagnostics,
-			at(exposure, connector_line(connector, "PermissionGroups")),
-			"PermissionGroups: %s grants nothing in this version, which has "
-			"no authentication",
-			permission_group_name((enum permission_group)group));
+		diagnostics_warning(exposure->diagnostics,
+				    at(exposure, line != 0 ? line : connector->line),
+				    "PermissionGroups: %s grants nothing here: %s",
+				    permission_group_name((enum permission_group)group),
+				    group == PERMISSION_GROUP_EXCHANGE_SERVERS
+					    ? "without AuthMechanism = ExternalAuthoritative, "
+					      "nobody is an Exchange server"
+					    : "this version has no authentication");
 	}
 }
 
-static bool shares_family(const struct connector *connector)
+bool exposure_shares_family(const struct connector *connector)
 {
 	for (unsigned i = 0; i < connector->binding_count; i++)
 		for (unsigned j = 0; j < connector->range_count; j++)
@@ -56,7 +67,7 @@ static bool shares_family(const struct connector *connector)
 static void warn_unusable(const struct exposure *exposure, const struct connector *connector)
 {
 	struct place place = at(exposure, connector->line);
-	rights_mask rights = connector_anonymous_rights(connector);
+	rights_mask rights = connector_session_rights(connector);
 	char quote[DIAGNOSTICS_QUOTE_MAX];
 
 	diagnostics_quote(connector->name, quote);
@@ -75,7 +86,7 @@ static void warn_unusable(const struct exposure *exposure, const struct connecto
 			"connector %s does not grant ms-Exch-SMTP-Submit, so every MAIL "
 			"will be refused whatever else it grants",
 			quote);
-	if (!shares_family(connector))
+	if (!exposure_shares_family(connector))
 		diagnostics_warning(
 			exposure->diagnostics, place,
 			"connector %s serves nobody: its Bindings and its RemoteIPRanges "
@@ -133,7 +144,7 @@ static uint64_t public_units(const struct range *range, const struct range priva
 static void warn_wide(const struct exposure *exposure, const struct connector *connector,
 		      const struct range privates[PRIVATE_COUNT])
 {
-	rights_mask rights = connector_anonymous_rights(connector);
+	rights_mask rights = connector_session_rights(connector);
 	const struct connector_range *widest[2] = {NULL, NULL}; // IPv4, IPv6
 	uint64_t units[2] = {0, 0}, most[2] = {0, 0};
 	char quote[DIAGNOSTICS_QUOTE_MAX], text[RANGE_TEXT_MAX];
@@ -173,11 +184,8 @@ static void warn_wide(const struct exposure *exposure, const struct connector *c
 				    quote, range_format(&widest[1]->range, text));
 }
 
-void exposure_check(const struct policy *policy, struct diagnostics *diagnostics)
+static void parse_privates(struct range privates[PRIVATE_COUNT])
 {
-	const struct exposure exposure = {policy, diagnostics};
-	struct range privates[PRIVATE_COUNT];
-
 	for (unsigned i = 0; i < PRIVATE_COUNT; i++) {
 		const char *why;
 		int status = range_parse(private_networks[i], &privates[i], &why);
@@ -185,6 +193,70 @@ void exposure_check(const struct policy *policy, struct diagnostics *diagnostics
 		assert(status == 0);
 		(void)status;
 	}
+}
+
+static void add_units(uint64_t *sum, uint64_t more)
+{
+	if (__builtin_add_overflow(*sum, more, sum))
+		*sum = UINT64_MAX;
+}
+
+struct exposure_width exposure_of_range(const struct range *range, unsigned line)
+{
+	struct range privates[PRIVATE_COUNT];
+	struct exposure_width width = {.line = line};
+
+	parse_privates(privates);
+	if (address_is_ipv4(&range->first)) {
+		width.ipv4 = range_units(range);
+		width.public_ipv4 = public_units(range, privates);
+	} else {
+		width.ipv6 = range_units(range);
+		width.public_ipv6 = public_units(range, privates);
+	}
+	return width;
+}
+
+struct exposure_width exposure_of_connector(const struct connector *connector)
+{
+	struct exposure_width width = {.line = connector->line};
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < connector->range_count; i++) {
+		const struct connector_range *range = &connector->ranges[i];
+		struct exposure_width one = exposure_of_range(&range->range, range->line);
+
+		add_units(&width.ipv4, one.ipv4);
+		add_units(&width.ipv6, one.ipv6);
+		add_units(&width.public_ipv4, one.public_ipv4);
+		add_units(&width.public_ipv6, one.public_ipv6);
+		if (i == 0 || one.public_ipv4 + one.public_ipv6 > most)
+			width.line = range->line;
+		if (one.public_ipv4 + one.public_ipv6 > most)
+			most = one.public_ipv4 + one.public_ipv6;
+	}
+	return width;
+}
+
+bool exposure_is_wide(const struct exposure_width *width)
+{
+	return width->public_ipv4 > WIDE_IPV4_RELAY || width->public_ipv6 > WIDE_IPV6_RELAY;
+}
+
+bool exposure_is_everybody(const struct range *range)
+{
+	const struct range everybody = range_from_prefix(&range->first, 0);
+
+	return address_compare(&range->first, &everybody.first) == 0 &&
+	       address_compare(&range->last, &everybody.last) == 0;
+}
+
+void exposure_check(const struct policy *policy, struct diagnostics *diagnostics)
+{
+	const struct exposure exposure = {policy, diagnostics};
+	struct range privates[PRIVATE_COUNT];
+
+	parse_privates(privates);
 	for (unsigned i = 0; i < policy->connector_count; i++) {
 		const struct connector *connector = &policy->connectors[i];
 

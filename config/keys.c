@@ -24,6 +24,11 @@ static const struct section sections[SECTION_COUNT] = {
 			       "rights."},
 	[SECTION_BACKEND] = {"backend", "[backend NAME]", true,
 			     "The mail servers behind a connector."},
+	[SECTION_IP_ALLOW] = {"ip-allow", "[ip-allow]", false,
+			      "The IP Allow list: whose mail no spam filter need look at."},
+	[SECTION_IP_BLOCK] = {"ip-block", "[ip-block]", false,
+			      "The IP Block list: who is not served, whatever a connector says. "
+			      "Who is on both lists is allowed."},
 };
 
 static const char *const refuse_choices[] = {
@@ -34,6 +39,22 @@ static const char *const domain_choices[] = {[DOMAIN_AUTHORITATIVE] = "Authorita
 					     [DOMAIN_INTERNAL_RELAY] = "InternalRelay",
 					     [DOMAIN_EXTERNAL_RELAY] = "ExternalRelay",
 					     NULL};
+static const char *const usage_choices[] = {
+	[USAGE_CUSTOM] = "Custom",     [USAGE_CLIENT] = "Client",   [USAGE_INTERNAL] = "Internal",
+	[USAGE_INTERNET] = "Internet", [USAGE_PARTNER] = "Partner", NULL};
+static const char *const size_choices[] = {[SIZE_ENABLED] = "Enabled",
+					   [SIZE_ENABLED_WITHOUT_VALUE] = "EnabledWithoutValue",
+					   [SIZE_DISABLED] = "Disabled",
+					   NULL};
+static const char *const rate_source_choices[] = {[RATE_SOURCE_NONE] = "None",
+						  [RATE_SOURCE_IP_ADDRESS] = "IPAddress",
+						  [RATE_SOURCE_USER] = "User",
+						  [RATE_SOURCE_ALL] = "All",
+						  NULL};
+static const char *const logging_choices[] = {
+	[PROTOCOL_LOGGING_NONE] = "None", [PROTOCOL_LOGGING_VERBOSE] = "Verbose", NULL};
+static const char *const block_choices[] = {
+	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
 
 #define KB     (1ull << 10)
 #define MB     (1ull << 20)
@@ -46,11 +67,12 @@ static const char *const domain_choices[] = {[DOMAIN_AUTHORITATIVE] = "Authorita
 
 #define FIELD(type, member)                                                                        \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
-#define GATE(member)      .section = SECTION_GATE, FIELD(gate_settings, member)
-#define PORT(member)      .section = SECTION_PORT, FIELD(port_settings, member)
-#define DOMAIN(member)    .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
-#define CONNECTOR(member) .section = SECTION_CONNECTOR, FIELD(connector, member)
-#define BACKEND(member)   .section = SECTION_BACKEND, FIELD(backend, member)
+#define GATE(member)          .section = SECTION_GATE, FIELD(gate_settings, member)
+#define PORT(member)          .section = SECTION_PORT, FIELD(port_settings, member)
+#define DOMAIN(member)        .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
+#define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
+#define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
+#define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
 static const struct key keys[] = {
@@ -103,6 +125,18 @@ static const struct key keys[] = {
 	{GATE(linger_timeout_ms), .name = "LingerTimeout", .type = KEY_TIME, .fallback = "30s",
 	 .minimum = SECOND, .maximum = 10 * MINUTE,
 	 .help = "How long a client that we have hung up on may go on sending before it is reset."},
+	{GATE(protocol_log_path), .name = "ReceiveProtocolLogPath", .type = KEY_DIRECTORY,
+	 .help = "Where the protocol log is written, for connectors whose ProtocolLoggingLevel is "
+		 "Verbose; made if it is not there."},
+	{GATE(protocol_log_file_size), .name = "ReceiveProtocolLogMaxFileSize", .type = KEY_SIZE,
+	 .fallback = "10MB", .minimum = 4 * KB, .maximum = TB,
+	 .help = "A file of the protocol log that would become larger is followed by another one."},
+	{GATE(protocol_log_directory_size), .name = "ReceiveProtocolLogMaxDirectorySize",
+	 .type = KEY_SIZE, .fallback = "250MB", .minimum = 4 * KB, .maximum = TB,
+	 .help = "All files of the protocol log together; the oldest ones are removed."},
+	{GATE(protocol_log_age_ms), .name = "ReceiveProtocolLogMaxAge", .type = KEY_TIME,
+	 .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
+	 .help = "Older files of the protocol log are removed; 0s = however old."},
 
 	// [port NAME]
 	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
@@ -126,6 +160,9 @@ static const struct key keys[] = {
 		 "own. The relay types only accept recipients."},
 	{DOMAIN(match_subdomains), .name = "MatchSubDomains", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Accept everything below the domain as well."},
+	{DOMAIN(all_domains), .name = "AllDomains", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Says that [accepted-domain *] is meant: mail for every domain of the world, from "
+		 "whoever may submit."},
 
 	// [connector NAME]
 	{CONNECTOR(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
@@ -140,9 +177,17 @@ static const struct key keys[] = {
 	{CONNECTOR(ranges), .name = "RemoteIPRanges", .type = KEY_RANGES, .required = true,
 	 .help = "Who may connect. Among the connectors of a binding, the smallest range that "
 		 "holds the client wins."},
+	{CONNECTOR(usage), .name = "Usage", .type = KEY_CHOICE, .choices = usage_choices,
+	 .fallback = "Custom",
+	 .help = "What it is for; gives PermissionGroups, AuthMechanism, Bindings and "
+		 "RemoteIPRanges that the section does not have. Client and Partner need "
+		 "authentication, which this version does not have."},
 	{CONNECTOR(permission_groups), .name = "PermissionGroups", .type = KEY_PERMISSION_GROUPS,
-	 .fallback = "None",
-	 .help = "Sets of rights. Only AnonymousUsers grants any in this version."},
+	 .help = "Sets of rights; without it, those of Usage."},
+	{CONNECTOR(mechanisms), .name = "AuthMechanism", .type = KEY_MECHANISMS,
+	 .help = "How a session becomes more than anonymous; without it, those of Usage. "
+		 "ExternalAuthoritative: by its address alone, together with the group "
+		 "ExchangeServers. The others are not offered in this version."},
 	{CONNECTOR(granted), .name = "ExtendedRights", .type = KEY_RIGHTS,
 	 .help = "Rights granted beside the groups', for example anonymous: "
 		 "ms-Exch-SMTP-Accept-Any-Recipient."},
@@ -157,18 +202,71 @@ static const struct key keys[] = {
 	{CONNECTOR(max_message_size), .name = "MaxMessageSize", .type = KEY_SIZE,
 	 .fallback = "36MB", .minimum = 64 * KB, .maximum = 2147483647, .unlimited = true,
 	 .help = "Largest message."},
+	{CONNECTOR(max_header_size), .name = "MaxHeaderSize", .type = KEY_SIZE, .fallback = "256KB",
+	 .minimum = 1, .maximum = 2147483647, .help = "Largest header of a message."},
+	{CONNECTOR(max_hop_count), .name = "MaxHopCount", .type = KEY_NUMBER, .fallback = "60",
+	 .minimum = 1, .maximum = 500,
+	 .help = "Received headers of a message; with more of them it goes in circles."},
+	{CONNECTOR(max_local_hop_count), .name = "MaxLocalHopCount", .type = KEY_NUMBER,
+	 .fallback = "5", .minimum = 0, .maximum = 50,
+	 .help = "The same for those written by this connector's Fqdn; 0 = as many as may be."},
 	{CONNECTOR(max_recipients), .name = "MaxRecipientsPerMessage", .type = KEY_NUMBER,
 	 .fallback = "200", .minimum = 1, .maximum = 512000,
 	 .help = "Further recipients get 452; the message goes on with the first ones."},
 	{CONNECTOR(max_protocol_errors), .name = "MaxProtocolErrors", .type = KEY_NUMBER,
 	 .fallback = "5", .minimum = 0, .maximum = 2147483647, .unlimited = true,
 	 .help = "Commands that we cannot make sense of before the session is closed."},
+	{CONNECTOR(message_rate_limit), .name = "MessageRateLimit", .type = KEY_NUMBER,
+	 .fallback = "unlimited", .minimum = 1, .maximum = 2147483647, .unlimited = true,
+	 .help = "Messages a minute; MAIL beyond it gets 421 and the session is closed."},
+	{CONNECTOR(message_rate_source), .name = "MessageRateSource", .type = KEY_CHOICE,
+	 .choices = rate_source_choices, .fallback = "IPAddress",
+	 .help = "Whose messages MessageRateLimit counts. Nobody is a User in this version."},
+	{CONNECTOR(tarpit_interval_ms), .name = "TarpitInterval", .type = KEY_TIME,
+	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
+	 .help = "Delay of a 5xx reply to an anonymous session; 0s = none."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest life of a session, even in the middle of a message."},
 	{CONNECTOR(inactivity_timeout_ms), .name = "ConnectionInactivityTimeout", .type = KEY_TIME,
 	 .fallback = "5m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest silence of a client; must be below ConnectionTimeout."},
+	{CONNECTOR(size), .name = "SizeEnabled", .type = KEY_CHOICE, .choices = size_choices,
+	 .fallback = "Enabled", .help = "Offer SIZE."},
+	{CONNECTOR(pipelining), .name = "PipeliningEnabled", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Offer PIPELINING."},
+	{CONNECTOR(delivery_status_notification), .name = "DeliveryStatusNotificationEnabled",
+	 .type = KEY_BOOLEAN, .fallback = "yes", .help = "Offer DSN, if all servers have it."},
+	{CONNECTOR(enhanced_status_codes), .name = "EnhancedStatusCodesEnabled",
+	 .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Offer ENHANCEDSTATUSCODES; the codes stay in the replies."},
+	{CONNECTOR(eight_bit_mime), .name = "EightBitMimeEnabled", .type = KEY_BOOLEAN,
+	 .fallback = "yes", .help = "Offer 8BITMIME, if all servers have it."},
+	{CONNECTOR(chunking), .name = "ChunkingEnabled", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Offer CHUNKING; servers without it get DATA."},
+	{CONNECTOR(smtp_utf8), .name = "SmtpUtf8Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Offer SMTPUTF8, if all servers have it."},
+	{CONNECTOR(bare_linefeed_rejection), .name = "BareLinefeedRejectionEnabled",
+	 .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Refuse a message with a bare line feed. With no, it becomes CR LF, and the line "
+		 "behind it never ends the message."},
+	{CONNECTOR(require_ehlo_domain), .name = "RequireEHLODomain", .type = KEY_BOOLEAN,
+	 .fallback = "no", .help = "Close a session whose EHLO or HELO has no domain."},
+	{CONNECTOR(require_tls), .name = "RequireTLS", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Refuse mail without TLS; this version has no TLS, so yes is an error."},
+	{CONNECTOR(reject_reserved_top_level), .name = "RejectReservedTopLevelRecipientDomains",
+	 .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Refuse recipients in .test, .example, .invalid and .localhost."},
+	{CONNECTOR(reject_reserved_second_level),
+	 .name = "RejectReservedSecondLevelRecipientDomains", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Refuse recipients in example.com, example.net and example.org."},
+	{CONNECTOR(reject_single_label), .name = "RejectSingleLabelRecipientDomains",
+	 .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Refuse recipients in domains without a dot."},
+	{CONNECTOR(protocol_logging), .name = "ProtocolLoggingLevel", .type = KEY_CHOICE,
+	 .choices = logging_choices, .fallback = "None",
+	 .help = "Verbose: each line of its sessions is written to the protocol log; needs "
+		 "ReceiveProtocolLogPath."},
 
 	// [backend NAME]
 	{BACKEND(servers), .name = "Servers", .type = KEY_SERVERS, .required = true,
@@ -197,6 +295,18 @@ static const struct key keys[] = {
 	{BACKEND(probe_interval_ms), .name = "ProbeInterval", .type = KEY_TIME, .fallback = "30s",
 	 .minimum = SECOND, .maximum = HOUR,
 	 .help = "How often each server is asked for its health and its EHLO keywords."},
+
+	// [ip-allow]
+	{IP_LIST(ALLOW, entries), .name = "Addresses", .type = KEY_IP_ENTRIES, .required = true,
+	 .help = "Who is allowed. A message of theirs is marked so that spam filters let it pass "
+		 "(SCL -1)."},
+
+	// [ip-block]
+	{IP_LIST(BLOCK, entries), .name = "Addresses", .type = KEY_IP_ENTRIES, .required = true,
+	 .help = "Who is blocked."},
+	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
+	 .choices = block_choices, .fallback = "drop",
+	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
 };
 // clang-format on
 
@@ -205,42 +315,21 @@ static const struct key keys[] = {
 // Parameters of Exchange's receive connectors that an administrator may bring along.
 static const char *const not_in_this_version[] = {
 	"AdvertiseClientSettings",
-	"AuthMechanism",
 	"AuthTarpitInterval",
-	"BareLinefeedRejectionEnabled",
 	"BinaryMimeEnabled",
-	"ChunkingEnabled",
 	"DefaultDomain",
-	"DeliveryStatusNotificationEnabled",
 	"DomainSecureEnabled",
-	"EightBitMimeEnabled",
 	"EnableAuthGSSAPI",
-	"EnhancedStatusCodesEnabled",
 	"ExtendedProtectionPolicy",
 	"LongAddressesEnabled",
 	"MaxAcknowledgementDelay",
-	"MaxHeaderSize",
-	"MaxHopCount",
 	"MaxInboundConnection",
 	"MaxInboundConnectionPercentagePerSource",
 	"MaxInboundConnectionPerSource",
-	"MaxLocalHopCount",
 	"MaxLogonFailures",
-	"MessageRateLimit",
-	"MessageRateSource",
 	"OrarEnabled",
-	"PipeliningEnabled",
-	"ProtocolLoggingLevel",
-	"RejectReservedSecondLevelRecipientDomains",
-	"RejectReservedTopLevelRecipientDomains",
-	"RejectSingleLabelRecipientDomains",
-	"RequireEHLODomain",
-	"RequireTLS",
 	"ServiceDiscoveryFqdn",
-	"SizeEnabled",
-	"SmtpUtf8Enabled",
 	"SuppressXAnonymousTls",
-	"TarpitInterval",
 	"TlsCertificateName",
 	"TlsDomainCapabilities",
 	"TransportRole",
@@ -332,6 +421,7 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_FQDN] = "host name with a dot",
 		[KEY_USER] = "user name",
 		[KEY_PIN_DIRECTORY] = "absolute path without a dot",
+		[KEY_DIRECTORY] = "absolute path",
 		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
 		[KEY_BACKEND] = "name of a backend",
 		[KEY_BANNER] = "220 TEXT",
@@ -342,7 +432,13 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_RANGES] = "list of ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS",
 		[KEY_PERMISSION_GROUPS] = "list of AnonymousUsers, ExchangeUsers, ExchangeServers, "
 					  "ExchangeLegacyServers, Partners; or None",
-		[KEY_RIGHTS] = "list of anonymous: RIGHT",
+		[KEY_RIGHTS] = "list of PRINCIPAL: RIGHT, the principal being anonymous, "
+			       "authenticated, externally-secured or partner",
+		[KEY_MECHANISMS] = "list of Tls, Integrated, BasicAuth, BasicAuthRequireTLS, "
+				   "ExchangeServer, ExternalAuthoritative; or None",
+		[KEY_IP_ENTRIES] = "list of ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS, each with "
+				   "\"until YYYY-MM-DD\" or \"until YYYY-MM-DDThh:mmZ\" behind it "
+				   "or not",
 		[KEY_SERVERS] = "list of ADDRESS, IPV4:PORT or [IPV6]:PORT",
 	};
 	size_t used = 0;

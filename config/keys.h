@@ -16,6 +16,8 @@ enum section_kind {
 	SECTION_ACCEPTED_DOMAIN,
 	SECTION_CONNECTOR,
 	SECTION_BACKEND,
+	SECTION_IP_ALLOW,
+	SECTION_IP_BLOCK,
 	SECTION_COUNT,
 };
 
@@ -35,6 +37,7 @@ enum key_type {
 	KEY_FQDN,
 	KEY_USER,
 	KEY_PIN_DIRECTORY,
+	KEY_DIRECTORY,
 	KEY_DEVICE,
 	KEY_BACKEND,
 	KEY_BANNER,
@@ -45,6 +48,8 @@ enum key_type {
 	KEY_RANGES,
 	KEY_PERMISSION_GROUPS,
 	KEY_RIGHTS,
+	KEY_MECHANISMS,
+	KEY_IP_ENTRIES,
 	KEY_SERVERS,
 	KEY_TYPE_COUNT,
 };
@@ -54,7 +59,7 @@ struct key {
 	const char *name;
 	enum key_type type;
 	const char *fallback; // the default as it would be written; NULL = none
-	bool required;        // must be in the file
+	bool required;        // must be in the file, unless Usage gives it
 	bool unlimited;       // KEY_NUMBER, KEY_SIZE: the word "unlimited" is allowed
 	uint64_t minimum, maximum;
 	const char *const *choices; // KEY_CHOICE: ends with NULL; the place is the value
@@ -80,7 +85,7 @@ unsigned keys_line(const struct policy_lines *lines, enum section_kind section, 
 		   unsigned section_line);
 
 // What may be written: "yes | no", "1-512000", "list of ADDRESS | ADDRESS/LENGTH | ...".
-#define KEY_FORM_MAX 160
+#define KEY_FORM_MAX 224
 char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX]);
 
 #define KEY_HINT_MAX 256

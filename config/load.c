@@ -12,6 +12,7 @@
 #include "config/keys.h"
 #include "config/policy.h"
 #include "config/reader.h"
+#include "config/usage.h"
 #include "config/value.h"
 
 #include <assert.h>
@@ -154,9 +155,8 @@ static const char *domain_fault(char *name)
 		*at = (char)tolower((unsigned char)*at);
 	if (length > 1 && name[length - 1] == '.')
 		name[--length] = '\0';
-	if (strcmp(name, "*") == 0)
-		return "every domain of the world would be accepted, which is an open relay; name "
-		       "your domains";
+	if (strcmp(name, "*") == 0) // judged by AllDomains
+		return NULL;
 	if (strncmp(name, "*.", 2) == 0)
 		name += 2;
 	return value_domain_fault(name);
@@ -170,7 +170,7 @@ static bool header_ok(struct loader *loader, char *name)
 	if (!row->named) {
 		if (name[0] == '\0')
 			return true;
-		section_fault(loader, name, "this section has no name: write [gate]");
+		section_fault(loader, name, "this kind of section has no name");
 		return false;
 	}
 	if (name[0] == '\0') {
@@ -201,22 +201,58 @@ static bool is_duplicate(struct loader *loader, char *name)
 	return true;
 }
 
+static void open_ip_list(struct loader *loader, struct ip_list *list)
+{
+	loader->object = list;
+	loader->lines = &list->lines;
+	list->line = loader->line;
+}
+
 static int open_object(struct loader *loader, const char *name)
 {
+	struct policy *policy = loader->policy;
 	unsigned index = 0;
 
-	if (section_row(loader->kind)->named) {
+	switch (loader->kind) {
+	case SECTION_GATE:
+		loader->object = &policy->gate;
+		loader->lines = &policy->gate.lines;
+		policy->gate.line = loader->line;
+		break;
+	case SECTION_IP_ALLOW:
+		open_ip_list(loader, &policy->ip_allow);
+		break;
+	case SECTION_IP_BLOCK:
+		open_ip_list(loader, &policy->ip_block);
+		break;
+	default:
 		if (new_object(loader, name, &index) != 0)
 			return -ENOMEM;
-	} else {
-		assert(loader->kind == SECTION_GATE);
-		loader->object = &loader->policy->gate;
-		loader->lines = &loader->policy->gate.lines;
-		loader->policy->gate.line = loader->line;
 	}
 	if (add_named(loader, name, index) != 0)
 		return -ENOMEM;
 	return assign_defaults(loader->kind, loader->object);
+}
+
+// What a connector's Usage says where its section does not.
+static void apply_usage(struct loader *loader, const struct key *key)
+{
+	struct connector *connector = loader->object;
+	const char *preset = usage_preset(connector->usage, key->name);
+	char text[64];
+
+	if (preset == NULL || loader->lines->key[key_index(key)] != 0)
+		return;
+	snprintf(text, sizeof(text), "%s", preset);
+	if (assign_value(key, connector, text, at_line(loader, loader->line),
+			 loader->diagnostics) == -ENOMEM)
+		loader->error = -ENOMEM;
+}
+
+static bool is_preset(const struct loader *loader, const struct key *key)
+{
+	return loader->kind == SECTION_CONNECTOR &&
+	       usage_preset(((const struct connector *)loader->object)->usage, key->name) != NULL;
 }
 
 // What the open section lacks.
@@ -230,8 +266,12 @@ static void close_section(struct loader *loader)
 	for (unsigned i = 0; i < keys_count(); i++) {
 		const struct key *key = keys_at(i);
 
-		if (key->section != loader->kind || !key->required ||
-		    loader->lines->key[key_index(key)] != 0)
+		if (key->section != loader->kind)
+			continue;
+		if (loader->kind == SECTION_CONNECTOR)
+			apply_usage(loader, key);
+		if (!key->required || loader->lines->key[key_index(key)] != 0 ||
+		    is_preset(loader, key))
 			continue;
 		diagnostics_error(loader->diagnostics, at_line(loader, loader->line),
 				  "the section lacks %s: write \"%s = ...\", %s", key->name,
@@ -253,7 +293,7 @@ static void on_section(void *context, const char *kind, const char *name, unsign
 		diagnostics_error(
 			loader->diagnostics, at_line(loader, line),
 			"unknown section %s: write [gate], [port NAME], [connector NAME], "
-			"[backend NAME] or [accepted-domain DOMAIN]",
+			"[backend NAME], [accepted-domain DOMAIN], [ip-allow] or [ip-block]",
 			diagnostics_quote(kind, quote));
 		loader->faulty = ALL_SECTIONS;
 		return;
@@ -420,6 +460,8 @@ static int finish(struct loader *loader)
 		}
 	}
 	policy_sort_domains(policy);
+	ip_list_sort(&policy->ip_allow);
+	ip_list_sort(&policy->ip_block);
 	return check_policy(policy, loader->faulty, loader->diagnostics);
 }
 

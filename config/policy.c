@@ -37,6 +37,8 @@ void policy_destroy(struct policy *policy)
 		free(policy->backends[i].name);
 		free(policy->backends[i].servers);
 	}
+	free(policy->ip_allow.entries);
+	free(policy->ip_block.entries);
 	free(policy->ports);
 	free(policy->domains);
 	free(policy->connectors);
@@ -44,16 +46,81 @@ void policy_destroy(struct policy *policy)
 	free(policy->gate.name);
 	free(policy->gate.user);
 	free(policy->gate.pin_directory);
+	free(policy->gate.protocol_log_path);
 	free(policy->file);
 	free(policy);
 }
 
-rights_mask connector_anonymous_rights(const struct connector *connector)
+unsigned connector_identities(const struct connector *connector)
 {
-	rights_mask granted = permission_groups_anonymous_rights(connector->permission_groups) |
-			      connector->granted;
+	unsigned identities = 1u << PRINCIPAL_ANONYMOUS;
 
-	return granted & ~connector->denied;
+	if (connector->mechanisms & MECHANISM_EXTERNAL_AUTHORITATIVE)
+		identities |= 1u << PRINCIPAL_EXTERNALLY_SECURED;
+	return identities;
+}
+
+rights_mask connector_rights(const struct connector *connector, unsigned identities)
+{
+	rights_mask granted = 0, denied = 0;
+
+	for (unsigned i = 0; i < PRINCIPAL_COUNT; i++) {
+		if (!(identities & 1u << i))
+			continue;
+		granted |=
+			connector->granted[i] |
+			permission_groups_rights(connector->permission_groups, (enum principal)i);
+		denied |= connector->denied[i];
+	}
+	return granted & ~denied;
+}
+
+rights_mask connector_session_rights(const struct connector *connector)
+{
+	return connector_rights(connector, connector_identities(connector));
+}
+
+static int order_of_entries(const void *a, const void *b)
+{
+	const struct ip_entry *left = a, *right = b;
+
+	return address_compare(&left->range.first, &right->range.first);
+}
+
+void ip_list_sort(struct ip_list *list)
+{
+	if (list->count > 1)
+		qsort(list->entries, list->count, sizeof(*list->entries), order_of_entries);
+	for (unsigned i = 0; i < list->count; i++) {
+		struct ip_entry *entry = &list->entries[i];
+
+		entry->reach = entry->range.last;
+		if (i > 0 && address_compare(&entry[-1].reach, &entry->reach) > 0)
+			entry->reach = entry[-1].reach;
+	}
+}
+
+const struct ip_entry *ip_list_find(const struct ip_list *list, const struct address *address,
+				    uint64_t wall_us)
+{
+	unsigned low = 0, high = list->count;
+
+	while (low < high) { // the first entry that begins behind the address
+		unsigned middle = low + (high - low) / 2;
+
+		if (address_compare(&list->entries[middle].range.first, address) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low > 0 && address_compare(&list->entries[low - 1].reach, address) >= 0) {
+		const struct ip_entry *entry = &list->entries[--low];
+
+		if (range_contains(&entry->range, address) &&
+		    (entry->expires_s == 0 || wall_us / 1000000 < entry->expires_s))
+			return entry;
+	}
+	return NULL;
 }
 
 // ---- Accepted domains ------------------------------------------------------------------------
@@ -152,5 +219,7 @@ const struct accepted_domain *policy_accepted_domain(const struct policy *policy
 	if (length == 0 || memchr(name, '*', length) != NULL)
 		return NULL;
 	found = find_domain(policy, false, name, length);
-	return found != NULL ? found : policy_covering_domain(policy, name, length);
+	if (found == NULL)
+		found = policy_covering_domain(policy, name, length);
+	return found != NULL ? found : find_domain(policy, false, "*", 1);
 }

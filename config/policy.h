@@ -13,7 +13,7 @@
 #define POLICY_NAME_MAX       64 // bytes in a connector's, port's or backend's name, without NUL
 #define POLICY_CONNECTORS_MAX 65534
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
-#define POLICY_KEYS_MAX       20 // keys of one section, see keys.h
+#define POLICY_KEYS_MAX       48 // keys of one section, see keys.h
 #define POLICY_WORKERS_MAX    16
 
 // The line of each key of a section in the file; 0 = not there, the default holds.
@@ -37,6 +37,38 @@ enum domain_type {
 	DOMAIN_EXTERNAL_RELAY,
 };
 
+// What a connector is for: it chooses the defaults of its other keys (usage.h).
+enum connector_usage {
+	USAGE_CUSTOM,
+	USAGE_CLIENT,
+	USAGE_INTERNAL,
+	USAGE_INTERNET,
+	USAGE_PARTNER,
+};
+
+enum size_offer {
+	SIZE_ENABLED,               // SIZE and the limit
+	SIZE_ENABLED_WITHOUT_VALUE, // SIZE alone
+	SIZE_DISABLED,              // not offered; MAIL may carry it nevertheless
+};
+
+enum rate_source {
+	RATE_SOURCE_NONE,
+	RATE_SOURCE_IP_ADDRESS,
+	RATE_SOURCE_USER, // who authenticated: nobody, as long as nobody can
+	RATE_SOURCE_ALL,  // both
+};
+
+enum protocol_logging {
+	PROTOCOL_LOGGING_NONE,
+	PROTOCOL_LOGGING_VERBOSE,
+};
+
+enum block_list_action {
+	BLOCK_LIST_DROP,  // no packet is answered
+	BLOCK_LIST_REPLY, // 550 to every recipient, then the session is closed, as Exchange does
+};
+
 struct gate_settings {
 	char *name;          // FQDN: banner, EHLO, Received
 	char *user;          // run as, after start-up; NULL = stay as started
@@ -55,6 +87,10 @@ struct gate_settings {
 	uint32_t log_records;    // refusals and events remembered
 	uint32_t drain_timeout_ms;
 	uint32_t linger_timeout_ms;
+	char *protocol_log_path;              // NULL = none
+	uint64_t protocol_log_file_size;      // bytes of a file
+	uint64_t protocol_log_directory_size; // and of all of them
+	uint64_t protocol_log_age_ms;         // of a file's last line; 0 = any
 	unsigned line;
 	struct policy_lines lines;
 };
@@ -77,6 +113,7 @@ struct accepted_domain {
 	char *name; // lower case, no trailing dot; "*.contoso.com" matches subdomains only
 	enum domain_type type;
 	bool match_subdomains; // name and everything below it
+	bool all_domains;      // the name is "*", and it is meant
 	unsigned line;
 	struct policy_lines lines;
 };
@@ -89,22 +126,64 @@ struct connector_range {
 struct connector {
 	char *name; // 1-64 bytes; key of its counters
 	bool enabled;
+	enum connector_usage usage;
 	struct endpoint
 		*bindings; // port always set; 0.0.0.0 and [::] mean every address of the family
 	unsigned binding_count;
 	struct connector_range *ranges;
 	unsigned range_count;
-	uint32_t permission_groups;  // bits of enum permission_group
-	rights_mask granted, denied; // ExtendedRights and DeniedRights, to anonymous
-	char *backend_name;          // as written; NULL = the only one
-	unsigned backend;            // index into policy.backends
-	char *fqdn;                  // gate.name unless set
-	char *banner;                // text after 220, NULL = Exchange's default form
-	uint64_t max_message_size;   // bytes or POLICY_SIZE_UNLIMITED
+	uint32_t permission_groups; // bits of enum permission_group
+	uint32_t mechanisms;        // bits of enum mechanism
+	rights_mask granted[PRINCIPAL_COUNT], denied[PRINCIPAL_COUNT]; // beside the groups
+	char *backend_name; // as written; NULL = the only one
+	unsigned backend;   // index into policy.backends
+	char *fqdn;         // gate.name unless set
+	char *banner;       // text after 220, NULL = Exchange's default form
+
+	uint64_t max_message_size; // bytes or POLICY_SIZE_UNLIMITED
+	uint64_t max_header_size;  // bytes
+	uint32_t max_hop_count;
+	uint32_t max_local_hop_count; // 0 = not counted
 	uint32_t max_recipients;
 	uint32_t max_protocol_errors; // UINT32_MAX = unlimited
+	uint32_t message_rate_limit;  // a minute; UINT32_MAX = unlimited
+	enum rate_source message_rate_source;
+	uint32_t tarpit_interval_ms; // 0 = none
 	uint32_t connection_timeout_ms;
 	uint32_t inactivity_timeout_ms;
+
+	// What EHLO offers, as far as the backends have it too.
+	enum size_offer size;
+	bool pipelining;
+	bool delivery_status_notification;
+	bool enhanced_status_codes;
+	bool eight_bit_mime;
+	bool chunking;
+	bool smtp_utf8;
+
+	bool bare_linefeed_rejection;
+	bool require_ehlo_domain;
+	bool require_tls; // an error in this version
+	bool reject_reserved_top_level;
+	bool reject_reserved_second_level;
+	bool reject_single_label;
+	enum protocol_logging protocol_logging;
+	unsigned line;
+	struct policy_lines lines;
+};
+
+// An entry of [ip-allow] or [ip-block].
+struct ip_entry {
+	struct range range;
+	uint64_t expires_s;   // seconds since 1970 (UTC) from which on it counts no more; 0 = never
+	struct address reach; // the last address of this entry and all before it
+	unsigned line;
+};
+
+struct ip_list {
+	struct ip_entry *entries; // by their first address, once ip_list_sort() was called
+	unsigned count;
+	enum block_list_action action; // of [ip-block]
 	unsigned line;
 	struct policy_lines lines;
 };
@@ -132,6 +211,7 @@ struct policy {
 	unsigned port_count;
 	struct accepted_domain *domains;
 	unsigned domain_count;
+	struct ip_list ip_allow, ip_block;
 	bool domains_sorted; // set by policy_sort_domains(): makes the search below logarithmic
 	struct connector *connectors;
 	unsigned connector_count;
@@ -141,13 +221,26 @@ struct policy {
 
 void policy_destroy(struct policy *policy); // NULL is fine
 
-// What an anonymous session of the connector may do: groups + grants - denials.
-rights_mask connector_anonymous_rights(const struct connector *connector);
+// Bits (1 << enum principal) of a session that has not authenticated: anonymous, and externally
+// secured where AuthMechanism says so.
+unsigned connector_identities(const struct connector *connector);
+// What a session of these identities may do: groups + grants - denials. A denial to any of them
+// wins.
+rights_mask connector_rights(const struct connector *connector, unsigned identities);
+// The same for a session that has not authenticated.
+rights_mask connector_session_rights(const struct connector *connector);
+
+// Orders a list for ip_list_find(). The loader does it.
+void ip_list_sort(struct ip_list *list);
+// The entry of a list that holds an address at a time (microseconds since 1970), or NULL.
+const struct ip_entry *ip_list_find(const struct ip_list *list, const struct address *address,
+				    uint64_t wall_us);
 
 // Orders the accepted domains by name. The loader does it; a policy made by hand works without.
 void policy_sort_domains(struct policy *policy);
 
-// The accepted domain that a domain name belongs to: exact match first, then the longest suffix.
+// The accepted domain that a domain name belongs to: exact match first, then the longest suffix,
+// then "*".
 // name need not be NUL-terminated; compared without regard to ASCII case. NULL when none.
 const struct accepted_domain *policy_accepted_domain(const struct policy *policy, const char *name,
 						     size_t length);

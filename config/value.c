@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 struct unit {
 	const char *name;
@@ -162,6 +163,29 @@ static bool is_letter(char byte)
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
+int value_instant(const char *text, uint64_t *out, const char **why)
+{
+	struct tm tm = {0}, written;
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+	time_t when;
+
+	*why = "a date is written as 2026-12-31 or 2026-12-31T18:00Z, in UTC";
+	if (end != NULL && *end == 'T')
+		end = strptime(end, "T%H:%MZ", &tm);
+	// strptime() takes signs, blanks and single digits as well.
+	if (end == NULL || *end != '\0' || (strlen(text) != 10 && strlen(text) != 17) ||
+	    strspn(text, "0123456789-T:Z") != strlen(text))
+		return -EINVAL;
+	written = tm;
+	when = timegm(&tm); // makes 2 March of 30 February
+	if (when < 0 || written.tm_mday != tm.tm_mday) {
+		*why = "there is no such day";
+		return -EINVAL;
+	}
+	*out = (uint64_t)when;
+	return 0;
+}
+
 const char *value_domain_fault(const char *text)
 {
 	size_t length = strlen(text), label = 0;
@@ -204,9 +228,9 @@ const char *value_fqdn_fault(const char *text)
 	return fault;
 }
 
-// The length of the UTF-8 sequence at text (RFC 3629 section 4), 0 when it is none.
-static size_t utf8_length(const unsigned char *text)
+size_t value_utf8_length(const char *sequence)
 {
+	const unsigned char *text = (const unsigned char *)sequence;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t length;
 
@@ -234,14 +258,14 @@ static size_t utf8_length(const unsigned char *text)
 
 const char *value_name_fault(const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
+	const char *at = text;
 
 	if (text[0] == '\0')
 		return "the name is missing";
 	if (strlen(text) > POLICY_NAME_MAX)
 		return "the name is longer than 64 bytes";
 	while (*at != '\0') {
-		size_t length = utf8_length(at);
+		size_t length = value_utf8_length(at);
 
 		if (length == 0)
 			return "the name is not valid UTF-8";

@@ -7,6 +7,7 @@
 #define RELAYGATE_CONFIG_VALUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // yes no, true false, $true $false, on off.
@@ -19,6 +20,9 @@ int value_size(const char *text, uint64_t *out, const char **why);
 // Milliseconds: digits and a unit ms s m h d, or Exchange's hh:mm:ss and d.hh:mm:ss.
 int value_time(const char *text, uint64_t *out, const char **why);
 
+// Seconds since 1970: YYYY-MM-DD (that day's beginning) or YYYY-MM-DDThh:mmZ, UTC.
+int value_instant(const char *text, uint64_t *out, const char **why);
+
 // A domain name of RFC 1035 section 2.3.1 and RFC 1123 section 2.1: labels of letters, digits and
 // inner hyphens, 1-63 bytes each, 253 in all, no trailing dot, the last label not all digits.
 // Returns NULL or what is wrong.
@@ -27,6 +31,10 @@ const char *value_domain_fault(const char *text);
 const char *value_fqdn_fault(const char *text);
 // A section's name: 1 to POLICY_NAME_MAX bytes of valid UTF-8. Control bytes never get here.
 const char *value_name_fault(const char *text);
+
+// The length of the UTF-8 sequence that a NUL-terminated text begins with (RFC 3629 section 4), 0
+// when it is none.
+size_t value_utf8_length(const char *sequence);
 
 // Printed so that the parsers above read the same value back: the largest unit that divides it.
 #define VALUE_TEXT_MAX 32

@@ -13,13 +13,36 @@ enum exit_code { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_FINDING = 2 };
 
 struct command_options {
 	const char *config;    // -c FILE
-	const char *from;      // log --from ADDRESS, or NULL
+	const char *from;      // --from ADDRESS, or NULL
+	const char *to;        // explain --to ADDRESS:PORT, or NULL
+	const char *hello;     // explain --helo, or NULL
+	const char *mail_from; // explain --mail-from, or NULL
+	const char **rcpt_to;  // explain --rcpt-to, NULL-ended, or NULL
+	unsigned identities;   // explain --auth, --partner: bits (1 << enum principal)
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
+	bool json;             // --json
+
+	const char *file;    // import CONNECTORS, replay IN.pcap, or NULL
+	const char *backend; // import --backend ADDRESSES, replay --backend MOOD, or NULL
+	const char *write;   // replay --write OUT.pcap, or NULL
+
+	// import
+	const char *permissions; // --permissions FILE, or NULL
+	const char *domains;     // --domains FILE, or NULL
+	const char *server;      // --server NAME, or NULL
+	const char *device;      // --device IFACE, or NULL
+	const char *address;     // --address ADDR/LEN, or NULL
+	const char *gateway;     // --gateway ADDR, or NULL
+	const char *output;      // -o FILE, or NULL
 };
 
 int command_run(const struct command_options *options);
 int command_check(const struct command_options *options);
+int command_audit(const struct command_options *options);
+int command_explain(const struct command_options *options);
+int command_import(const struct command_options *options);
+int command_replay(const struct command_options *options);
 int command_log(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

@@ -7,7 +7,9 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/rates.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
@@ -26,6 +28,7 @@ struct member {
 
 struct crew {
 	struct servers_shared *servers;
+	struct rates *rates;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
 	unsigned launched; // of these, running
@@ -80,6 +83,8 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.worker = index,
 		.spread = settings->spread,
 		.servers = crew->servers,
+		.rates = crew->rates,
+		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
 	if (map_rows(settings, index, &member->counters, error))
@@ -105,12 +110,15 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	unsigned workers = settings->spread ? settings->spread->workers : 1;
 	struct crew *crew = calloc(1, sizeof(*crew) + workers * sizeof(crew->members[0]));
 	struct cookie_secret secret;
+	struct hash_key key;
 
 	snprintf(error, CREW_ERROR_MAX, "out of memory");
 	if (!crew)
 		return NULL;
 	crew->servers = servers_shared_create(settings->policy, workers);
-	if (!crew->servers)
+	randombytes_buf(key.bytes, sizeof(key.bytes));
+	crew->rates = rates_create(RATE_ENTRIES, &key);
+	if (!crew->servers || !crew->rates)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -142,6 +150,7 @@ void crew_destroy(struct crew *crew)
 		free(member->counters.ports);
 	}
 	inboxes_destroy(crew->inboxes);
+	rates_destroy(crew->rates);
 	servers_shared_destroy(crew->servers);
 	free(crew);
 }
@@ -186,4 +195,9 @@ void crew_stop(struct crew *crew)
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)
 {
 	return crew->members[0].counters.ports[port];
+}
+
+struct reason_counter *crew_reason_row(struct crew *crew, enum reason reason)
+{
+	return &crew->members[0].counters.reasons[reason];
 }

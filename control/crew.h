@@ -11,6 +11,8 @@ struct crew;
 struct export;
 struct packet_port;
 struct policy;
+struct protocol_log;
+struct reason_counter;
 struct ruleset;
 struct spread;
 
@@ -24,6 +26,7 @@ struct crew_settings {
 	const struct packet_port *packet_ports; // the same, as net/ wants them
 	const struct spread *spread;            // NULL for an only worker
 	struct export *export;
+	struct protocol_log *protocol_log; // NULL for none
 };
 
 // All memory that they need. NULL, with a line for a person, when there is not enough.
@@ -39,5 +42,7 @@ bool crew_drained(const struct crew *crew);
 void crew_stop(struct crew *crew);
 // Worker 0's row of a port: control counts in it what no worker counts.
 struct port_counters *crew_port_row(struct crew *crew, unsigned port);
+// The same of a reason that no worker counts.
+struct reason_counter *crew_reason_row(struct crew *crew, enum reason reason);
 
 #endif

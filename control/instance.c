@@ -9,6 +9,7 @@
 #include "config/policy.h"
 #include "control/crew.h"
 #include "control/privileges.h"
+#include "control/protocol_log.h"
 #include "control/steering.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
@@ -32,7 +33,8 @@ struct instance {
 	unsigned ports_reclaimed; // their interface must be left as it was found
 	struct packet_port *packet_ports;
 	struct ruleset *ruleset;
-	struct spread *spread; // whose flow is whose; NULL when there is one worker
+	struct spread *spread;             // whose flow is whose; NULL when there is one worker
+	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct crew *crew;
 	char *error;
 };
@@ -186,6 +188,18 @@ static int create_ruleset(struct instance *instance)
 		       : fail(instance, "not enough memory for the ranges of all connectors");
 }
 
+static int open_protocol_log(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	char error[PROTOCOL_FILES_ERROR_MAX];
+
+	if (!protocol_log_wanted(policy))
+		return 0;
+	instance->protocol_log =
+		protocol_log_create(policy, policy->gate.workers, RELAYGATE_VERSION, error);
+	return instance->protocol_log ? 0 : fail(instance, error);
+}
+
 static int create_crew(struct instance *instance)
 {
 	struct crew_settings settings = {
@@ -195,11 +209,23 @@ static int create_crew(struct instance *instance)
 		.packet_ports = instance->packet_ports,
 		.spread = instance->spread,
 		.export = instance->export,
+		.protocol_log = instance->protocol_log,
 	};
 	char error[CREW_ERROR_MAX];
 
 	instance->crew = crew_create(&settings, error);
 	return instance->crew ? 0 : fail(instance, error);
+}
+
+// What root made and the gate goes on writing.
+static int give_away(struct instance *instance, uint32_t uid, uint32_t gid)
+{
+	if (export_chown(instance->export, uid, gid))
+		return fail(instance, "the pins cannot be given to User");
+	if (instance->protocol_log &&
+	    protocol_files_give(protocol_log_files(instance->protocol_log), uid, gid))
+		return fail(instance, "ReceiveProtocolLogPath cannot be given to User");
+	return 0;
 }
 
 static int drop_root(struct instance *instance)
@@ -209,9 +235,20 @@ static int drop_root(struct instance *instance)
 
 	if (!user)
 		return 0;
-	if (!privileges_lookup(user, &uid, &gid) && export_chown(instance->export, uid, gid))
-		return fail(instance, "the pins cannot be given to User");
+	if (!privileges_lookup(user, &uid, &gid) && give_away(instance, uid, gid))
+		return -1;
 	return privileges_drop(user, instance->error, INSTANCE_ERROR_MAX);
+}
+
+static int check_protocol_log(struct instance *instance)
+{
+	char error[PROTOCOL_FILES_ERROR_MAX];
+
+	if (!instance->protocol_log)
+		return 0;
+	return protocol_files_check(protocol_log_files(instance->protocol_log), error)
+		       ? fail(instance, error)
+		       : 0;
 }
 
 static int launch(struct instance *instance)
@@ -226,6 +263,7 @@ static void release(struct instance *instance)
 	const struct policy *policy = instance->policy;
 
 	crew_destroy(instance->crew);
+	protocol_log_destroy(instance->protocol_log);
 	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
 		port_close(&instance->ports[--instance->ports_open]);
@@ -248,8 +286,9 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters,  start_environment, create_spread, open_ports,
-		attach_ports,      create_ruleset, create_crew,       drop_root,     launch,
+		check_environment, open_counters, start_environment,  create_spread,
+		open_ports,        attach_ports,  create_ruleset,     open_protocol_log,
+		create_crew,       drop_root,     check_protocol_log, launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -269,8 +308,16 @@ struct instance *instance_start(const struct policy *policy, char error[INSTANCE
 	return instance;
 }
 
+static void write_protocol_log(struct instance *instance)
+{
+	if (instance->protocol_log)
+		crew_reason_row(instance->crew, REASON_protocol_log_unwritten)->count +=
+			protocol_log_drain(instance->protocol_log, worker_now().wall_us);
+}
+
 void instance_sum(struct instance *instance)
 {
+	write_protocol_log(instance);
 	// The device counts from its start, the row from the first start of the gate.
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
 		uint64_t missed = port_missed(&instance->ports[i]);

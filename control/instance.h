@@ -16,7 +16,7 @@ struct instance;
 // A gate that takes frames. The policy must outlive it. NULL, with one line in error that says what
 // to do, and everything that was touched left as it was found.
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX]);
-// Adds the workers' counters up; every 100 ms.
+// Writes the protocol log and adds the workers' counters up; every 100 ms.
 void instance_sum(struct instance *instance);
 void instance_drain(struct instance *instance, bool force);
 bool instance_drained(const struct instance *instance);

@@ -2,9 +2,12 @@
 //
 // The command line: one row a subcommand, options by argp. Does nothing by itself.
 
+#include "config/rights.h"
 #include "control/commands.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,30 +20,84 @@ struct command {
 	const char *help;
 	int (*run)(const struct command_options *options);
 	bool needs_config;
+	const char *file; // what its argument is, NULL = it takes none
 };
 
 static const struct command commands[] = {
 	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
-	 true},
+	 true, NULL},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
-	 true},
+	 true, NULL},
+	{"audit", "-c FILE [--json]",
+	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
+	 true, NULL},
+	{"explain", "-c FILE --from IP --to IP[:PORT]",
+	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
+	 NULL},
+	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
+	 "a capture through the data path: verdicts and reasons; no root, no device",
+	 command_replay, true, "a capture (pcap or pcapng)"},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
-	 command_log, false},
+	 command_log, false, NULL},
+	{"import", "CONNECTORS [-o FILE]",
+	 "an INI file from exports of an Exchange server; what has no equivalent is told",
+	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
 };
 
 static const char usage_text[] =
 	"A packet-level gatekeeper for TCP port 25: receive connectors in front of a mail "
 	"cluster.\v"
-	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr.";
+	"Exit status: 0 fine; 1 the input or the environment is wrong, one line a fault on stderr; "
+	"2 a "
+	"critical finding (audit).";
 
-enum option_key { OPTION_FROM = 0x100, OPTION_PIN_DIRECTORY };
+enum option_key {
+	OPTION_FROM = 0x100,
+	OPTION_TO,
+	OPTION_HELO,
+	OPTION_MAIL_FROM,
+	OPTION_RCPT_TO,
+	OPTION_AUTH,
+	OPTION_PARTNER,
+	OPTION_JSON,
+	OPTION_PIN_DIRECTORY,
+	OPTION_PERMISSIONS,
+	OPTION_DOMAINS,
+	OPTION_SERVER,
+	OPTION_BACKEND,
+	OPTION_DEVICE,
+	OPTION_ADDRESS,
+	OPTION_GATEWAY,
+	OPTION_WRITE,
+};
 
 static const struct argp_option option_rows[] = {
 	{"config", 'c', "FILE", 0, "the INI file", 0},
 	{"follow", 'f', NULL, 0, "log: go on with new records as they come", 0},
-	{"from", OPTION_FROM, "IP", 0, "log: only records about this address", 0},
+	{"from", OPTION_FROM, "IP", 0, "explain: the client; log: only records about it", 0},
+	{"to", OPTION_TO, "IP[:PORT]", 0, "explain: our address that it connects to", 0},
+	{"helo", OPTION_HELO, "NAME", 0, "explain: argument of EHLO (client.example)", 0},
+	{"mail-from", OPTION_MAIL_FROM, "ADDRESS", 0, "explain: sender; empty for <>", 0},
+	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
+	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
+	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
+	{"json", OPTION_JSON, NULL, 0, "audit, explain, replay: JSON instead of text", 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
+	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
+	{"permissions", OPTION_PERMISSIONS, "FILE", 0,
+	 "import: Get-ReceiveConnector | Get-ADPermission, exported", 0},
+	{"domains", OPTION_DOMAINS, "FILE", 0, "import: Get-AcceptedDomain, exported", 0},
+	{"server", OPTION_SERVER, "NAME", 0, "import: only the connectors of this server", 0},
+	{"backend", OPTION_BACKEND, "ADDRESS[,...]|MOOD", 0,
+	 "import: Servers of the backend; replay: what the servers do: accept (default), refuse "
+	 "every recipient, or down",
+	 0},
+	{"write", OPTION_WRITE, "OUT.pcap", 0, "replay: the gate's answers, at the capture's times",
+	 0},
+	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
+	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
+	{"gateway", OPTION_GATEWAY, "ADDR[,...]", 0, "import: Gateway of the port", 0},
 	{0},
 };
 
@@ -55,7 +112,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return (char *)text;
 	fprintf(stream, "Commands:\n");
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(stream, "  %-6s %-28s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(stream, "  %-8s %-33s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fprintf(stream, "\n%s", text);
 	fclose(stream);
@@ -67,40 +124,105 @@ struct parsed {
 	const struct command *command;
 };
 
+static error_t add_recipient(struct command_options *options, const char *recipient)
+{
+	unsigned count = 0;
+	const char **grown;
+
+	while (options->rcpt_to && options->rcpt_to[count])
+		count++;
+	grown = realloc(options->rcpt_to, (count + 2) * sizeof(*grown));
+	if (!grown)
+		return ENOMEM;
+	grown[count] = recipient;
+	grown[count + 1] = NULL;
+	options->rcpt_to = grown;
+	return 0;
+}
+
+// Options whose argument is kept as it is.
+static const struct {
+	int key;
+	size_t offset;
+} text_options[] = {
+	{'c', offsetof(struct command_options, config)},
+	{'o', offsetof(struct command_options, output)},
+	{OPTION_FROM, offsetof(struct command_options, from)},
+	{OPTION_TO, offsetof(struct command_options, to)},
+	{OPTION_HELO, offsetof(struct command_options, hello)},
+	{OPTION_MAIL_FROM, offsetof(struct command_options, mail_from)},
+	{OPTION_PIN_DIRECTORY, offsetof(struct command_options, directory)},
+	{OPTION_PERMISSIONS, offsetof(struct command_options, permissions)},
+	{OPTION_DOMAINS, offsetof(struct command_options, domains)},
+	{OPTION_SERVER, offsetof(struct command_options, server)},
+	{OPTION_BACKEND, offsetof(struct command_options, backend)},
+	{OPTION_DEVICE, offsetof(struct command_options, device)},
+	{OPTION_ADDRESS, offsetof(struct command_options, address)},
+	{OPTION_GATEWAY, offsetof(struct command_options, gateway)},
+	{OPTION_WRITE, offsetof(struct command_options, write)},
+};
+
+static error_t keep_text(struct command_options *options, int key, const char *argument)
+{
+	for (size_t i = 0; i < sizeof(text_options) / sizeof(text_options[0]); i++)
+		if (text_options[i].key == key) {
+			*(const char **)((char *)options + text_options[i].offset) = argument;
+			return 0;
+		}
+	return ARGP_ERR_UNKNOWN;
+}
+
+// The command, or the file that it takes.
+static void take_argument(struct parsed *parsed, const char *argument, struct argp_state *state)
+{
+	if (parsed->command && parsed->command->file && !parsed->options.file) {
+		parsed->options.file = argument;
+		return;
+	}
+	if (parsed->command)
+		argp_error(state,
+			   parsed->command->file ? "%s takes one file" : "one command at a time",
+			   parsed->command->name);
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argument, commands[i].name) == 0)
+			parsed->command = &commands[i];
+	if (!parsed->command)
+		argp_error(state, "unknown command \"%s\"", argument);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct parsed *parsed = state->input;
 
 	switch (key) {
-	case 'c':
-		parsed->options.config = argument;
-		return 0;
 	case 'f':
 		parsed->options.follow = true;
 		return 0;
-	case OPTION_FROM:
-		parsed->options.from = argument;
+	case OPTION_RCPT_TO:
+		return add_recipient(&parsed->options, argument);
+	case OPTION_AUTH:
+		parsed->options.identities |= 1u << PRINCIPAL_AUTHENTICATED;
 		return 0;
-	case OPTION_PIN_DIRECTORY:
-		parsed->options.directory = argument;
+	case OPTION_PARTNER:
+		parsed->options.identities |= 1u << PRINCIPAL_PARTNER;
+		return 0;
+	case OPTION_JSON:
+		parsed->options.json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (parsed->command)
-			argp_error(state, "one command at a time");
-		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-			if (strcmp(argument, commands[i].name) == 0)
-				parsed->command = &commands[i];
-		if (!parsed->command)
-			argp_error(state, "unknown command \"%s\"", argument);
+		take_argument(parsed, argument, state);
 		return 0;
 	case ARGP_KEY_END:
 		if (!parsed->command)
 			argp_error(state, "which command?");
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
+		if (parsed->command->file && !parsed->options.file)
+			argp_error(state, "%s needs a file: %s", parsed->command->name,
+				   parsed->command->file);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return keep_text(&parsed->options, key, argument);
 	}
 }
 
@@ -109,10 +231,13 @@ int main(int argc, char **argv)
 	static const struct argp argp = {option_rows, parse_option, "COMMAND", usage_text,
 					 NULL,        help_filter,  NULL};
 	struct parsed parsed = {0};
+	int result;
 
 	argp_err_exit_status = EXIT_WRONG;
 	// Wide enough for one row a command.
 	setenv("ARGP_HELP_FMT", "rmargin=100", 0);
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
-	return parsed.command->run(&parsed.options);
+	result = parsed.command->run(&parsed.options);
+	free(parsed.options.rcpt_to);
+	return result;
 }

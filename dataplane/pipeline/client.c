@@ -26,6 +26,13 @@ static void doom(struct pipeline *pipeline, struct client *client)
 	send_mark_dirty(pipeline, &client->leg);
 }
 
+// What ends a session first is what its protocol log names.
+static void note_end(struct client *client, unsigned context)
+{
+	if (!client->ended)
+		client->ended = (uint16_t)context;
+}
+
 // Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
 // session.
 static bool say(struct pipeline *pipeline, struct client *client)
@@ -34,8 +41,12 @@ static bool say(struct pipeline *pipeline, struct client *client)
 	bool room = tcp_send_room(client->leg.flow) >= reply.length;
 
 	pipeline->reply.length = 0;
-	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length)
+	if (tcp_send(pipeline->tcp, client->leg.flow, reply) == reply.length) {
+		if (client->verbose)
+			protocol_reply(pipeline, client, reply);
 		return true;
+	}
+	note_end(client, REASON_buffers_low);
 	if (room)
 		count_reason(pipeline, REASON_buffers_low);
 	send_leg_reset(pipeline, &client->leg);
@@ -48,12 +59,18 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
 	struct client *client = pool_get(&pipeline->clients);
+	const struct policy *policy = pipeline->policy;
+	const uint64_t wall_us = pipeline->now.wall_us;
 	struct session_peer peer = {
 		.client = {accept->tuple.remote, accept->tuple.remote_port},
 		.local = {accept->tuple.local, accept->tuple.local_port},
 		.connector = policy_connector,
+		.identities = connector_identities(policy_connector),
 		.policy = pipeline->policy,
 		.id = ++pipeline->session_ids,
+		.quota = &pipeline->quota,
+		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),
+		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
 	};
 
 	// A flow never changes its worker, so it must begin at the right one.
@@ -61,6 +78,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	if (!client)
 		return NULL;
 	pool_prefetch_next(&pipeline->clients, sizeof(*client));
+	peer.blocked = peer.blocked && !peer.allowed;
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {
@@ -75,16 +93,34 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	pipeline->counters.connectors[connector]->sessions++;
 	pipeline->counters.connectors[connector]->sessions_open++;
 
+	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
+	client->verbose = pipeline->protocol &&
+			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
+	if (client->verbose)
+		protocol_open(pipeline, client);
 	say(pipeline, client);
 	return client;
 }
 
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us)
+{
+	struct pipeline *pipeline =
+		(struct pipeline *)((char *)quota - offsetof(struct pipeline, quota));
+	uint16_t index = (uint16_t)(connector - pipeline->policy->connectors);
+
+	return rates_take(pipeline->rates, source, index, connector->message_rate_limit, now_us);
+}
+
 void client_destroy(struct pipeline *pipeline, struct client *client)
 {
+	if (client->verbose)
+		protocol_close(pipeline, client);
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
 	client_counters(pipeline, client)->sessions_open--;
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
@@ -103,11 +139,52 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	evict_note(pipeline, client, false);
 }
 
+// A 5xx reply to a session that nobody vouches for waits in a buffer for TarpitInterval: the
+// session costs a timer meanwhile, and its input stays in the flow. Without a buffer it goes out at
+// once.
+static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	const struct session_peer *peer = &client->session.peer;
+	struct slice reply = reply_bytes(&pipeline->reply);
+
+	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
+	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
+	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
+		return false;
+	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
+		chunk_queue_clear(&client->held, &pipeline->chunks);
+		return false;
+	}
+	pipeline->reply.length = 0;
+	client->held_until_us =
+		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
+	client_counters(pipeline, client)->tarpitted++;
+	if (client->verbose)
+		protocol_tarpit(pipeline, client);
+	return true;
+}
+
+// What the tarpit kept back goes out.
+static void release(struct pipeline *pipeline, struct client *client)
+{
+	if (!client->held_until_us)
+		return;
+	client->held_until_us = 0;
+	pipeline->reply.length = (uint16_t)client->held.length;
+	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
+	session_resume(&client->session, pipeline->now);
+	if (say(pipeline, client) && client->closes)
+		linger(pipeline, client);
+}
+
 // Sends what the session said and does what it intends. The step's slices are still valid.
 static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
-	if (!say(pipeline, client))
+	if (client->verbose)
+		protocol_step(pipeline, client, step);
+	if (!hold(pipeline, client, step) && !say(pipeline, client))
 		return;
 	switch (step->intent) {
 	case SESSION_MORE:
@@ -133,7 +210,14 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		exchange_reset(pipeline, client);
 		break;
 	case SESSION_CLOSE:
-		linger(pipeline, client);
+		if (client->session.input_ended)
+			note_end(client, PROTOCOL_CONTEXT_REMOTE);
+		note_end(client, step->reason ? step->reason : PROTOCOL_CONTEXT_LOCAL);
+		client->closes = client->held_until_us != 0;
+		if (client->closes)
+			exchange_abort(pipeline, client);
+		else
+			linger(pipeline, client);
 		break;
 	}
 }
@@ -199,13 +283,13 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 	struct slice in = tcp_received(client->leg.flow);
 	struct session_step step = {0};
 
-	if (in.length == 0)
+	if (in.length == 0 && !session_due(&client->session))
 		return false;
 	if (client->linger_deadline_us) {
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
 		return true;
 	}
-	if (client->session.suspended || !may_reply(pipeline, client))
+	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	session_input(
@@ -223,7 +307,7 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 	struct session_step step = {0};
 
 	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
-	    !may_reply(pipeline, client))
+	    client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	if (!session_drain(&client->session, false, &pipeline->reply, &step))
@@ -240,6 +324,7 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	pipeline->reply.length = 0;
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
+	note_end(client, PROTOCOL_CONTEXT_REMOTE);
 	apply(pipeline, client, &step);
 	if (!client->leg.doomed && !client->linger_deadline_us)
 		linger(pipeline, client);
@@ -253,6 +338,9 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 		return;
 	client->busy = true;
 	client->retry_us = 0;
+	// Who does not wait for the reply is let go.
+	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
+		release(pipeline, client);
 	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
@@ -285,13 +373,15 @@ void client_events(struct pipeline *pipeline, struct client *client, unsigned ev
 	if (client->leg.doomed ||
 	    !(events & (TCP_EVENT_CLOSED | TCP_EVENT_RESET | TCP_EVENT_TIMED_OUT)))
 		return;
-	if (!client->linger_deadline_us) {
+	if (!client->linger_deadline_us && !client->closes) {
 		struct session_step step = {0};
 
 		client_counters(pipeline, client)->sessions_reset++;
 		session_end_of_input(&client->session, &step);
 		count_step(pipeline, client, &step);
 	}
+	note_end(client, events & TCP_EVENT_TIMED_OUT ? REASON_retransmit_exhausted
+						      : PROTOCOL_CONTEXT_REMOTE);
 	doom(pipeline, client);
 }
 
@@ -299,6 +389,7 @@ uint64_t client_deadline(const struct client *client)
 {
 	uint64_t deadline = tcp_deadline(client->leg.flow);
 	uint64_t other = client->linger_deadline_us ? client->linger_deadline_us
+			 : client->held_until_us    ? client->held_until_us
 						    : session_deadline(&client->session);
 
 	if (client->retry_us && client->retry_us < other)
@@ -310,7 +401,7 @@ static void session_limits(struct pipeline *pipeline, struct client *client)
 {
 	struct session_step step = {0};
 
-	if (session_deadline(&client->session) > pipeline->now.now_us)
+	if (client->held_until_us || session_deadline(&client->session) > pipeline->now.now_us)
 		return;
 	pipeline->reply.length = 0;
 	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
@@ -336,9 +427,11 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 
 void client_evict(struct pipeline *pipeline, struct client *client)
 {
-	bool lingers = client->linger_deadline_us != 0;
+	bool lingers;
 	struct session_step step;
 
+	release(pipeline, client);
+	lingers = client->linger_deadline_us != 0;
 	if (lingers) {
 		count_reason(pipeline, REASON_half_closed_evicted);
 	} else {
@@ -357,6 +450,8 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 
 	if (client->leg.doomed)
 		return;
+	if (force)
+		release(pipeline, client);
 	if (force && client->linger_deadline_us) {
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);

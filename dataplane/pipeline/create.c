@@ -77,6 +77,7 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key half_open_key = random_key(pipeline);
+	struct hash_key rates_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -96,10 +97,17 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
 	if (!pipeline->servers)
 		goto destroy_tcp;
+	pipeline->rates = settings->rates;
+	if (!pipeline->rates)
+		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
+	if (!pipeline->rates)
+		goto destroy_servers;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
+destroy_servers:
+	servers_destroy(pipeline->servers);
 destroy_tcp:
 	tcp_destroy(pipeline->tcp);
 destroy_half_open:
@@ -122,7 +130,9 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->policy = settings->policy;
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;
+	pipeline->quota.take = client_within_rate;
 	pipeline->counters = settings->counters;
+	pipeline->protocol = settings->protocol;
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
 	pipeline->worker = settings->worker;
@@ -153,6 +163,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	rates_destroy(pipeline->own_rates);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);
 	half_open_destroy(pipeline->half_open);

@@ -57,11 +57,16 @@ void evict_init(struct pipeline *pipeline)
 			TAILQ_INIT(&pipeline->ranks[rank][holds]);
 }
 
+static bool holds_chunks(const struct client *client)
+{
+	return tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session) ||
+	       client->held.length > 0;
+}
+
 void evict_enter(struct pipeline *pipeline, struct client *client)
 {
 	client->rank = (uint8_t)rank_of(client);
-	client->holds =
-		tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
+	client->holds = holds_chunks(client);
 	client->active_us = pipeline->now.now_us;
 	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_rank);
 	pipeline->lingering += client->rank == CLIENT_LINGERING;
@@ -75,7 +80,7 @@ void evict_leave(struct pipeline *pipeline, struct client *client)
 
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
 {
-	bool holds = tcp_holds_chunks(client->leg.flow) || session_holds_chunks(&client->session);
+	bool holds = holds_chunks(client);
 
 	// Nobody moves to the end of a list twice in a turn: whoever walks along it comes to an
 	// end.

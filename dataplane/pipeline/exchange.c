@@ -178,13 +178,14 @@ size_t exchange_body_room(const struct pipeline *pipeline, const struct client *
 	return room > END_OF_DATA_BYTES ? room - END_OF_DATA_BYTES : 0;
 }
 
-void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2])
+void exchange_body(struct pipeline *pipeline, struct client *client,
+		   const struct slice body[SESSION_BODY_PIECES])
 {
 	struct server_leg *leg = client->server;
 
 	if (!client->in_body)
 		return;
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
 		size_t taken = tcp_send(pipeline->tcp, leg->leg.flow, body[i]);
 
 		// body_room counted the send queue's room and the free buffers of this worker.
@@ -241,9 +242,9 @@ void exchange_reset(struct pipeline *pipeline, struct client *client)
 // buffers end in it: half a line would swallow the message's first one.
 static bool begin_body(struct pipeline *pipeline, struct client *client)
 {
-	char header[SESSION_RECEIVED_MAX];
+	char header[SESSION_ADDED_MAX];
 	size_t length =
-		session_received_header(&client->session, pipeline->now, header, sizeof(header));
+		session_added_header(&client->session, pipeline->now, header, sizeof(header));
 
 	client->in_body = true;
 	send_mark_dirty(pipeline, &client->server->leg);

@@ -89,7 +89,7 @@ static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *
 	if (!entry || view->acknowledgment != entry->handshake.our_isn + 1)
 		return false;
 	ahead = view->sequence - entry->handshake.client_isn - 1;
-	return ahead <= pipeline->policy->gate.receive_buffer;
+	return ahead > 0 && ahead <= pipeline->policy->gate.receive_buffer;
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
@@ -165,10 +165,24 @@ static bool completes_reopening(struct pipeline *pipeline, const struct view *vi
 	       ack_input(pipeline, view, connector) == REASON_NONE;
 }
 
+// On the IP Block list and not on the IP Allow list. Asked once a connection: whoever is in stays.
+static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
+{
+	const struct policy *policy = pipeline->policy;
+	const uint64_t wall_us = pipeline->now.wall_us;
+
+	return policy->ip_block.action == BLOCK_LIST_DROP &&
+	       ip_list_find(&policy->ip_block, &view->source, wall_us) &&
+	       !ip_list_find(&policy->ip_allow, &view->source, wall_us);
+}
+
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
 	struct segment answer;
 	enum reason reason;
+
+	if (is_blocked(pipeline, view))
+		return REASON_ip_blocked;
 
 	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:

@@ -29,9 +29,13 @@ struct handover;
 struct policy;
 struct ruleset;
 struct pipeline;
+struct rates;
+struct record_ring;
 struct servers_shared;
 struct spread;
 
+// Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
+#define RATE_ENTRIES   65536
 #define PIPELINE_BURST 64 // most frames that one pipeline_input takes
 
 // Rows that this worker writes with plain stores; memory belongs to the caller (maps or heap).
@@ -51,12 +55,17 @@ struct pipeline_settings {
 	struct pipeline_counters counters;  // the arrays outlive the pipeline
 	struct cookie_secret cookie_secret; // the same for all workers
 	uint8_t random_key[16];             // this worker's own
-	// Several workers: which one this is, whose flow is whose, the way to the others, and what
-	// is known of the servers. All outlive the pipeline. All zero: the only worker.
+	// Several workers: which one this is, whose flow is whose, the way to the others, what is
+	// known of the servers, and who sent how much. All outlive the pipeline. All zero: the only
+	// worker.
 	unsigned worker;
 	const struct spread *spread; // the same contents in all workers
 	struct handover *handover;
 	struct servers_shared *servers;
+	struct rates *rates;
+	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
+	// writer. Outlives the pipeline; NULL: nothing is logged.
+	struct record_ring *protocol;
 };
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not

@@ -6,8 +6,10 @@
 #ifndef RELAYGATE_PIPELINE_WORKER_H
 #define RELAYGATE_PIPELINE_WORKER_H
 
+#include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
@@ -55,15 +57,21 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
+	struct chunk_queue held;     // a refusal that the tarpit keeps back
+	uint64_t held_until_us;      // 0 = none
 	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
-	uint16_t logged;  // its refusals that went into the log
-	bool replaced;    // a dead pooled connection, for the RCPT that is being asked
-	bool peer_closed; // its FIN was seen
-	bool in_body;     // the server leg takes message bytes
-	bool busy;        // client_pump is running: it will see what changed
-	bool holds;       // payload buffers
-	uint8_t rank;     // enum client_rank
+	uint16_t logged;         // its refusals that went into the log
+	uint32_t protocol_lines; // of its protocol log, lost ones included
+	uint16_t ended;          // enum protocol_context: what ended it first; 0 = nothing yet
+	bool replaced : 1;       // a dead pooled connection, for the RCPT that is being asked
+	bool peer_closed : 1;    // its FIN was seen
+	bool in_body : 1;        // the server leg takes message bytes
+	bool closes : 1;         // once what is held was said
+	bool busy : 1;           // client_pump is running: it will see what changed
+	bool holds : 1;          // payload buffers
+	bool verbose : 1;        // its protocol is logged
+	uint8_t rank;            // enum client_rank
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -100,6 +108,7 @@ struct pipeline {
 	const struct ruleset *ruleset;
 	const struct packet_port *ports;
 	struct pipeline_counters counters;
+	struct record_ring *protocol; // NULL: no connector's is logged
 
 	struct random random;
 	struct pool chunks;
@@ -111,6 +120,9 @@ struct pipeline {
 	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
+	struct session_quota quota; // asks `rates`
+	struct rates *rates;        // shared by all workers
+	struct rates *own_rates;    // where there is only one
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -174,6 +186,9 @@ void handshake_timeout(struct pipeline *pipeline);
 // NULL when MaxSessions are open. The banner is queued.
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
 			     const struct link *link, uint16_t connector);
+// The session_quota of all sessions of a worker.
+bool client_within_rate(struct session_quota *quota, const struct connector *connector,
+			const struct address *source, uint64_t now_us);
 void client_destroy(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);
@@ -207,7 +222,8 @@ void evict_for_bounds(struct pipeline *pipeline);
 void exchange_recipient(struct pipeline *pipeline, struct client *client);
 void exchange_data(struct pipeline *pipeline, struct client *client);
 size_t exchange_body_room(const struct pipeline *pipeline, const struct client *client);
-void exchange_body(struct pipeline *pipeline, struct client *client, const struct slice body[2]);
+void exchange_body(struct pipeline *pipeline, struct client *client,
+		   const struct slice body[SESSION_BODY_PIECES]);
 void exchange_end(struct pipeline *pipeline, struct client *client);
 // The transaction is over with nothing half-sent: RSET and back to the pool.
 void exchange_reset(struct pipeline *pipeline, struct client *client);
@@ -258,5 +274,14 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped: logged while the rate allows.
 void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+// ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
+void protocol_open(struct pipeline *pipeline, struct client *client);
+void protocol_step(struct pipeline *pipeline, struct client *client,
+		   const struct session_step *step);
+void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);
+// Its next reply is kept back for TarpitInterval.
+void protocol_tarpit(struct pipeline *pipeline, struct client *client);
+void protocol_close(struct pipeline *pipeline, struct client *client);
 
 #endif

@@ -4,7 +4,7 @@
 // request, and how the session goes on. Whatever does not fit leaves the server's view of the
 // transaction unknown, so its connection is ended and the client gets 451: nothing is ever taken
 // for accepted but a plain yes.
-#include "dataplane/smtp/body.h"
+#include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/command.h"
 
 #include <assert.h>
@@ -108,15 +108,31 @@ static void answer_recipient(struct turn *turn, enum fit fit, const struct sessi
 	turn->step->detail = reply_set_detail(turn->reply, slice_of(path, length));
 }
 
+// The same when BDAT asked. The chunk is read in any case; its refusal waits until then.
+static void answer_chunk(struct turn *turn, enum fit fit, const struct session_answer *answer)
+{
+	const struct slice none = {NULL, 0};
+
+	if (fit == FIT_YES)
+		chunking_begin(turn);
+	else
+		chunking_refused(turn, reason_of(fit, answer),
+				 fit == FIT_NO ? answer->reply : none);
+	if (fit == FIT_CLOSING || fit == FIT_NONE)
+		turn->step->intent = SESSION_ABORT;
+}
+
 static void answer_data(struct turn *turn, enum fit fit, const struct session_answer *answer)
 {
 	struct session *session = turn->session;
-	memcpy(turn->step->verb, "DATA", 4);
+	memcpy(turn->step->verb, chunking_active(session) ? "BDAT" : "DATA", 4);
+	if (chunking_active(session)) {
+		answer_chunk(turn, fit, answer);
+		return;
+	}
 	if (fit == FIT_YES) {
 		turn->step->intent = SESSION_NEXT;
-		session->message_octets = 0;
-		body_init(&session->body_state);
-		session_enter(session, SESSION_STATE_BODY);
+		session_begin_body(session, SESSION_STATE_BODY);
 		turn_reply(turn, REPLY_start_mail_input, NULL);
 		return;
 	}
@@ -182,6 +198,11 @@ void session_fail_body(struct session *session, const struct session_answer *ans
 	assert(!session->suspended);
 	if (session->state == SESSION_STATE_MAIL || session->state == SESSION_STATE_RCPT) {
 		session->failure = fit == FIT_NO ? REASON_backend_lost : reason_of(fit, answer);
+		return;
+	}
+	if (session->state == SESSION_STATE_CHUNKS) {
+		chunking_fail(session, reason_of(fit, answer),
+			      fit == FIT_NO ? answer->reply : slice_of_text(""));
 		return;
 	}
 	if (session->state != SESSION_STATE_BODY)

@@ -13,9 +13,10 @@ enum state {
 	STATE_BAD, // unlisted transitions end here
 	STATE_LINE_START,
 	STATE_LINE,
-	STATE_CR,     // CR kept back
-	STATE_DOT,    // dot at the start of a line kept back
-	STATE_DOT_CR, // dot and CR kept back: the end of data, or nothing that may pass
+	STATE_CR,         // CR kept back
+	STATE_DOT,        // dot at the start of a line kept back
+	STATE_DOT_CR,     // dot and CR kept back: the end of data, or nothing that may pass
+	STATE_SOFT_START, // the last line ended with a bare LF
 	STATE_END,
 	STATE_COUNT,
 };
@@ -40,6 +41,8 @@ static const uint8_t next_state[STATE_COUNT][CLASS_COUNT] = {
 	[STATE_DOT] =
 		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_DOT_CR},
 	[STATE_DOT_CR] = {[CLASS_LF] = STATE_END},
+	[STATE_SOFT_START] =
+		{[CLASS_OTHER] = STATE_LINE, [CLASS_DOT] = STATE_LINE, [CLASS_CR] = STATE_CR},
 };
 
 void body_init(uint8_t *state)
@@ -58,23 +61,126 @@ static struct slice kept_back(uint8_t state)
 	return slice_of_text("");
 }
 
-void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *scan)
+// The bare LF that `in` begins with, as CR LF. A dot that was kept back is a stuffed one.
+static void end_softly(uint8_t *state, size_t room, struct body_scan *scan)
 {
-	const struct slice held = kept_back(*state);
+	scan->held = slice_of_text("\r\n");
+	if (room < scan->held.length) {
+		scan->held = slice_of_text("");
+		return;
+	}
+	*state = STATE_SOFT_START;
+	scan->consumed = 1;
+	scan->octets = scan->held.length;
+}
+
+// How far a walk over a window came.
+struct walk {
+	uint8_t state;
+	size_t at;
+	size_t passed; // bytes that may pass; once above 0 what was held may pass, too
+	size_t dots;   // stuffed dots among them
+};
+
+// To the end of the window, of the message, or to the byte that spoils it. A bare LF that is
+// accepted waits for a call of its own.
+static void walk(struct walk *walk, struct slice window, bool accept_bare_lf)
+{
+	while (walk->at < window.length) {
+		if (walk->state == STATE_LINE) {
+			walk->at += scan_control(slice_from(window, walk->at));
+			walk->passed = walk->at;
+			if (walk->at == window.length)
+				return;
+		}
+		const uint8_t before = walk->state;
+		if (accept_bare_lf && walk->at > 0 && window.data[walk->at] == '\n' &&
+		    before != STATE_CR && before != STATE_DOT_CR)
+			return;
+		walk->state = next_state[before][class_of[window.data[walk->at]]];
+		if (walk->state == STATE_BAD || walk->state == STATE_END)
+			return;
+		walk->at++;
+		if (walk->state == STATE_LINE || walk->state == STATE_LINE_START)
+			walk->passed = walk->at;
+		if (before == STATE_DOT && walk->state == STATE_LINE)
+			walk->dots++;
+	}
+}
+
+void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
+		struct body_scan *scan)
+{
+	const bool dot_behind_bare_lf =
+		*state == STATE_SOFT_START && in.length && in.data[0] == '.';
+	const struct slice held = dot_behind_bare_lf ? slice_of_text(".") : kept_back(*state);
+	struct walk walked = {.state = *state};
+
 	assert(*state > STATE_BAD && *state < STATE_END);
 	*scan = (struct body_scan){
-		.verdict = BODY_MORE,
-		.held = slice_of_text(""),
-		.run = slice_first(in, 0),
-	};
+		.verdict = BODY_MORE, .held = slice_of_text(""), .run = slice_first(in, 0)};
+	if (accept_bare_lf && in.length && in.data[0] == '\n' && *state != STATE_CR &&
+	    *state != STATE_DOT_CR) {
+		end_softly(state, room, scan);
+		return;
+	}
+	if (room <= held.length)
+		return;
+	walk(&walked, slice_first(in, room - held.length), accept_bare_lf);
+	if (walked.state == STATE_BAD) {
+		scan->verdict = BODY_BAD_LINE_ENDING;
+		scan->consumed = walked.at + 1;
+		return;
+	}
+	// At the end, message bytes that came before it are passed on first: the dot is met again.
+	*state = walked.state == STATE_END ? STATE_LINE_START : walked.state;
+	scan->consumed = walked.state == STATE_END ? walked.passed : walked.at;
+	if (walked.state == STATE_END && walked.passed == 0) {
+		scan->verdict = BODY_END;
+		scan->consumed = walked.at + 1;
+	} else if (walked.passed > 0) {
+		scan->held = held;
+		scan->run = slice_first(in, walked.passed);
+		scan->octets = held.length + walked.passed - walked.dots - dot_behind_bare_lf;
+	}
+}
+
+bool body_has_half_a_line_end(uint8_t state)
+{
+	return state == STATE_CR;
+}
+
+bool body_in_line(uint8_t state)
+{
+	return state == STATE_LINE;
+}
+
+// As next_state, for content whose dots mean nothing.
+static uint8_t next_chunk_state(uint8_t state, uint8_t byte)
+{
+	if (byte == '\0' || (state == STATE_CR) != (byte == '\n'))
+		return STATE_BAD;
+	return byte == '\r' ? STATE_CR : byte == '\n' ? STATE_LINE_START : STATE_LINE;
+}
+
+void body_chunk(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
+		struct body_scan *scan)
+{
+	const bool at_start = *state == STATE_LINE_START || *state == STATE_SOFT_START;
+	const bool stuffed = at_start && in.length && in.data[0] == '.';
+	const struct slice held = stuffed ? slice_of_text(".") : kept_back(*state);
+	uint8_t current = *state;
+	size_t at = 0, passed = 0;
+
+	*scan = (struct body_scan){
+		.verdict = BODY_MORE, .held = slice_of_text(""), .run = slice_first(in, 0)};
+	if (accept_bare_lf && in.length && in.data[0] == '\n' && current != STATE_CR) {
+		end_softly(state, room, scan);
+		return;
+	}
 	if (room <= held.length)
 		return;
 	const struct slice window = slice_first(in, room - held.length);
-	uint8_t current = *state;
-	size_t at = 0;
-	size_t passed = 0; // window bytes that may pass; once above 0 held may pass, too
-	size_t dots = 0;   // stuffed dots among them
-
 	while (at < window.length) {
 		if (current == STATE_LINE) {
 			at += scan_control(slice_from(window, at));
@@ -82,37 +188,26 @@ void body_input(uint8_t *state, struct slice in, size_t room, struct body_scan *
 			if (at == window.length)
 				break;
 		}
-		const uint8_t before = current;
-		current = next_state[before][class_of[window.data[at]]];
+		const uint8_t byte = window.data[at];
+		// What needs something put before it waits for a call of its own.
+		if (at > 0 && ((byte == '.' && current == STATE_LINE_START) ||
+			       (accept_bare_lf && byte == '\n' && current != STATE_CR)))
+			break;
+		current = next_chunk_state(current, byte);
 		if (current == STATE_BAD) {
 			scan->verdict = BODY_BAD_LINE_ENDING;
 			scan->consumed = at + 1;
 			return;
 		}
-		if (current == STATE_END)
-			break;
 		at++;
-		if (current == STATE_LINE || current == STATE_LINE_START)
+		if (current != STATE_CR)
 			passed = at;
-		if (before == STATE_DOT && current == STATE_LINE)
-			dots++;
 	}
-	if (current == STATE_END) {
-		*state = STATE_LINE_START;
-		if (passed == 0) {
-			scan->verdict = BODY_END;
-			scan->consumed = at + 1;
-			return;
-		}
-		// Message bytes came before it: pass them on, and meet the dot again next time.
-		scan->consumed = passed;
-	} else {
-		*state = current;
-		scan->consumed = at;
-	}
+	*state = current;
+	scan->consumed = at;
 	if (passed > 0) {
 		scan->held = held;
 		scan->run = slice_first(window, passed);
-		scan->octets = held.length + passed - dots;
+		scan->octets = held.length + passed - stuffed;
 	}
 }

@@ -5,6 +5,7 @@
 // points where Exchange is and nothing is at stake: trailing blanks, and spaces between "FROM:" or
 // "TO:" and the path.
 #include "dataplane/smtp/command.h"
+#include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/decide.h"
 #include "dataplane/smtp/parameters.h"
 
@@ -30,7 +31,9 @@ static void leave_transaction(struct turn *turn)
 {
 	if (session_transaction_open(turn->session)) {
 		turn->step->transaction_ended_by_client = true;
-		turn->step->intent = SESSION_RESET;
+		// A server that has a part of the message must not take it for all of it.
+		turn->step->intent = turn->session->state == SESSION_STATE_CHUNKS ? SESSION_ABORT
+										  : SESSION_RESET;
 	}
 	session_end_transaction(turn->session);
 }
@@ -52,24 +55,32 @@ static bool keep_hello(struct session *session, struct slice name)
 	return true;
 }
 
-static void greet(struct turn *turn, struct slice name, bool extended)
+static bool greet(struct turn *turn, struct slice name, bool extended)
 {
 	struct session *session = turn->session;
-	if (!path_hello_name(name)) {
+	const struct connector *connector = session->peer.connector;
+	if (name.length == 0 && connector->require_ehlo_domain) {
+		turn_refuse_uncounted(turn, REPLY_hello_needs_domain,
+				      REASON_smtp_hello_needs_domain, name);
+		turn_close(turn);
+		return false;
+	}
+	if (name.length > 0 && !path_hello_name(name)) {
 		turn_refuse(turn, REPLY_bad_domain_name, REASON_smtp_bad_parameter, name);
-		return;
+		return false;
 	}
 	if (!keep_hello(session, name)) {
 		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, name);
-		return;
+		return false;
 	}
 	leave_transaction(turn);
 	session->extended = extended;
-	session->offered_8bitmime = extended && turn->extensions & SMTP_EXTENSION_8BITMIME;
+	session->offered = 0;
 
 	char peer[ADDRESS_TEXT_MAX];
 	address_format(&session->peer.client.address, peer);
-	turn_reply(turn, REPLY_hello, (const char *[]){session->peer.connector->fqdn, peer});
+	turn_reply(turn, REPLY_hello, (const char *[]){connector->fqdn, peer});
+	return true;
 }
 
 static void handle_helo(struct turn *turn, struct slice argument)
@@ -77,22 +88,52 @@ static void handle_helo(struct turn *turn, struct slice argument)
 	greet(turn, argument, false);
 }
 
-static void handle_ehlo(struct turn *turn, struct slice argument)
+static void offer_size(struct turn *turn)
 {
-	greet(turn, argument, true);
-	if (turn->step->reason != REASON_NONE)
-		return;
-	const uint64_t limit = decide_size_limit(turn->session->peer.connector);
+	const struct connector *connector = turn->session->peer.connector;
+	const uint64_t limit = decide_size_limit(connector, turn->session->peer.identities);
 	char number[24];
+	if (connector->size == SIZE_DISABLED)
+		return;
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)limit);
-	if (limit == POLICY_SIZE_UNLIMITED)
+	if (limit == POLICY_SIZE_UNLIMITED || connector->size == SIZE_ENABLED_WITHOUT_VALUE)
 		turn_reply(turn, REPLY_ehlo_size_unlimited, NULL);
 	else
 		turn_reply(turn, REPLY_ehlo_size, (const char *[]){number});
-	turn_reply(turn, REPLY_ehlo_pipelining, NULL);
-	turn_reply(turn, REPLY_ehlo_enhanced_status_codes, NULL);
-	if (turn->session->offered_8bitmime)
-		turn_reply(turn, REPLY_ehlo_8bitmime, NULL);
+}
+
+// The keywords of EHLO behind SIZE, in Exchange's order (connector reference, section 4.4).
+static const struct offer {
+	enum reply_id reply;
+	size_t enabled;     // offset of the connector's switch, a bool
+	unsigned extension; // that all live servers must have; 0 = the gate's own business
+} offers[] = {
+	{REPLY_ehlo_pipelining, offsetof(struct connector, pipelining), 0},
+	{REPLY_ehlo_dsn, offsetof(struct connector, delivery_status_notification),
+	 SMTP_EXTENSION_DSN},
+	{REPLY_ehlo_enhanced_status_codes, offsetof(struct connector, enhanced_status_codes), 0},
+	{REPLY_ehlo_8bitmime, offsetof(struct connector, eight_bit_mime), SMTP_EXTENSION_8BITMIME},
+	{REPLY_ehlo_chunking, offsetof(struct connector, chunking), 0},
+	{REPLY_ehlo_smtputf8, offsetof(struct connector, smtp_utf8), SMTP_EXTENSION_SMTPUTF8},
+};
+
+static void handle_ehlo(struct turn *turn, struct slice argument)
+{
+	struct session *session = turn->session;
+	if (!greet(turn, argument, true))
+		return;
+	offer_size(turn);
+	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++) {
+		const struct offer *offer = &offers[i];
+		const bool *enabled =
+			(const bool *)((const char *)session->peer.connector + offer->enabled);
+		if (!*enabled || offer->extension & ~turn->extensions)
+			continue;
+		session->offered |= (uint8_t)offer->extension;
+		turn_reply(turn, offer->reply, NULL);
+	}
+	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
+		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
 }
 
 static const struct path_form {
@@ -123,11 +164,13 @@ static bool parse_path(struct turn *turn, struct slice argument, const struct pa
 	return true;
 }
 
-static bool parse_parameters(struct turn *turn, struct slice rest, bool known,
+static bool parse_parameters(struct turn *turn, struct slice rest, enum parameters_command command,
 			     struct parameters *parameters)
 {
+	const struct session *session = turn->session;
 	struct slice culprit;
-	switch (parameters_parse(rest, known, parameters, &culprit)) {
+	switch (parameters_parse(rest, command, session->extended, session->offered, parameters,
+				 &culprit)) {
 	case PARAMETERS_GOOD:
 		break;
 	case PARAMETERS_UNKNOWN:
@@ -140,15 +183,48 @@ static bool parse_parameters(struct turn *turn, struct slice rest, bool known,
 	return true;
 }
 
-// Keeps a path for the backend. False after the refusal for want of memory.
-static bool keep_path(struct turn *turn, struct chunk_queue *queue, const struct path *path)
+// RFC 6531 section 3.4: an address above ASCII only in a transaction that said SMTPUTF8. Without
+// the extension nobody could have said it, and the address is just malformed.
+static bool allow_utf8(struct turn *turn, const struct path *path, const struct path_form *form,
+		       unsigned needed)
+{
+	const bool offered = turn->session->offered & SMTP_EXTENSION_SMTPUTF8;
+	if (!path->utf8 || needed & SMTP_EXTENSION_SMTPUTF8)
+		return true;
+	turn_refuse(turn, offered ? REPLY_utf8_not_asked : form->bad_address,
+		    offered ? REASON_smtp_utf8_not_asked : REASON_smtp_bad_address, path->text);
+	return false;
+}
+
+// Keeps a path and its parameters for the backend. False after the refusal for want of memory.
+static bool keep_path(struct turn *turn, struct chunk_queue *queue, const struct path *path,
+		      const struct parameters *parameters)
 {
 	struct session *session = turn->session;
-	if (chunk_queue_append(queue, session->chunks, path->text) == path->text.length)
+	size_t wanted = path->text.length;
+	size_t kept = chunk_queue_append(queue, session->chunks, path->text);
+	for (unsigned i = 0; i < parameters->forward_count; i++) {
+		wanted += 1 + parameters->forward[i].length;
+		kept += chunk_queue_append(queue, session->chunks, slice_of_text(" "));
+		kept += chunk_queue_append(queue, session->chunks, parameters->forward[i]);
+	}
+	if (kept == wanted)
 		return true;
 	chunk_queue_clear(queue, session->chunks);
 	turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, path->text);
 	return false;
+}
+
+// MessageRateLimit counts whoever sends from one address; nobody is a user yet.
+static bool within_rate(struct turn *turn)
+{
+	const struct session_peer *peer = &turn->session->peer;
+	const enum rate_source source = peer->connector->message_rate_source;
+
+	return peer->connector->message_rate_limit == UINT32_MAX || !peer->quota ||
+	       (source != RATE_SOURCE_IP_ADDRESS && source != RATE_SOURCE_ALL) ||
+	       peer->quota->take(peer->quota, peer->connector, &peer->client.address,
+				 turn->now.now_us);
 }
 
 static void handle_mail(struct turn *turn, struct slice argument)
@@ -166,25 +242,40 @@ static void handle_mail(struct turn *turn, struct slice argument)
 		turn_refuse(turn, REPLY_bad_sender_address, REASON_smtp_bad_address, path.text);
 		return;
 	}
-	if (!parse_parameters(turn, rest, session->extended, &parameters))
+	if (!parse_parameters(turn, rest, PARAMETERS_OF_MAIL, &parameters) ||
+	    !allow_utf8(turn, &path, &reverse_path, parameters.needed))
 		return;
-	if (parameters.body_8bit && !session->offered_8bitmime) {
-		turn_refuse(turn, REPLY_unknown_parameter, REASON_smtp_bad_parameter, rest);
-		return;
-	}
 	const enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
-						 &path, parameters.size);
+						 session->peer.identities, &path, parameters.size);
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
 		return;
 	}
-	if (!keep_path(turn, &session->sender, &path))
+	if (!within_rate(turn)) {
+		turn_refuse_uncounted(turn, REPLY_message_rate, REASON_smtp_message_rate,
+				      path.text);
+		turn_close(turn);
+		return;
+	}
+	if (!keep_path(turn, &session->sender, &path, &parameters))
 		return;
 	session->declared_size = parameters.size;
-	session->body_8bit = parameters.body_8bit;
+	session->needed = (uint8_t)parameters.needed;
+	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
+									 session->peer.identities);
 	session->mail_refused = false;
 	session_enter(session, SESSION_STATE_MAIL);
 	turn_reply(turn, REPLY_sender_ok, NULL);
+}
+
+// Exchange lets the blocked speak up to here, so that its log names the recipients.
+static void refuse_blocked(struct turn *turn, struct slice recipient)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	address_format(&turn->session->peer.client.address, peer);
+	turn_reply(turn, REPLY_blocked, (const char *[]){peer});
+	turn->step->reason = REASON_smtp_blocked;
+	turn->step->detail = reply_set_detail(turn->reply, recipient);
 }
 
 static void handle_rcpt(struct turn *turn, struct slice argument)
@@ -203,17 +294,24 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 		turn_refuse(turn, REPLY_bad_recipient_address, REASON_smtp_bad_address, path.text);
 		return;
 	}
-	if (!parse_parameters(turn, rest, false, &parameters))
+	if (!parse_parameters(turn, rest, PARAMETERS_OF_RCPT, &parameters) ||
+	    !allow_utf8(turn, &path, &forward_path, session->needed))
 		return;
-	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector, &path,
-					      session->recipients);
+	if (session->peer.blocked) {
+		refuse_blocked(turn, path.text);
+		return;
+	}
+	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector,
+					      session->peer.identities, &path, session->recipients);
 	if (reason == REASON_NONE)
 		reason = session->failure;
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
 		return;
 	}
-	if (keep_path(turn, &session->recipient, &path))
+	// NOTIFY of one recipient makes the whole transaction need a server with DSN.
+	session->needed |= (uint8_t)parameters.needed;
+	if (keep_path(turn, &session->recipient, &path, &parameters))
 		turn_suspend(turn, SESSION_RECIPIENT);
 }
 
@@ -269,7 +367,7 @@ static const struct command {
 	enum argument argument;
 	bool long_line; // LINE_MAX_OCTETS instead of RFC 5321's 512
 	// By session state, enum reply_id: the refusal there. A state that is not listed allows it.
-	uint8_t refused[SESSION_STATE_RCPT + 1];
+	uint8_t refused[SESSION_STATE_CHUNKS + 1];
 } commands[] = {
 	{"HELO", handle_helo, ARGUMENT_PARSED, false, {0}},
 	{"EHLO", handle_ehlo, ARGUMENT_PARSED, false, {0}},
@@ -279,20 +377,31 @@ static const struct command {
 	 true,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
 	  [SESSION_STATE_MAIL] = REPLY_sender_already_specified,
-	  [SESSION_STATE_RCPT] = REPLY_sender_already_specified}},
+	  [SESSION_STATE_RCPT] = REPLY_sender_already_specified,
+	  [SESSION_STATE_CHUNKS] = REPLY_sender_already_specified}},
 	{"RCPT",
 	 handle_rcpt,
 	 ARGUMENT_PARSED,
 	 true,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
-	  [SESSION_STATE_READY] = REPLY_need_mail_command}},
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"DATA",
 	 handle_data,
 	 ARGUMENT_NONE,
 	 false,
 	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
 	  [SESSION_STATE_READY] = REPLY_need_mail_command,
-	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command}},
+	  [SESSION_STATE_MAIL] = REPLY_need_rcpt_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
+	{"BDAT", chunking_command, ARGUMENT_PARSED, false, {0}},
+	{"XEXCH50",
+	 chunking_exch50,
+	 ARGUMENT_PARSED,
+	 false,
+	 {[SESSION_STATE_GREETED] = REPLY_send_hello_first,
+	  [SESSION_STATE_READY] = REPLY_need_mail_command,
+	  [SESSION_STATE_CHUNKS] = REPLY_need_bdat_command}},
 	{"RSET", handle_rset, ARGUMENT_NONE, false, {0}},
 	{"NOOP", handle_noop, ARGUMENT_TEXT, false, {0}},
 	{"QUIT", handle_quit, ARGUMENT_NONE, false, {0}},
@@ -346,6 +455,8 @@ static void refuse_sequence(struct turn *turn, const struct command *command)
 		turn_refuse_uncounted(turn, id, REASON_smtp_bad_sequence, no_detail);
 	else
 		turn_refuse(turn, id, REASON_smtp_bad_sequence, no_detail);
+	if (session->peer.blocked && session->state == SESSION_STATE_MAIL)
+		turn_close(turn);
 }
 
 void command_execute(struct turn *turn, struct slice line)
@@ -363,7 +474,7 @@ void command_execute(struct turn *turn, struct slice line)
 	while (argument.length && argument.data[0] == ' ')
 		argument = slice_from(argument, 1);
 
-	assert(session->state <= SESSION_STATE_RCPT);
+	assert(session->state <= SESSION_STATE_CHUNKS);
 	note_verb(turn->step, verb);
 	const struct command *command = find(verb);
 	if (!command || (command->handle != handle_rcpt && command->handle != handle_data))

@@ -28,6 +28,17 @@ bool session_transaction_open(const struct session *session);
 // Forgets the envelope and everything about the message; state READY.
 void session_end_transaction(struct session *session);
 
+// A message begins, in state BODY or CHUNKS.
+void session_begin_body(struct session *session, enum session_state state);
+// At most the rest of one line while the header lasts, which keeps some of the room back.
+struct slice session_header_line(const struct session *session, struct slice in, size_t *room);
+// Message bytes that may go on to the server, as far as the header firewall lets them, into
+// step->body. REASON_NONE, or the limit that the message is above.
+struct body_scan;
+enum reason session_pass_body(struct turn *turn, const struct body_scan *scan);
+
+// The backend's early words, kept in session->early.
+void turn_reply_early(struct turn *turn);
 // Empties the reply and the step.
 void turn_begin(struct turn *turn);
 // A reply that refuses nothing; values as in reply_add.

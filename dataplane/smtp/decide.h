@@ -8,17 +8,30 @@
 
 #include "bpf/counters.h"
 #include "config/policy.h"
+#include "dataplane/smtp/header.h"
 #include "dataplane/smtp/path.h"
 
-// An anonymous session's MAIL with this reverse-path and SIZE= value (0 = none given).
+#include <stdbool.h>
+
+// identities: bits (1 << enum principal) of the session.
+// A session's MAIL with this reverse-path and SIZE= value (0 = none given).
 enum reason decide_sender(const struct policy *policy, const struct connector *connector,
-			  const struct path *path, uint64_t declared_size);
+			  unsigned identities, const struct path *path, uint64_t declared_size);
 
 // Its RCPT with this forward-path, `already` recipients being in the transaction.
 enum reason decide_recipient(const struct policy *policy, const struct connector *connector,
-			     const struct path *path, uint32_t already);
+			     unsigned identities, const struct path *path, uint32_t already);
+
+// May its MAIL AUTH= say that somebody trusted submitted the message?
+bool decide_trusts_submitter(const struct connector *connector, unsigned identities);
+
+// May its XEXCH50 be heard?
+bool decide_takes_exch50(const struct connector *connector, unsigned identities);
+
+// Does a message with such a header go in circles (MaxHopCount, MaxLocalHopCount)?
+bool decide_loops(const struct connector *connector, const struct header *header);
 
 // The largest message in octets, POLICY_SIZE_UNLIMITED when the connector may bypass its limit.
-uint64_t decide_size_limit(const struct connector *connector);
+uint64_t decide_size_limit(const struct connector *connector, unsigned identities);
 
 #endif

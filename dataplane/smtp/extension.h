@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The SMTP service extensions (RFC 5321 section 2.2) that pass through the gate, as bits. Set from
-// a server's EHLO reply on the backend's side, offered in ours on the client's side only if every
-// live server of the connector's backend has them. Constants only; includes nothing, because both
-// sides of a transaction include it.
+// The SMTP service extensions (RFC 5321 section 2.2) that the gate knows, as bits. Set from a
+// server's EHLO reply on the backend's side; offered in ours on the client's side only if every
+// live server of the connector's backend has them, but for those that are the gate's own business.
+// Constants only; includes nothing, because both sides of a transaction include it.
 #ifndef RELAYGATE_SMTP_EXTENSION_H
 #define RELAYGATE_SMTP_EXTENSION_H
 
@@ -11,6 +11,8 @@ enum smtp_extension {
 	SMTP_EXTENSION_8BITMIME = 1 << 0,   // RFC 6152
 	SMTP_EXTENSION_PIPELINING = 1 << 1, // RFC 2920
 	SMTP_EXTENSION_SIZE = 1 << 2,       // RFC 1870
+	SMTP_EXTENSION_DSN = 1 << 3,        // RFC 3461
+	SMTP_EXTENSION_SMTPUTF8 = 1 << 4,   // RFC 6531
 };
 
 #endif

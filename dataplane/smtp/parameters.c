@@ -2,6 +2,7 @@
 //
 // See parameters.h. One row a keyword.
 #include "dataplane/smtp/parameters.h"
+#include "dataplane/smtp/extension.h"
 
 #include <strings.h>
 
@@ -29,16 +30,109 @@ static bool parse_size(struct slice value, struct parameters *out)
 
 static bool parse_body(struct slice value, struct parameters *out)
 {
-	out->body_8bit = is_text(value, "8BITMIME");
-	return out->body_8bit || is_text(value, "7BIT");
+	if (is_text(value, "8BITMIME"))
+		out->needed |= SMTP_EXTENSION_8BITMIME;
+	else
+		return is_text(value, "7BIT");
+	return true;
 }
 
-static const struct {
+static bool parse_ret(struct slice value, struct parameters *out)
+{
+	return is_text(value, "FULL") || is_text(value, "HDRS");
+}
+
+static int hexadecimal(uint8_t c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// xtext (RFC 3461 section 4) of at most `most` octets. What it stands for must be printable: nobody
+// gets a line end or a NUL into a server's log or message by it.
+static bool is_xtext(struct slice text, size_t most)
+{
+	if (text.length == 0 || text.length > most)
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		int high, low;
+		if (text.data[i] != '+')
+			continue;
+		if (i + 2 >= text.length)
+			return false;
+		high = hexadecimal(text.data[i + 1]);
+		low = hexadecimal(text.data[i + 2]);
+		if (high < 0 || low < 0 || high * 16 + low < 32 || high * 16 + low > 126)
+			return false;
+		i += 2;
+	}
+	return true;
+}
+
+static bool parse_envid(struct slice value, struct parameters *out)
+{
+	return is_xtext(value, 100); // RFC 3461 section 4.4
+}
+
+// RFC 6531 section 3.4: a keyword without a value.
+static bool parse_utf8(struct slice value, struct parameters *out)
+{
+	return value.length == 0;
+}
+
+// RFC 4954 section 5: the mailbox in xtext, or "<>" for nobody in particular.
+static bool parse_auth(struct slice value, struct parameters *out)
+{
+	out->trusted = !is_text(value, "<>");
+	return !out->trusted || is_xtext(value, 500);
+}
+
+// NEVER, or a list of the others, each once.
+static bool parse_notify(struct slice value, struct parameters *out)
+{
+	static const char *const events[] = {"SUCCESS", "FAILURE", "DELAY"};
+	unsigned seen = 0;
+	if (is_text(value, "NEVER"))
+		return true;
+	for (bool more = true; more;) {
+		const uint8_t *comma = value.length ? memchr(value.data, ',', value.length) : NULL;
+		const struct slice event =
+			slice_first(value, comma ? (size_t)(comma - value.data) : value.length);
+		unsigned i = 0;
+		while (i < 3 && !is_text(event, events[i]))
+			i++;
+		if (i == 3 || seen & 1u << i)
+			return false;
+		seen |= 1u << i;
+		more = comma != NULL;
+		value = slice_from(value, event.length + more);
+	}
+	return true;
+}
+
+// addr-type ";" xtext, 500 octets in all (RFC 3461 section 4.2).
+static bool parse_orcpt(struct slice value, struct parameters *out)
+{
+	const uint8_t *semicolon = value.length ? memchr(value.data, ';', value.length) : NULL;
+	if (!semicolon || semicolon == value.data || value.length > 500)
+		return false;
+	return is_xtext(slice_from(value, (size_t)(semicolon - value.data) + 1), 500);
+}
+
+static const struct row {
 	const char *keyword;
+	enum parameters_command command;
 	bool (*parse)(struct slice value, struct parameters *out);
+	unsigned extension; // that must have been offered, and that a server needs; 0 = none
+	bool forward;
 } rows[] = {
-	{"SIZE", parse_size},
-	{"BODY", parse_body},
+	{"SIZE", PARAMETERS_OF_MAIL, parse_size, 0, false},
+	{"BODY", PARAMETERS_OF_MAIL, parse_body, 0, false},
+	{"RET", PARAMETERS_OF_MAIL, parse_ret, SMTP_EXTENSION_DSN, true},
+	{"ENVID", PARAMETERS_OF_MAIL, parse_envid, SMTP_EXTENSION_DSN, true},
+	{"SMTPUTF8", PARAMETERS_OF_MAIL, parse_utf8, SMTP_EXTENSION_SMTPUTF8, true},
+	{"AUTH", PARAMETERS_OF_MAIL, parse_auth, 0, false},
+	{"NOTIFY", PARAMETERS_OF_RCPT, parse_notify, SMTP_EXTENSION_DSN, true},
+	{"ORCPT", PARAMETERS_OF_RCPT, parse_orcpt, SMTP_EXTENSION_DSN, true},
 };
 
 // esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
@@ -63,7 +157,34 @@ static bool value_well_formed(struct slice value)
 	return true;
 }
 
-static enum parameters_result parse_one(struct slice text, bool known, struct parameters *out)
+// What the command line said before the parameter, and where its meaning goes.
+struct context {
+	enum parameters_command command;
+	bool extended;
+	unsigned offered;
+	struct parameters *out;
+};
+
+static enum parameters_result take(const struct context *context, const struct row *row,
+				   struct slice text, struct slice value)
+{
+	struct parameters *out = context->out;
+	const unsigned bit = 1u << (row - rows);
+
+	// Given twice, two readers could each believe another one.
+	if (out->given & bit || !row->parse(value, out))
+		return PARAMETERS_BAD;
+	out->given |= bit;
+	out->needed |= row->extension;
+	// BODY=8BITMIME brings an extension of its own.
+	if (out->needed & ~context->offered)
+		return PARAMETERS_UNKNOWN;
+	if (row->forward)
+		out->forward[out->forward_count++] = text;
+	return PARAMETERS_GOOD;
+}
+
+static enum parameters_result parse_one(const struct context *context, struct slice text)
 {
 	const uint8_t *equals = memchr(text.data, '=', text.length);
 	const struct slice keyword =
@@ -74,21 +195,19 @@ static enum parameters_result parse_one(struct slice text, bool known, struct pa
 	if (!keyword_well_formed(keyword) || !value_well_formed(value) ||
 	    (equals && value.length == 0))
 		return PARAMETERS_BAD;
-	for (unsigned i = 0; known && i < sizeof(rows) / sizeof(*rows); i++) {
-		if (!is_text(keyword, rows[i].keyword))
-			continue;
-		// Given twice, two readers could each believe another one.
-		if (out->given & 1u << i || !rows[i].parse(value, out))
-			return PARAMETERS_BAD;
-		out->given |= 1u << i;
-		return PARAMETERS_GOOD;
+	for (unsigned i = 0; context->extended && i < sizeof(rows) / sizeof(*rows); i++) {
+		if (rows[i].command == context->command && is_text(keyword, rows[i].keyword) &&
+		    !(rows[i].extension & ~context->offered))
+			return take(context, &rows[i], text, value);
 	}
 	return PARAMETERS_UNKNOWN;
 }
 
-enum parameters_result parameters_parse(struct slice in, bool known, struct parameters *out,
+enum parameters_result parameters_parse(struct slice in, enum parameters_command command,
+					bool extended, unsigned offered, struct parameters *out,
 					struct slice *culprit)
 {
+	const struct context context = {command, extended, offered, out};
 	enum parameters_result result = PARAMETERS_GOOD;
 	*out = (struct parameters){0};
 	*culprit = in;
@@ -103,7 +222,7 @@ enum parameters_result parameters_parse(struct slice in, bool known, struct para
 		const uint8_t *space = memchr(in.data, ' ', in.length);
 		const struct slice one =
 			slice_first(in, space ? (size_t)(space - in.data) : in.length);
-		const enum parameters_result this_one = parse_one(one, known, out);
+		const enum parameters_result this_one = parse_one(&context, one);
 		if (this_one > result) {
 			result = this_one;
 			*culprit = one;

@@ -36,13 +36,14 @@ static bool name_byte(int c)
 	return alphanumeric(c) || c == '-' || c == '_';
 }
 
-// atext of RFC 5322 section 3.2.3. Bytes above 126 are no atext: that keeps UTF-8 out.
+// atext of RFC 5322 section 3.2.3 and RFC 6531 section 3.3. That bytes above 127 are UTF-8 is seen
+// for the whole path.
 static bool atom_byte(int c)
 {
-	return alphanumeric(c) || (c > 0 && c < 127 && strchr("!#$%&'*+-/=?^_`{|}~", c));
+	return alphanumeric(c) || c > 127 || (c > 0 && c < 127 && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
-bool path_domain_name(struct slice text)
+static bool domain_text(struct slice text, bool utf8)
 {
 	size_t label = 0;
 	if (text.length == 0 || text.length > PATH_DOMAIN_MAX)
@@ -57,12 +58,19 @@ bool path_domain_name(struct slice text)
 			continue;
 		}
 		// A leading - would be an option to whatever command line it ends up in.
-		if (!name_byte(text.data[i]) || (text.data[i] == '-' && (label == 0 || at_end)))
+		if (!name_byte(text.data[i]) && !(utf8 && text.data[i] > 127))
+			return false;
+		if (text.data[i] == '-' && (label == 0 || at_end))
 			return false;
 		if (++label > 63)
 			return false;
 	}
 	return true;
+}
+
+bool path_domain_name(struct slice text)
+{
+	return domain_text(text, false);
 }
 
 bool path_hello_name(struct slice text)
@@ -121,10 +129,10 @@ static bool domain(struct reader *reader, struct path *path)
 		if (!address_literal(reader))
 			return false;
 	} else {
-		while (name_byte(peek(reader)) || peek(reader) == '.')
+		while (name_byte(peek(reader)) || peek(reader) == '.' || peek(reader) > 127)
 			reader->at++;
-		if (!path_domain_name(
-			    slice_first(slice_from(reader->in, start), reader->at - start)))
+		if (!domain_text(slice_first(slice_from(reader->in, start), reader->at - start),
+				 true))
 			return false;
 	}
 	return add_domain(path, slice_of(reader->in.data + start, reader->at - start));
@@ -154,8 +162,8 @@ static bool quoted_string(struct reader *reader, struct path *path)
 		return false;
 	while (!accept(reader, '"')) {
 		accept(reader, '\\');
-		// qtextSMTP and what a backslash may quote: printable ASCII and the space.
-		if (peek(reader) < 32 || peek(reader) > 126 || !add_local(path, peek(reader)))
+		// qtextSMTP and what a backslash may quote: printable ASCII, the space, UTF-8.
+		if (peek(reader) < 32 || peek(reader) == 127 || !add_local(path, peek(reader)))
 			return false;
 		reader->at++;
 	}
@@ -233,6 +241,40 @@ static bool mailbox(struct reader *reader, struct path *path)
 	return add_inner_domains(path);
 }
 
+// Well-formed UTF-8 (RFC 3629 section 4: shortest form, no surrogates, up to U+10FFFF) without the
+// control characters U+0080 to U+009F. *any: there is any byte above 127.
+static bool is_utf8(struct slice text, bool *any)
+{
+	static const struct {
+		uint8_t first, last, second_first, second_last, more;
+	} forms[] = {
+		{0xc2, 0xc2, 0xa0, 0xbf, 0}, {0xc3, 0xdf, 0x80, 0xbf, 0},
+		{0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe1, 0xec, 0x80, 0xbf, 1},
+		{0xed, 0xed, 0x80, 0x9f, 1}, {0xee, 0xef, 0x80, 0xbf, 1},
+		{0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2},
+		{0xf4, 0xf4, 0x80, 0x8f, 2},
+	};
+	*any = false;
+	for (size_t i = 0; i < text.length; i++) {
+		const uint8_t c = text.data[i];
+		unsigned form = 0, count = sizeof(forms) / sizeof(*forms);
+		if (c < 128)
+			continue;
+		*any = true;
+		while (form < count && (c < forms[form].first || c > forms[form].last))
+			form++;
+		if (form == count || i + 1 + forms[form].more >= text.length ||
+		    text.data[i + 1] < forms[form].second_first ||
+		    text.data[i + 1] > forms[form].second_last)
+			return false;
+		for (unsigned more = 0; more < forms[form].more; more++)
+			if ((text.data[i + 2 + more] & 0xc0) != 0x80)
+				return false;
+		i += 1u + forms[form].more;
+	}
+	return true;
+}
+
 bool path_parse(struct slice in, struct path *path, size_t *used)
 {
 	struct reader reader = {slice_first(in, PATH_MAX_OCTETS), 0};
@@ -249,5 +291,5 @@ bool path_parse(struct slice in, struct path *path, size_t *used)
 		return false;
 	path->text = slice_first(in, reader.at);
 	*used = reader.at;
-	return true;
+	return is_utf8(path->text, &path->utf8);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Reverse- and forward-paths (RFC 5321 section 4.1.2), without SMTPUTF8. A path is parsed, never
+// Reverse- and forward-paths (RFC 5321 section 4.1.2), with UTF-8 in them
+// (RFC 6531 section 3.3) where the caller allows it. A path is parsed, never
 // repaired: what is judged are exactly the bytes that go on to the backend. Since some servers act
 // on source routes, on user%domain and domain!user, and on the same inside quotes, a path yields
 // *every* domain that it could be delivered to; a relay decision must hold for all of them.
@@ -22,6 +23,7 @@ struct path {
 	struct slice text; // "<...>" as it was given
 	bool null;         // <>
 	bool postmaster;   // <postmaster>, the one mailbox that needs no domain
+	bool utf8;         // holds bytes above 127, all of them well-formed UTF-8
 	unsigned domain_count;
 	struct slice domains[PATH_DOMAINS_MAX]; // the one behind the last @ first
 	uint8_t local[PATH_LOCAL_MAX];          // the local part without its quoting

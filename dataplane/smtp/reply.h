@@ -8,6 +8,7 @@
 #include "bpf/counters.h"
 #include "config/policy.h"
 #include "dataplane/base/slice.h"
+#include "dataplane/smtp/line.h"
 
 // Room for the longest answer to one input: an EHLO reply or a backend's multi-line reply.
 #define REPLY_MAX 4096
@@ -29,14 +30,22 @@
 	X(ehlo_pipelining, 250, "PIPELINING", NULL)                                                \
 	X(ehlo_enhanced_status_codes, 250, "ENHANCEDSTATUSCODES", NULL)                            \
 	X(ehlo_8bitmime, 250, "8BITMIME", NULL)                                                    \
+	X(ehlo_dsn, 250, "DSN", NULL)                                                              \
+	X(ehlo_chunking, 250, "CHUNKING", NULL)                                                    \
+	X(ehlo_xexch50, 250, "XEXCH50", NULL)                                                      \
+	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \
+	X(chunk_ok, 250, "2.6.0 CHUNK received OK, {} octets", NULL)                               \
 	X(sender_ok, 250, "2.1.0 Sender OK", NULL)                                                 \
 	X(cannot_verify, 252, "2.1.5 Cannot VRFY user", NULL)                                      \
 	X(start_mail_input, 354, "Start mail input; end with <CRLF>.<CRLF>", NULL)                 \
+	X(send_binary_data, 354, "Send binary data", NULL)                                         \
 	X(service_not_available, 421, "4.3.2 Service not available, closing transmission channel", \
 	  NULL)                                                                                    \
 	X(connection_timed_out, 421, "4.4.1 Connection timed out", NULL)                           \
+	X(message_rate, 421,                                                                       \
+	  "4.4.2 Message submission rate for this client has exceeded the configured limit", NULL) \
 	X(too_many_errors, 421, "4.7.0 Too many errors, closing transmission channel", NULL)       \
 	X(temporary_failure, 451, "4.3.0 Temporary failure, try again later", NULL)                \
 	X(backend_malformed_reply, 451, "4.3.0 Mail server gave a reply that is not understood",   \
@@ -53,12 +62,19 @@
 	X(line_too_long, 500, "5.5.2 Line too long", NULL)                                         \
 	X(bad_recipient_address, 501, "5.1.3 Invalid address", NULL)                               \
 	X(bad_sender_address, 501, "5.1.7 Invalid address", NULL)                                  \
+	X(reserved_top_level, 501, "5.1.4 Recipient address reserved by RFC 2606", NULL)           \
+	X(reserved_second_level, 501, "5.1.5 Recipient address reserved by RFC 2606", NULL)        \
+	X(single_label, 501, "5.1.6 Recipient addresses in single label domains not accepted",     \
+	  NULL)                                                                                    \
+	X(hello_needs_domain, 501, "5.0.0 HELO / EHLO requires domain address", NULL)              \
 	X(bad_domain_name, 501, "5.5.4 Invalid domain name", NULL)                                 \
 	X(bad_arguments, 501, "5.5.4 Invalid arguments", NULL)                                     \
 	X(send_hello_first, 503, "5.5.2 Send hello first", NULL)                                   \
 	X(need_mail_command, 503, "5.5.2 Need mail command", NULL)                                 \
 	X(need_rcpt_command, 503, "5.5.2 Need rcpt command", NULL)                                 \
+	X(need_bdat_command, 503, "5.5.2 Need BDAT command", NULL)                                 \
 	X(sender_already_specified, 503, "5.5.2 Sender already specified", NULL)                   \
+	X(exch50_refused, 504, "Need to authenticate first", NULL)                                 \
 	X(bad_line_ending, 521, "5.5.2 Bare CR, bare LF or NUL, closing transmission channel",     \
 	  NULL)                                                                                    \
 	X(not_smtp, 521, "5.5.1 This is not SMTP, closing transmission channel", NULL)             \
@@ -69,9 +85,13 @@
 	X(sender_not_permitted, 550,                                                               \
 	  "5.7.1 Client does not have permissions to send as this sender",                         \
 	  "5.7.60 SMTP; Client does not have permissions to send as this sender")                  \
+	X(blocked, 550, "5.7.1 {} is on the block list", NULL)                                     \
 	X(own_sender_not_permitted, 550,                                                           \
 	  "5.7.1 Anonymous client does not have permissions to send as this sender", NULL)         \
 	X(too_large, 552, "5.3.4 Message size exceeds fixed maximum message size", NULL)           \
+	X(header_too_large, 552, "5.3.4 Header size exceeds fixed maximum size", NULL)             \
+	X(utf8_not_asked, 553, "5.6.7 SMTPUTF8 is needed for this address", NULL)                  \
+	X(hop_count, 554, "5.4.6 Hop count exceeded - possible mail loop", NULL)                   \
 	X(no_valid_recipients, 554, "5.5.1 No valid recipients", NULL)                             \
 	X(unknown_parameter, 555, "5.5.4 Unsupported parameter", NULL)
 
@@ -89,6 +109,7 @@ struct reply_buffer {
 	uint16_t last_line; // where the last line begins
 	char text[REPLY_MAX];
 	char detail[REPLY_DETAIL_MAX]; // what session_step.detail points to
+	struct line_scan line;         // what session_step.line may point into
 };
 
 static inline struct slice reply_bytes(const struct reply_buffer *reply)

@@ -5,6 +5,7 @@
 // does in answer.c. Owns the transitions between states; does not count, log, or keep time.
 #include "dataplane/smtp/session.h"
 #include "dataplane/smtp/body.h"
+#include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/command.h"
 #include "dataplane/smtp/date.h"
 #include "dataplane/smtp/decide.h"
@@ -15,11 +16,12 @@
 #define TO(state) (1u << SESSION_STATE_##state)
 
 // The states that may follow each one; a transition that is not listed is a fault of ours.
-static const uint8_t transitions[] = {
+static const uint16_t transitions[] = {
 	[SESSION_STATE_GREETED] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_READY] = TO(READY) | TO(MAIL) | TO(CLOSED),
 	[SESSION_STATE_MAIL] = TO(READY) | TO(RCPT) | TO(CLOSED),
-	[SESSION_STATE_RCPT] = TO(READY) | TO(RCPT) | TO(BODY) | TO(CLOSED),
+	[SESSION_STATE_RCPT] = TO(READY) | TO(RCPT) | TO(CHUNKS) | TO(BODY) | TO(CLOSED),
+	[SESSION_STATE_CHUNKS] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_BODY] = TO(READY) | TO(DISCARD) | TO(CLOSED),
 	[SESSION_STATE_DISCARD] = TO(READY) | TO(CLOSED),
 	[SESSION_STATE_CLOSED] = 0,
@@ -49,7 +51,8 @@ void session_end_transaction(struct session *session)
 	session->declared_size = 0;
 	session->recipients = 0;
 	session->recipients_asked = 0;
-	session->body_8bit = false;
+	session->needed = 0;
+	session->trusted = false;
 	session->mail_refused = false;
 	session->failure = REASON_NONE;
 	session->rejected = REASON_NONE;
@@ -157,30 +160,44 @@ void session_close(struct session *session)
 static void input_command(struct turn *turn, struct slice in)
 {
 	struct session *session = turn->session;
-	struct line_scan scan;
-	const enum line_result result = line_input(&session->line, session->chunks, in, &scan);
-	turn->step->consumed = scan.consumed;
+	struct line_scan *scan = &turn->reply->line;
+	const enum line_result result = line_input(&session->line, session->chunks, in, scan);
+	turn->step->consumed = scan->consumed;
 	turn->step->intent = SESSION_NEXT;
+	if (result != LINE_PARTIAL)
+		turn->step->line = scan->text;
 	switch (result) {
 	case LINE_PARTIAL:
 		turn->step->intent = SESSION_MORE;
 		break;
 	case LINE_WHOLE:
-		command_execute(turn, scan.text);
+		command_execute(turn, scan->text);
 		break;
 	case LINE_TOO_LONG:
-		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, scan.text);
+		turn_refuse(turn, REPLY_line_too_long, REASON_smtp_line_too_long, scan->text);
 		break;
 	case LINE_NO_BUFFER:
-		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, scan.text);
+		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, scan->text);
 		break;
 	case LINE_BAD_ENDING:
-		refuse_and_close(turn, REASON_smtp_bad_line_ending, scan.text);
+		refuse_and_close(turn, REASON_smtp_bad_line_ending, scan->text);
 		break;
 	case LINE_FOREIGN:
-		refuse_and_close(turn, REASON_smtp_not_smtp, scan.text);
+		refuse_and_close(turn, REASON_smtp_not_smtp, scan->text);
 		break;
 	}
+}
+
+void turn_reply_early(struct turn *turn)
+{
+	struct session *session = turn->session;
+	uint8_t text[REPLY_MAX];
+	chunk_queue_copy(&session->early, 0, text, session->early.length);
+	reply_set(turn->reply, slice_of(text, session->early.length));
+	chunk_queue_clear(&session->early, session->chunks);
+	turn->step->code = (uint16_t)reply_code(turn->reply);
+	turn->step->reason = session->rejected;
+	turn->step->detail = reply_set_detail(turn->reply, reply_bytes(turn->reply));
 }
 
 // The end of a body that was read only to be refused.
@@ -188,12 +205,7 @@ static void answer_discarded(struct turn *turn)
 {
 	struct session *session = turn->session;
 	if (session->early.length > 0) {
-		uint8_t text[REPLY_MAX];
-		chunk_queue_copy(&session->early, 0, text, session->early.length);
-		reply_set(turn->reply, slice_of(text, session->early.length));
-		turn->step->code = (uint16_t)reply_code(turn->reply);
-		turn->step->reason = session->rejected;
-		turn->step->detail = reply_set_detail(turn->reply, reply_bytes(turn->reply));
+		turn_reply_early(turn);
 	} else {
 		turn_refuse(turn, reply_of_reason(session->rejected), session->rejected,
 			    slice_of_text(""));
@@ -202,15 +214,79 @@ static void answer_discarded(struct turn *turn)
 	turn->step->intent = SESSION_RESET;
 }
 
+// The message is refused, but the client reads that only when it has sent all of it.
+static void discard(struct turn *turn, enum reason reason)
+{
+	turn->session->rejected = reason;
+	session_enter(turn->session, SESSION_STATE_DISCARD);
+	turn->step->intent = SESSION_ABORT;
+}
+
+void session_begin_body(struct session *session, enum session_state state)
+{
+	session->message_octets = 0;
+	body_init(&session->body_state);
+	header_init(&session->header,
+		    connector_rights(session->peer.connector, session->peer.identities));
+	session_enter(session, state);
+}
+
+enum reason session_pass_body(struct turn *turn, const struct body_scan *scan)
+{
+	struct session *session = turn->session;
+	const struct connector *connector = session->peer.connector;
+	struct slice *body = turn->step->body;
+	struct slice before = slice_of_text("");
+
+	if (session->message_octets > decide_size_limit(connector, session->peer.identities))
+		return REASON_smtp_too_large;
+	body[0] = slice_of_text("");
+	body[1] = scan->held;
+	body[2] = scan->run;
+	if (!header_ended(&session->header)) {
+		header_input(&session->header, scan->held, connector->fqdn, &body[0], &body[1]);
+		// A bare LF that became CR LF may have ended it.
+		if (!header_ended(&session->header))
+			header_input(&session->header, scan->run, connector->fqdn, &before,
+				     &body[2]);
+		if (body[0].length == 0)
+			body[0] = before;
+		if (session->header.octets > connector->max_header_size)
+			return REASON_smtp_header_too_large;
+		if (decide_loops(connector, &session->header))
+			return REASON_smtp_hop_count;
+	}
+	if (body[0].length + body[1].length + body[2].length > 0)
+		turn->step->intent = SESSION_BODY;
+	return REASON_NONE;
+}
+
+struct slice session_header_line(const struct session *session, struct slice in, size_t *room)
+{
+	const uint8_t *end = in.length ? memchr(in.data, '\n', in.length) : NULL;
+
+	if (header_ended(&session->header))
+		return in;
+	*room = *room > HEADER_HELD_MAX ? *room - HEADER_HELD_MAX : 0;
+	return end ? slice_first(in, (size_t)(end - in.data) + 1) : in;
+}
+
 static void input_body(struct turn *turn, struct slice in, size_t room)
 {
 	struct session *session = turn->session;
 	struct session_step *step = turn->step;
 	const bool discarding = session->state == SESSION_STATE_DISCARD;
+	const bool accept_bare_lf = !session->peer.connector->bare_linefeed_rejection;
+	struct slice window = in;
 	struct body_scan scan;
+	enum reason reason;
 
+	if (discarding)
+		room = SIZE_MAX;
+	else
+		window = session_header_line(session, in, &room);
 	memcpy(step->verb, "BODY", 4);
-	body_input(&session->body_state, in, discarding ? SIZE_MAX : room, &scan);
+	body_input(&session->body_state, window, room, accept_bare_lf, &scan);
 	step->consumed = scan.consumed;
 	step->intent = scan.consumed > 0 && scan.consumed < in.length ? SESSION_NEXT : SESSION_MORE;
 	session->message_octets += scan.octets;
@@ -220,16 +296,10 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	} else if (discarding) {
 		if (scan.verdict == BODY_END)
 			answer_discarded(turn);
-	} else if (session->message_octets > decide_size_limit(session->peer.connector)) {
-		session->rejected = REASON_smtp_too_large;
-		session_enter(session, SESSION_STATE_DISCARD);
-		step->intent = SESSION_ABORT;
 	} else if (scan.verdict == BODY_END) {
 		turn_suspend(turn, SESSION_END);
-	} else if (scan.run.length > 0) {
-		step->intent = SESSION_BODY;
-		step->body[0] = scan.held;
-		step->body[1] = scan.run;
+	} else if ((reason = session_pass_body(turn, &scan)) != REASON_NONE) {
+		discard(turn, reason);
 	}
 }
 
@@ -239,13 +309,20 @@ void session_input(struct session *session, struct slice in, size_t body_room, u
 	struct turn turn = {session, reply, step, now, extensions};
 	assert(!session->suspended && session->state != SESSION_STATE_CLOSED);
 	turn_begin(&turn);
-	if (in.length == 0)
+	if (in.length == 0 && !session_due(session))
 		return;
 	session->input_us = now.now_us;
-	if (session->state >= SESSION_STATE_BODY)
+	if (chunking_active(session))
+		chunking_input(&turn, in, body_room);
+	else if (session->state >= SESSION_STATE_BODY)
 		input_body(&turn, in, body_room);
 	else
 		input_command(&turn, in);
+}
+
+bool session_due(const struct session *session)
+{
+	return session->chunk_due && !session->suspended && session->state != SESSION_STATE_CLOSED;
 }
 
 void session_end_of_input(struct session *session, struct session_step *step)
@@ -256,7 +333,7 @@ void session_end_of_input(struct session *session, struct session_step *step)
 		return;
 	}
 	step->transaction_ended_by_client = session_transaction_open(session);
-	if (session->suspended || session->state >= SESSION_STATE_BODY)
+	if (session->suspended || session->state >= SESSION_STATE_CHUNKS)
 		step->intent = SESSION_ABORT;
 	else if (session_transaction_open(session))
 		step->intent = SESSION_RESET;
@@ -291,6 +368,11 @@ bool session_holds_chunks(const struct session *session)
 {
 	return session->line.text.length || session->sender.length || session->recipient.length ||
 	       session->early.length || session->long_hello.length;
+}
+
+void session_resume(struct session *session, struct tick now)
+{
+	session->input_us = now.now_us;
 }
 
 static uint64_t session_limit(const struct session *session)

@@ -8,13 +8,13 @@
 // sit in chunks only while there are any. Line endings are strict everywhere; only CR LF . CR LF
 // ends a message.
 //
-// Of RFC 5321: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP, and SIZE, BODY. Every other verb,
-// whether some standard knows it or not (EXPN, ETRN, STARTTLS, AUTH, BDAT, XCLIENT ...), is
-// answered 500 5.3.3 by one rule. Answers 50x count against MaxProtocolErrors, but not 503 to the
-// RCPT and DATA that a pipelining client sent behind a MAIL that was refused (RFC 2920). DATA after
-// refused recipients only is 554 5.5.1. Backends: any 2yz is a yes and passed on as 250 (251 to
-// RCPT as it is); a reply that does not fit its command is 451 4.3.0, and 421 is 451 4.3.2: what
-// ends their connection does not end the client's.
+// Of RFC 5321 and 3030: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP, and the parameters
+// of parameters.h. Every other verb, whether some standard knows it or not (EXPN, ETRN, STARTTLS,
+// AUTH, XCLIENT ...), is answered 500 5.3.3 by one rule. Answers 50x count against
+// MaxProtocolErrors, but not 503 to the RCPT and DATA that a pipelining client sent behind a MAIL
+// that was refused (RFC 2920). DATA after refused recipients only is 554 5.5.1. Backends: any 2yz
+// is a yes and passed on as 250 (251 to RCPT as it is); a reply that does not fit its command is
+// 451 4.3.0, and 421 is 451 4.3.2: what ends their connection does not end the client's.
 #ifndef RELAYGATE_SMTP_SESSION_H
 #define RELAYGATE_SMTP_SESSION_H
 
@@ -23,22 +23,36 @@
 #include "dataplane/base/chunk.h"
 #include "dataplane/base/tick.h"
 #include "dataplane/smtp/extension.h"
+#include "dataplane/smtp/header.h"
 #include "dataplane/smtp/line.h"
 #include "dataplane/smtp/reply.h"
 
-#define SESSION_HELLO_MAX 255 // RFC 5321 section 4.5.3.1.2
+#define SESSION_BODY_PIECES 3
+#define SESSION_HELLO_MAX   255 // RFC 5321 section 4.5.3.1.2
 // Names up to here are kept in the session itself; hardly any is longer.
 #define SESSION_HELLO_SHORT 64
-// Room for what session_received_header and session_sender or session_recipient write.
-#define SESSION_RECEIVED_MAX 1024
-#define SESSION_COMMAND_MAX  512
+// Room for what session_added_header and session_sender or session_recipient write.
+#define SESSION_ADDED_MAX   2048
+#define SESSION_COMMAND_MAX 1152
+
+// What the session asks at MAIL, because other sessions count as well.
+struct session_quota {
+	// False when the client's MessageRateLimit is reached.
+	bool (*take)(struct session_quota *quota, const struct connector *connector,
+		     const struct address *client, uint64_t now_us);
+};
 
 struct session_peer {
 	struct endpoint client;
 	struct endpoint local;
 	const struct connector *connector; // pinned by the caller for the session's life
 	const struct policy *policy;
-	uint64_t id; // of the session, for Received and logs
+	unsigned identities;         // bits (1 << enum principal): whose rights it has
+	uint64_t id;                 // of the session, for Received and logs
+	struct session_quota *quota; // NULL = no limit
+	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
+	// closed.
+	bool allowed, blocked;
 };
 
 enum session_intent {
@@ -67,11 +81,14 @@ enum session_intent {
 
 struct session_step {
 	enum session_intent intent;
-	size_t consumed;      // bytes of the input that are used up
-	struct slice body[2]; // SESSION_BODY: in this order; valid until the input is released
+	size_t consumed;                        // bytes of the input that are used up
+	struct slice body[SESSION_BODY_PIECES]; // SESSION_BODY: in this order; valid until the
+						// input is released
 	// For counters and the log; the caller counts.
 	enum reason reason; // REASON_NONE or the refusal
 	uint16_t code;      // reply code given in this step, 0 = none
+	struct slice line;  // the command line of this step, or as much as is known of one that was
+			    // refused for its form; no data: none. Valid until the next call
 	char verb[8]; // upper case, NUL-padded; "BODY" inside a message, "" before any command
 	const char *detail; // what was refused (path, parameter, reply), printable, or NULL; lives
 			    // in the reply_buffer
@@ -84,6 +101,7 @@ enum session_state {
 	SESSION_STATE_READY,   // no transaction
 	SESSION_STATE_MAIL,    // MAIL accepted, no RCPT accepted yet
 	SESSION_STATE_RCPT,    // at least one RCPT accepted
+	SESSION_STATE_CHUNKS,  // in or between the chunks of a message
 	SESSION_STATE_BODY,    // after 354
 	SESSION_STATE_DISCARD, // reading a body to its end to answer it then
 	SESSION_STATE_CLOSED,
@@ -106,23 +124,30 @@ struct session {
 	uint64_t opened_us, input_us; // for the two timeouts
 	uint64_t message_octets;      // of the message, dots undone; kept until the next one
 	uint64_t declared_size;       // MAIL SIZE=, 0 = none
+	uint64_t chunk_size;          // of the last BDAT
+	uint64_t chunk_left;          // octets of it that are still to come
 	uint32_t recipients;          // accepted in this transaction
 	uint32_t recipients_asked;    // including refused ones
 	uint32_t protocol_errors;
-	uint8_t extended : 1;         // EHLO rather than HELO
-	uint8_t suspended : 1;        // waiting for session_answer
-	uint8_t offered_8bitmime : 1; // by the last EHLO
-	uint8_t body_8bit : 1;        // MAIL BODY=8BITMIME
-	uint8_t mail_refused : 1;     // the last MAIL, and nothing but RCPT and DATA since
-	uint8_t input_ended : 1;      // FIN while the final reply is awaited: close after it
-	uint8_t body_state;           // of the end-of-data scanner
+	uint8_t extended : 1;     // EHLO rather than HELO
+	uint8_t suspended : 1;    // waiting for session_answer
+	uint8_t trusted : 1;      // MAIL AUTH= named a submitter, and the peer may say so
+	uint8_t mail_refused : 1; // the last MAIL, and nothing but RCPT and DATA since
+	uint8_t chunk_last : 1;   // BDAT LAST
+	uint8_t chunk_due : 1;    // its octets were read, its answer is due
+	uint8_t input_ended : 1;  // FIN while the final reply is awaited: close after it
+	uint8_t offered;          // bits of enum smtp_extension: by the last EHLO
+	uint8_t needed;           // of a server, for this transaction
+	uint8_t body_state;       // of the end-of-data scanner
 	uint8_t hello_length;
+	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken
 	enum session_intent pending; // what it is suspended for
 	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
 	enum reason rejected; // why the body that is being discarded will be refused
 	struct line line;     // a partial command line
-	struct chunk_queue sender;    // "<path>" of the transaction
-	struct chunk_queue recipient; // "<path>" of the RCPT that is being asked
+	struct header header; // of the message that streams by
+	struct chunk_queue sender;    // "<path> PARAMETERS" of the transaction, for the server
+	struct chunk_queue recipient; // the same of the RCPT that is being asked
 	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
 	char hello[SESSION_HELLO_SHORT];
 	struct chunk_queue long_hello; // instead, when hello_length is above SESSION_HELLO_SHORT
@@ -135,12 +160,16 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 void session_close(struct session *session);
 
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
-// (SESSION_MORE with consumed 0), and so may it with 1, while a byte is kept back; such a call
+// (SESSION_MORE with consumed 0), and so may it with a
+// few (HEADER_HELD_MAX), while as many are kept back; such a call
 // still shows that it is not the client who is silent. extensions: bits of enum smtp_extension that
-// EHLO may offer now (only 8BITMIME needs the backends: PIPELINING and SIZE are the gate's own).
+// all live servers have now: EHLO offers no other ones (PIPELINING and SIZE are the gate's own).
 // reply is filled from its start. Never called while suspended nor after the session closed.
 void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
 		   struct tick now, struct reply_buffer *reply, struct session_step *step);
+
+// True when session_input() has something to say even without input: the answer to a chunk.
+bool session_due(const struct session *session);
 
 // Answers the intent that suspended the session. NEXT: the answer was yes (after DATA: the body
 // comes) or, to RCPT, no. RESET: it ended the transaction. ABORT: it did not fit, and so the
@@ -171,6 +200,9 @@ void session_evict(struct session *session, struct reply_buffer *reply, struct s
 // Does it hold chunks now?
 bool session_holds_chunks(const struct session *session);
 
+// The caller kept a reply back until now: so long it was not the client who was silent.
+void session_resume(struct session *session, struct tick now);
+
 // Next time a limit of the connector strikes; UINT64_MAX when none runs: while the final reply is
 // awaited (relay rule 6), and after the close. While another answer is awaited only
 // ConnectionTimeout runs: it is not the client who is silent.
@@ -179,17 +211,19 @@ uint64_t session_deadline(const struct session *session);
 void session_timeout(struct session *session, struct tick now, struct reply_buffer *reply,
 		     struct session_step *step);
 
-// "<path> SIZE=n BODY=8BITMIME" as our MAIL command may carry it to a server with these extensions
-// (bits of enum smtp_extension), and "<path>" for RCPT: the client's bytes, unchanged. Copied into
-// scratch (SESSION_COMMAND_MAX bytes). Empty outside a transaction. An 8-bit body towards a server
-// without 8BITMIME is never converted: *possible is false then.
+// "<path> PARAMETERS" as our MAIL command may carry it to a server with these extensions (bits of
+// enum smtp_extension), and the same for RCPT: the client's bytes, but for SIZE and BODY. Copied
+// into scratch (SESSION_COMMAND_MAX bytes). Empty outside a transaction. What a server cannot do
+// with a message is never left out or converted: *possible is false then.
 struct slice session_sender(const struct session *session, unsigned server_extensions,
 			    char *scratch, size_t scratch_size, bool *possible);
 struct slice session_recipient(const struct session *session, char *scratch, size_t scratch_size);
 
-// The Received: header (RFC 5321 4.4) that goes before the body, CR LF ended, folded below 78 where
-// the names allow. size: at least SESSION_RECEIVED_MAX. Returns its length.
-size_t session_received_header(const struct session *session, struct tick now, char *buffer,
-			       size_t size);
+// What the gate puts in front of the message: Received (RFC 5321 section 4.4), folded below 78
+// where the names allow, and the stamps of Exchange (connector reference, section 7.2) unless the
+// client may bring its own: AuthAs, AuthSource, AuthMechanism, and an SCL of -1 with its
+// Antispam-Report. size: at least SESSION_ADDED_MAX. Returns its length.
+size_t session_added_header(const struct session *session, struct tick now, char *buffer,
+			    size_t size);
 
 #endif

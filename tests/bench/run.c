@@ -37,7 +37,7 @@ static const char policy_text[] =
 	"[port inside]\nDevice = vdev:net_null1\nAddress = 10.0.0.1/24\n"
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 100.64.0.0/10\n"
-	"PermissionGroups = AnonymousUsers\n"
+	"PermissionGroups = AnonymousUsers\nTarpitInterval = 0s\n"
 	"[backend cluster]\nServers = 10.0.0.11:25\nMaxConnections = %u\nMaxWaiting = 100000\n";
 
 struct gate {

@@ -137,8 +137,8 @@ static void note(struct play *play)
 	case SESSION_NEXT:
 		return;
 	case SESSION_BODY:
-		check_body(play, step->body[0]);
-		check_body(play, step->body[1]);
+		for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
+			check_body(play, step->body[i]);
 		return;
 	case SESSION_RECIPIENT:
 		check_recipient(play);
@@ -259,11 +259,18 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	play.connector = (struct connector){
 		.fqdn = (char *)"mx.own.test",
 		.permission_groups = PERMISSION_GROUP_ANONYMOUS_USERS,
-		.granted = play.options & OPTION_RELAY ? RIGHT_ACCEPT_ANY_RECIPIENT : 0,
-		.denied = play.options & OPTION_NO_SENDER
-				  ? RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER
-				  : 0,
+		.granted[PRINCIPAL_ANONYMOUS] =
+			play.options & OPTION_RELAY ? RIGHT_ACCEPT_ANY_RECIPIENT : 0,
+		.denied[PRINCIPAL_ANONYMOUS] =
+			play.options & OPTION_NO_SENDER
+				? RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER
+				: 0,
 		.max_message_size = tight ? 50 : 1 << 20,
+		.max_header_size = tight ? 30 : 1 << 20,
+		.max_hop_count = tight ? 1 : 60,
+		.pipelining = true,
+		.eight_bit_mime = true,
+		.bare_linefeed_rejection = true,
 		.max_recipients = tight ? 2 : 100,
 		.max_protocol_errors = tight ? 3 : UINT32_MAX,
 		.connection_timeout_ms = 1000,
@@ -271,7 +278,9 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	};
 	if (chunk_pool_init(&play.chunks, 2048 * 8) != 0)
 		abort();
-	struct session_peer peer = {.connector = &play.connector, .policy = &play.policy};
+	struct session_peer peer = {.connector = &play.connector,
+				    .policy = &play.policy,
+				    .identities = 1u << PRINCIPAL_ANONYMOUS};
 	peer.client.address.bytes[15] = 1;
 	session_open(&play.session, &peer, &play.chunks, play.now, &play.reply);
 	if (play.options & OPTION_EHLO)

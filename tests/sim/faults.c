@@ -495,9 +495,9 @@ WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *polic
 }
 
 WRAP(enum reason, decide_recipient, const struct policy *policy, const struct connector *connector,
-     const struct path *path, uint32_t already)
+     unsigned identities, const struct path *path, uint32_t already)
 {
-	enum reason reason = __real_decide_recipient(policy, connector, path, already);
+	enum reason reason = __real_decide_recipient(policy, connector, identities, path, already);
 
 	return chosen == FAULT_foreign_relay && reason == REASON_smtp_unable_to_relay ? REASON_NONE
 										      : reason;

@@ -23,7 +23,7 @@ static const char policy_text[] =
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = %s\n"
-	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\n"
+	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\nTarpitInterval = 30ms\n"
 	"MaxMessageSize = 128KB\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";

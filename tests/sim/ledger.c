@@ -62,6 +62,38 @@ void ledger_fini(struct ledger *ledger)
 		free(ledger->mails[i].text);
 }
 
+// Where the Received field at `at` ends, with its continuation lines; `at` when there is none.
+static size_t behind_received(struct slice text, size_t at)
+{
+	static const char name[] = "Received: ";
+	const uint8_t *end = text.data + at;
+
+	if (text.length - at < sizeof(name) - 1 || memcmp(end, name, sizeof(name) - 1) != 0)
+		return at;
+	do {
+		end = memchr(end, '\n', text.length - (size_t)(end - text.data));
+		if (!end)
+			return at;
+		end++;
+	} while (end < text.data + text.length && *end == '\t');
+	return (size_t)(end - text.data);
+}
+
+// A Received field of the last gate, its stamps, and the Received fields of gates before it.
+static bool added_by_gates(struct slice text)
+{
+	static const char stamps[] = "X-MS-Exchange-Organization-AuthAs: Anonymous\r\n"
+				     "X-MS-Exchange-Organization-AuthSource: mx.example.com\r\n";
+	size_t at = behind_received(text, 0), next;
+
+	if (at == 0 || text.length - at < sizeof(stamps) - 1 ||
+	    memcmp(text.data + at, stamps, sizeof(stamps) - 1) != 0)
+		return false;
+	for (at += sizeof(stamps) - 1; (next = behind_received(text, at)) != at; at = next)
+		;
+	return at == text.length;
+}
+
 void ledger_delivered(struct ledger *ledger, struct slice text)
 {
 	char line[64];
@@ -81,8 +113,7 @@ void ledger_delivered(struct ledger *ledger, struct slice text)
 	struct mail *mail = &ledger->mails[id];
 	mail->delivered++;
 	size_t added = (size_t)(start - text.data);
-	// Only the Received header may stand in front.
-	mail->changed |= memcmp(text.data, "Received: ", 10) != 0 ||
+	mail->changed |= !added_by_gates(slice_first(text, added)) ||
 			 text.length - added != mail->length ||
 			 memcmp(start, mail->text, mail->length) != 0;
 }

@@ -96,7 +96,9 @@ def altered(scene, family):
     peer.port += 1
     peer.send(ACK)
     peer.port -= 1
-    scene.expect(f'{label}: each is refused', {'cookie_invalid': changes + 2}, {RST: changes + 2})
+    # One octet ahead of the handshake's ACK may be a client's that does not wait: no RST for that.
+    scene.expect(f'{label}: each is refused', {'cookie_invalid': changes + 1, 'tcp_state': 1},
+                 {RST: changes + 1})
     scene.checks.equal(f'{label}: no session', scene.sessions_open(), 0)
     peer.send(ACK)
     scene.checks.starts(f'{label}: the genuine one opens', peer.hear(b'\r\n'), b'220 ')

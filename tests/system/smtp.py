@@ -16,8 +16,8 @@ import lab as labs
 class Client:
     """One session. Replies are texts, continuation lines joined by newlines."""
 
-    def __init__(self, lab, host, family=4, seconds=30.0):
-        self.socket = lab.connect(host, family, seconds)
+    def __init__(self, lab, host, family=4, seconds=30.0, port=25):
+        self.socket = lab.connect(host, family, seconds, port)
         self.socket.settimeout(seconds)
         self.file = self.socket.makefile('rb')
         self.banner = self.reply()
@@ -115,13 +115,13 @@ def unstuffed(content):
     return content[1:] if content.startswith(b'..') else content
 
 
-def await_backend(lab, host='app', family=4):
+def await_backend(lab, host='app', family=4, port=25, recipient='probe@accepted.test'):
     """Until the gate knows a live server: a permitted recipient is accepted."""
 
     def accepted():
-        with Client(lab, host, family) as client:
+        with Client(lab, host, family, port=port) as client:
             client.greet()
-            reply = client.envelope('probe@sender.test', 'probe@accepted.test')
+            reply = client.envelope('probe@sender.test', recipient)
             client.quit()
         return reply.startswith('250')
 

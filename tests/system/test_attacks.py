@@ -3,6 +3,7 @@
 # timeout: 900
 # variants: all numbers times tools
 # long: numbers times tools
+# by name: tools
 #
 # Attacks on TCP and IP, as tests/README.md lists them, each with mail beside it: what it is
 # answered, which counters move and by how much, and that nothing is left of it. `all` are those

@@ -14,10 +14,13 @@ BROKEN = '[gate]\nName = mx.test\nMaxSesions = 3\n'
 
 # Arguments; exit code; words on stdout; words on stderr.
 CASES = (
-    (('--help',), 0, ('Commands:', 'run ', 'check ', 'log ', 'Exit status:'), ()),
+    (('--help',), 0, ('Commands:', 'run ', 'check ', 'replay ', 'log ', 'Exit status:'), ()),
     (('--version',), 0, ('relaygate 0.',), ()),
     ((), 1, (), ('which command?',)),
     (('frobnicate',), 1, (), ('unknown command "frobnicate"',)),
+    (('import',), 1, (), ('import needs a file',)),
+    (('import', 'a', 'b'), 1, (), ('import takes one file',)),
+    (('import', '/nonexistent.json'), 1, (), ('/nonexistent.json',)),
     (('check', 'run'), 1, (), ('one command at a time',)),
     (('check',), 1, (), ('check needs -c FILE',)),
     (('run',), 1, (), ('run needs -c FILE',)),
@@ -26,6 +29,11 @@ CASES = (
     (('run', '-c', '/nonexistent.ini'), 1, (), ('/nonexistent.ini',)),
     (('check', '-c', SAMPLE), 0, ('fine:', 'connectors'), ()),
     (('check', '-c', '{broken}'), 1, (), ('{broken}:3:', 'MaxSesions', 'MaxSessions')),
+    (('replay', '-c', SAMPLE), 1, (), ('replay needs a file',)),
+    (('replay', 'x.pcap'), 1, (), ('replay needs -c FILE',)),
+    (('replay', '-c', SAMPLE, 'x.pcap', 'y.pcap'), 1, (), ('replay takes one file',)),
+    (('replay', '-c', SAMPLE, '/nonexistent.pcap'), 1, (), ('/nonexistent.pcap',)),
+    (('check', '-c', SAMPLE, 'x.pcap'), 1, (), ('one command at a time',)),
     (('log', '--from', '192.0.2.300'), 1, (), ('--from 192.0.2.300',)),
     (('log', '--pin-directory', '/sys/fs/bpf/nothing-here'), 1, (), ('/sys/fs/bpf/nothing-here',)),
     (('log', '-c', '{broken}'), 1, (), ('{broken}:3:',)),

@@ -20,18 +20,21 @@ AT_ONCE = 20
 BODY_BYTES = 25 << 20
 LIMIT = '20MB'
 SENDER, RECIPIENT = 'a@sender.test', 'b@accepted.test'
+HEADER = b'Subject: 25 MB\r\n\r\n'
 LINE = b'0123456789' * 7 + b'\r\n'
 BLOCK = LINE * 1000
 BLOCKS = BODY_BYTES // len(BLOCK)
 
 
 def bare_lf():
+    yield HEADER
     for number in range(BLOCKS):
         yield BLOCK if number != BLOCKS // 2 else BLOCK.replace(b'9\r\n', b'9\n', 1)
     yield b'.\r\n'
 
 
 def whole():
+    yield HEADER
     for _ in range(BLOCKS):
         yield BLOCK
     yield b'.\r\n'
@@ -39,6 +42,7 @@ def whole():
 
 def with_loss_of_backend(all_sending):
     """The backend's process dies when a quarter of every session's body is on its way."""
+    yield HEADER
     for number in range(BLOCKS):
         if number == BLOCKS // 4:
             all_sending.wait(300)
@@ -105,7 +109,7 @@ def test(checks):
                 lab.loss('client', 3)
             hundred(checks, 'bare LF', '521 5.5.2',
                     lambda n: refused(lab, labs.FAMILIES[n % 2], 'app', bare_lf()))
-            hundred(checks, 'above the limit', '552 5.3.4',
+            hundred(checks, 'above the limit', '552 5.3.4 Message size',
                     lambda n: refused(lab, labs.FAMILIES[n % 2], 'host', whole()))
             lose_backends(checks, lab, backend)
             checks.equal('messages whose end the backend saw', len(backend.seen), 0)

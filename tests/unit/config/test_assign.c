@@ -284,23 +284,31 @@ static void test_rights(void **state)
 				"ms-Exch-Bypass-Message-Size-Limit\nS-1-5-7: "
 				"Ms-Exch-SMTP-Accept-Any-Recipient"),
 			 0);
-	assert_int_equal(object.connector.granted, RIGHT_SUBMIT | RIGHT_BYPASS_MESSAGE_SIZE_LIMIT |
-							   RIGHT_ACCEPT_ANY_RECIPIENT);
-	assert_int_equal(object.connector.denied, 0);
+	assert_int_equal(object.connector.granted[PRINCIPAL_ANONYMOUS],
+			 RIGHT_SUBMIT | RIGHT_BYPASS_MESSAGE_SIZE_LIMIT |
+				 RIGHT_ACCEPT_ANY_RECIPIENT);
+	assert_int_equal(object.connector.denied[PRINCIPAL_ANONYMOUS], 0);
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights",
 				"anonymous: ms-Exch-SMTP-Accept-Any-Sender"),
 			 0);
-	assert_int_equal(object.connector.denied, RIGHT_ACCEPT_ANY_SENDER);
+	assert_int_equal(object.connector.denied[PRINCIPAL_ANONYMOUS], RIGHT_ACCEPT_ANY_SENDER);
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights",
 				"anonymous users: ms-Exch-SMTP-Submit"),
 			 -EINVAL);
+	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights",
+				"partner: ms-Exch-SMTP-Submit, MS Exchange\\Externally Secured "
+				"Servers: ms-Exch-Bypass-Anti-Spam"),
+			 0);
+	assert_int_equal(object.connector.denied[PRINCIPAL_PARTNER], RIGHT_SUBMIT);
+	assert_int_equal(object.connector.denied[PRINCIPAL_EXTERNALLY_SECURED],
+			 RIGHT_BYPASS_ANTI_SPAM);
 	assert_int_equal(assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights",
 				": ms-Exch-SMTP-Submit"),
 			 -EINVAL);
 	assert_int_equal(
 		assign(&findings, SECTION_CONNECTOR, &object, "DeniedRights", "anonymous:"),
 		-EINVAL);
-	assert_int_equal(object.connector.denied, RIGHT_ACCEPT_ANY_SENDER);
+	assert_int_equal(object.connector.denied[PRINCIPAL_ANONYMOUS], RIGHT_ACCEPT_ANY_SENDER);
 	findings_fini(&findings);
 }
 

@@ -55,6 +55,16 @@ static void test_quotes(void **state)
 		assert_int_equal(quote[strlen(quote) - 1], '"');
 	}
 	assert_non_null(strstr(quote, "...\""));
+	// A cut leaves whole characters, wherever it falls.
+	for (unsigned shift = 0; shift < 3; shift++) {
+		char *at = text + shift;
+
+		memset(text, 'a', shift);
+		for (unsigned i = 0; i < 80; i++, at += 3)
+			memcpy(at, "\xe2\x82\xac", 4);
+		diagnostics_quote(text, quote);
+		assert_string_equal(quote + strlen(quote) - 7, "\xe2\x82\xac...\"");
+	}
 }
 
 int main(void)

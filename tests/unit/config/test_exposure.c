@@ -42,7 +42,7 @@ static const struct {
 	 0,
 	 0,
 	 false,
-	 {"Partners grants nothing in this version"}},
+	 {"Partners grants nothing here"}},
 	{"192.0.2.1:25",
 	 "10.0.0.1",
 	 NULL,
@@ -120,8 +120,8 @@ static void test_cases(void **state)
 			.ranges = ranges,
 			.range_count = cases[i].range2 != NULL ? 2 : 1,
 			.permission_groups = cases[i].groups,
-			.granted = cases[i].granted,
-			.denied = cases[i].denied,
+			.granted[PRINCIPAL_ANONYMOUS] = cases[i].granted,
+			.denied[PRINCIPAL_ANONYMOUS] = cases[i].denied,
 			.line = 5,
 		};
 		const struct policy policy = {

@@ -47,8 +47,8 @@ static void test_hints(void **state)
 		{SECTION_PORT, "Adress", "did you mean Address?"},
 		{SECTION_GATE, "Servers", "belongs into [backend NAME]"},
 		{SECTION_BACKEND, "Bindings", "belongs into [connector NAME]"},
-		{SECTION_CONNECTOR, "tarpitinterval", "parameter of Exchange"},
-		{SECTION_CONNECTOR, "RequireTLS", "parameter of Exchange"},
+		{SECTION_CONNECTOR, "defaultdomain", "parameter of Exchange"},
+		{SECTION_CONNECTOR, "TransportRole", "parameter of Exchange"},
 		{SECTION_CONNECTOR, "Colour", ""},
 		{SECTION_CONNECTOR, "", ""},
 		{SECTION_CONNECTOR, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""},
@@ -73,7 +73,7 @@ static void test_documentation_has_every_row(void **state)
 	for (unsigned i = 0; i < keys_count(); i++) {
 		const struct key *key = keys_at(i);
 		const char *fallback = key->fallback != NULL ? key->fallback : "none";
-		char form[KEY_FORM_MAX], title[64], row[700];
+		char form[KEY_FORM_MAX], title[64], row[900];
 		const char *found;
 
 		snprintf(title, sizeof(title), "\n### %s\n", section_row(key->section)->title);

@@ -116,16 +116,80 @@ static void test_rights_of_a_connector(void **state)
 {
 	struct connector connector = {
 		.permission_groups = PERMISSION_GROUP_ANONYMOUS_USERS,
-		.granted = RIGHT_ACCEPT_ANY_RECIPIENT,
-		.denied = RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER,
+		.granted[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_ANY_RECIPIENT,
+		.denied[PRINCIPAL_ANONYMOUS] =
+			RIGHT_ACCEPT_ANY_SENDER | RIGHT_ACCEPT_AUTHORITATIVE_SENDER,
 	};
 
-	assert_int_equal(connector_anonymous_rights(&connector),
-			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_RECIPIENT);
-	connector.denied = RIGHT_ACCEPT_ANY_RECIPIENT; // a denial always wins
-	assert_false(connector_anonymous_rights(&connector) & RIGHT_ACCEPT_ANY_RECIPIENT);
+	assert_int_equal(connector_session_rights(&connector),
+			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_RECIPIENT | RIGHT_ACCEPT_HEADERS_ROUTING);
+	// A denial always wins.
+	connector.denied[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_ANY_RECIPIENT;
+	assert_false(connector_session_rights(&connector) & RIGHT_ACCEPT_ANY_RECIPIENT);
 	connector.permission_groups = PERMISSION_GROUP_EXCHANGE_SERVERS;
-	assert_int_equal(connector_anonymous_rights(&connector), 0);
+	assert_int_equal(connector_session_rights(&connector), 0);
+
+	// By its mechanism a session is a server as well: that adds its rights, and its denials.
+	connector.mechanisms = MECHANISM_EXTERNAL_AUTHORITATIVE;
+	assert_true(connector_session_rights(&connector) & RIGHT_BYPASS_ANTI_SPAM);
+	assert_false(connector_session_rights(&connector) & RIGHT_ACCEPT_ANY_RECIPIENT);
+	connector.denied[PRINCIPAL_EXTERNALLY_SECURED] = RIGHT_BYPASS_ANTI_SPAM;
+	assert_false(connector_session_rights(&connector) & RIGHT_BYPASS_ANTI_SPAM);
+	// What is somebody else's is not its.
+	connector.denied[PRINCIPAL_PARTNER] = RIGHT_SUBMIT;
+	connector.granted[PRINCIPAL_AUTHENTICATED] = RIGHT_ACCEPT_HEADERS_FOREST;
+	assert_true(connector_session_rights(&connector) & RIGHT_SUBMIT);
+	assert_false(connector_session_rights(&connector) & RIGHT_ACCEPT_HEADERS_FOREST);
+	assert_true(connector_rights(&connector, 1u << PRINCIPAL_AUTHENTICATED) &
+		    RIGHT_ACCEPT_HEADERS_FOREST);
+}
+
+static void test_ip_list(void **state)
+{
+	static const struct {
+		const char *range;
+		uint64_t expires_s;
+	} entries[] = {
+		{"192.0.2.0/24", 100}, {"192.0.2.7", 50},    {"10.0.0.0/8", 0},
+		{"2001:db8::/32", 0},  {"10.5.0.0/16", 200}, {"192.0.2.200-192.0.2.210", 0},
+	};
+	static const struct {
+		const char *address;
+		uint64_t second;
+		const char *range; // found; NULL = none
+	} cases[] = {
+		{"192.0.2.7", 10, "192.0.2.7"},
+		{"192.0.2.7", 50, "192.0.2.0/24"}, // a smaller one is over
+		{"192.0.2.7", 100, NULL},
+		{"192.0.2.205", 100, "192.0.2.200-192.0.2.210"},
+		{"10.5.1.1", 199, "10.5.0.0/16"},
+		{"10.5.1.1", 200, "10.0.0.0/8"},
+		{"10.255.255.255", 1000, "10.0.0.0/8"},
+		{"9.255.255.255", 1, NULL},
+		{"11.0.0.0", 1, NULL},
+		{"2001:db8::1", 1, "2001:db8::/32"},
+		{"2001:db9::", 1, NULL},
+	};
+	struct ip_entry memory[COUNT(entries)] = {0};
+	struct ip_list list = {.entries = memory, .count = COUNT(entries)};
+	const char *why;
+	char text[RANGE_TEXT_MAX];
+
+	for (size_t i = 0; i < COUNT(entries); i++) {
+		assert_int_equal(range_parse(entries[i].range, &memory[i].range, &why), 0);
+		memory[i].expires_s = entries[i].expires_s;
+	}
+	ip_list_sort(&list);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct address address;
+		const struct ip_entry *found;
+
+		assert_int_equal(address_parse(cases[i].address, &address, &why), 0);
+		found = ip_list_find(&list, &address, cases[i].second * 1000000);
+		assert_int_equal(found != NULL, cases[i].range != NULL);
+		if (found != NULL)
+			assert_string_equal(range_format(&found->range, text), cases[i].range);
+	}
 }
 
 int main(void)
@@ -134,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_accepted_domains),
 		cmocka_unit_test(test_sorted_search_agrees),
 		cmocka_unit_test(test_rights_of_a_connector),
+		cmocka_unit_test(test_ip_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

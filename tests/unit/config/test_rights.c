@@ -23,10 +23,10 @@ static void test_spellings(void **state)
 		{"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender", 0,
 		 RIGHT_ACCEPT_AUTHORITATIVE_SENDER},
 		{"ms-Exch-Bypass-Message-Size-Limit", 0, RIGHT_BYPASS_MESSAGE_SIZE_LIMIT},
-		{"ms-Exch-Accept-Headers-Routing", -ENOTSUP, 0},
-		{"ms-Exch-SMTP-Accept-Exch50", -ENOTSUP, 0},
-		{"Ms-Exch-Accept-Exch50", -ENOTSUP, 0},
-		{"ms-Exch-Bypass-Anti-Spam", -ENOTSUP, 0},
+		{"ms-Exch-Accept-Headers-Routing", 0, RIGHT_ACCEPT_HEADERS_ROUTING},
+		{"ms-Exch-SMTP-Accept-Exch50", 0, RIGHT_ACCEPT_EXCH50},
+		{"Ms-Exch-Accept-Exch50", 0, RIGHT_ACCEPT_EXCH50},
+		{"ms-Exch-Bypass-Anti-Spam", 0, RIGHT_BYPASS_ANTI_SPAM},
 		{"ms-Exch-SMTP-Accept-XShadow", -ENOTSUP, 0},
 		{"ms-Exch-SMTP", -EINVAL, 0},
 		{"ms-Exch-SMTP-Submit ", -EINVAL, 0},
@@ -44,7 +44,7 @@ static void test_spellings(void **state)
 
 static void test_canonical_names_read_back(void **state)
 {
-	for (uint32_t bit = RIGHT_SUBMIT; bit <= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT; bit <<= 1) {
+	for (uint32_t bit = RIGHT_FIRST; bit <= RIGHT_LAST; bit <<= 1) {
 		enum right right;
 
 		assert_int_equal(rights_parse(right_name((enum right)bit), &right), 0);
@@ -77,25 +77,110 @@ static void test_groups(void **state)
 	assert_int_equal(group, PERMISSION_GROUP_PARTNERS);
 	assert_int_equal(permission_group_parse("Custom", &group), -EINVAL);
 	assert_int_equal(permission_group_parse("Everyone", &group), -EINVAL);
+}
 
-	assert_int_equal(permission_groups_anonymous_rights(PERMISSION_GROUP_ANONYMOUS_USERS),
-			 RIGHT_SUBMIT | RIGHT_ACCEPT_ANY_SENDER |
-				 RIGHT_ACCEPT_AUTHORITATIVE_SENDER);
-	// All other groups grant to principals that have authenticated.
-	assert_int_equal(
-		permission_groups_anonymous_rights(
-			PERMISSION_GROUP_EXCHANGE_USERS | PERMISSION_GROUP_EXCHANGE_SERVERS |
-			PERMISSION_GROUP_EXCHANGE_LEGACY_SERVERS | PERMISSION_GROUP_PARTNERS),
-		0);
-	assert_int_equal(permission_groups_anonymous_rights(0), 0);
+// The table of section 2.3 as it is printed there, but for the columns of servers that cannot
+// authenticate here.
+static void test_matrix(void **state)
+{
+	static const struct {
+		const char *right;
+		const char *granted; // to Anon, User, Ext, Part
+	} rows[] = {
+		{"ms-Exch-SMTP-Submit", "XXXX"},
+		{"ms-Exch-SMTP-Accept-Any-Recipient", "-XX-"},
+		{"ms-Exch-SMTP-Accept-Any-Sender", "X-X-"},
+		{"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender", "X-X-"},
+		{"ms-Exch-SMTP-Accept-Authentication-Flag", "--X-"},
+		{"ms-Exch-SMTP-Accept-Exch50", "--X-"},
+		{"ms-Exch-Accept-Headers-Routing", "XXXX"},
+		{"ms-Exch-Accept-Headers-Organization", "----"},
+		{"ms-Exch-Accept-Headers-Forest", "----"},
+		{"ms-Exch-Bypass-Anti-Spam", "-XX-"},
+		{"ms-Exch-Bypass-Message-Size-Limit", "--X-"},
+	};
+	static const uint32_t group_of[PRINCIPAL_COUNT] = {
+		[PRINCIPAL_ANONYMOUS] = PERMISSION_GROUP_ANONYMOUS_USERS,
+		[PRINCIPAL_AUTHENTICATED] = PERMISSION_GROUP_EXCHANGE_USERS,
+		[PRINCIPAL_EXTERNALLY_SECURED] = PERMISSION_GROUP_EXCHANGE_SERVERS,
+		[PRINCIPAL_PARTNER] = PERMISSION_GROUP_PARTNERS,
+	};
+	rights_mask all = 0;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		enum right right;
+
+		assert_int_equal(rights_parse(rows[i].right, &right), 0);
+		all |= right;
+		for (unsigned who = 0; who < PRINCIPAL_COUNT; who++)
+			for (uint32_t group = PERMISSION_GROUP_ANONYMOUS_USERS;
+			     group <= PERMISSION_GROUP_PARTNERS; group <<= 1)
+				assert_int_equal(
+					(permission_groups_rights(group, (enum principal)who) &
+					 right) != 0,
+					group == group_of[who] && rows[i].granted[who] == 'X');
+	}
+	assert_int_equal(all, (RIGHT_LAST << 1) - 1); // every right has its row
+}
+
+static void test_principals(void **state)
+{
+	static const struct {
+		const char *text;
+		int status;
+		enum principal principal;
+	} cases[] = {
+		{"Anonymous", 0, PRINCIPAL_ANONYMOUS},
+		{"nt authority\\anonymous logon", 0, PRINCIPAL_ANONYMOUS},
+		{"NT-AUTORIT\xc3\x84T\\ANONYMOUS-ANMELDUNG", 0, PRINCIPAL_ANONYMOUS},
+		{"S-1-5-11", 0, PRINCIPAL_AUTHENTICATED},
+		{"MS Exchange\\Externally Secured Servers", 0, PRINCIPAL_EXTERNALLY_SECURED},
+		{"s-1-9-1419165041-1139599005-3936102811-1022490595-23", 0,
+		 PRINCIPAL_EXTERNALLY_SECURED},
+		{"S-1-9-1419165041-1139599005-3936102811-1022490595-10", 0, PRINCIPAL_PARTNER},
+		{"S-1-5-70", -EINVAL, 0},
+		{"Everyone", -EINVAL, 0},
+		{"", -EINVAL, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		enum principal principal = PRINCIPAL_COUNT;
+
+		assert_int_equal(principal_parse(cases[i].text, strlen(cases[i].text), &principal),
+				 cases[i].status);
+		if (cases[i].status == 0)
+			assert_int_equal(principal, cases[i].principal);
+	}
+	for (unsigned i = 0; i < PRINCIPAL_COUNT; i++) {
+		const char *name = principal_name((enum principal)i);
+		enum principal principal;
+
+		assert_int_equal(principal_parse(name, strlen(name), &principal), 0);
+		assert_int_equal(principal, i);
+	}
+}
+
+static void test_mechanisms(void **state)
+{
+	for (uint32_t bit = MECHANISM_TLS; bit <= MECHANISM_EXTERNAL_AUTHORITATIVE; bit <<= 1) {
+		uint32_t mechanism;
+
+		assert_int_equal(mechanism_parse(mechanism_name((enum mechanism)bit), &mechanism),
+				 0);
+		assert_int_equal(mechanism, bit);
+	}
+	uint32_t none = 1;
+	assert_int_equal(mechanism_parse("none", &none), 0);
+	assert_int_equal(none, 0);
+	assert_int_equal(mechanism_parse("NTLM", &none), -EINVAL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_canonical_names_read_back),
-		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_spellings),  cmocka_unit_test(test_canonical_names_read_back),
+		cmocka_unit_test(test_groups),     cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_principals), cmocka_unit_test(test_mechanisms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,6 +237,41 @@ static void test_printing_reads_back(void **state)
 	assert_string_equal(value_format_size(131072, text), "128KB");
 }
 
+static void test_instants(void **state)
+{
+	static const struct {
+		const char *text;
+		int status;
+		uint64_t seconds;
+	} cases[] = {
+		{"1970-01-01", 0, 0},
+		{"2030-12-31", 0, 1924905600},
+		{"2030-12-31T18:30Z", 0, 1924972200},
+		{"2028-02-29", 0, 1835395200},
+		{"2030-02-29", -EINVAL, 0},
+		{"2030-13-01", -EINVAL, 0},
+		{"2030-1-01", -EINVAL, 0},
+		{"2030-12-31T18:30", -EINVAL, 0},
+		{"2030-12-31 18:30Z", -EINVAL, 0},
+		{"2030-12-31T25:00Z", -EINVAL, 0},
+		{"1969-12-31", -EINVAL, 0},
+		{"+030-12-31", -EINVAL, 0},
+		{"", -EINVAL, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *why = NULL;
+		uint64_t seconds = 1;
+		int status = value_instant(cases[i].text, &seconds, &why);
+
+		if (status != cases[i].status || (status == 0 && seconds != cases[i].seconds))
+			fail_msg("%s: %d, %llu", cases[i].text, status,
+				 (unsigned long long)seconds);
+		if (status != 0)
+			assert_non_null(why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_printing_reads_back),
+		cmocka_unit_test(test_instants),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

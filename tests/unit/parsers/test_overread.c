@@ -4,6 +4,7 @@
 // build must see the read. So the same mistake inside a parser would be found by the tests that
 // hand it exact-size blocks. (Frames: tests/unit/net/test_packet.c and test_discovery.c.)
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +37,8 @@ static void body(struct slice in, void *context)
 	uint8_t state;
 
 	body_init(&state);
-	body_input(&state, in, SIZE_MAX, &scan);
+	body_input(&state, in, SIZE_MAX, false, &scan);
+	body_input(&state, in, SIZE_MAX, true, &scan);
 }
 
 static void line(struct slice in, void *context)
@@ -64,7 +66,8 @@ static void parameters(struct slice in, void *context)
 	struct parameters out;
 	struct slice culprit;
 
-	parameters_parse(in, true, &out, &culprit);
+	parameters_parse(in, PARAMETERS_OF_MAIL, true, UINT_MAX, &out, &culprit);
+	parameters_parse(in, PARAMETERS_OF_RCPT, true, UINT_MAX, &out, &culprit);
 }
 
 static void foreign(struct slice in, void *context)

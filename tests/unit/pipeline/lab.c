@@ -16,6 +16,7 @@ static const char policy_text[] =
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = %s\nRemoteIPRanges = %s\n"
 	"PermissionGroups = AnonymousUsers\nBanner = 220 hello\nConnectionTimeout = 20m\n"
+	"TarpitInterval = 0s\n"
 	"[backend cluster]\nServers = 10.0.0.11:25\nProbeInterval = 1h\n%s";
 
 const struct plan lab_good_plan = {

@@ -37,9 +37,19 @@ struct dialogue_setup {
 	uint32_t max_recipients;      // 200
 	uint32_t max_protocol_errors; // 5
 	uint64_t max_message_size;    // 65536
+	uint64_t max_header_size;     // 65536
+	uint32_t max_hop_count;       // 60
+	uint32_t max_local_hop_count; // 0
 	enum reply_dialect dialect;
 	char *banner;
+	uint32_t mechanisms;
+	bool blocked;
+	bool chunking;
+	bool accept_bare_lf;
+	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
+	bool require_ehlo_domain;
+	bool reject_reserved;
 	bool ipv6;
 	size_t room; // body bytes that the backend takes at a time; unlimited
 };
@@ -131,13 +141,15 @@ static void dialogue_say(struct dialogue *dialogue, const char *text)
 static void dialogue_note_body(struct dialogue *dialogue)
 {
 	const struct session_step *step = &dialogue->step;
-	assert_true(step->body[0].length + step->body[1].length > 0);
-	assert_true(step->body[0].length + step->body[1].length <= dialogue->room);
+	size_t length = 0;
+	for (int i = 0; i < SESSION_BODY_PIECES; i++)
+		length += step->body[i].length;
+	assert_true(length > 0 && length <= dialogue->room);
 	if (!dialogue->in_body)
 		dialogue_say(dialogue, "{");
 	dialogue->in_body = true;
 	// CR is shown: the message must arrive byte for byte.
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < SESSION_BODY_PIECES; i++)
 		for (size_t k = 0; k < step->body[i].length; k++)
 			dialogue_put(dialogue, step->body[i].data + k, 1);
 }
@@ -231,23 +243,41 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.fqdn = (char *)"mx.own.test",
 		.banner = setup->banner,
 		.permission_groups = PERMISSION_GROUP_ANONYMOUS_USERS,
-		.granted = setup->granted,
-		.denied = setup->denied,
+		.granted[PRINCIPAL_ANONYMOUS] = setup->granted,
+		.denied[PRINCIPAL_ANONYMOUS] = setup->denied,
 		.max_recipients = setup->max_recipients ? setup->max_recipients : 200,
 		.max_protocol_errors = setup->max_protocol_errors ? setup->max_protocol_errors : 5,
 		.max_message_size = setup->max_message_size ? setup->max_message_size : 65536,
+		.max_header_size = setup->max_header_size ? setup->max_header_size : 65536,
+		.max_hop_count = setup->max_hop_count ? setup->max_hop_count : 60,
+		.max_local_hop_count = setup->max_local_hop_count,
+		.pipelining = true,
+		.chunking = setup->chunking,
+		.enhanced_status_codes = true,
+		.eight_bit_mime = true,
+		.delivery_status_notification = true,
+		.smtp_utf8 = true,
+		.bare_linefeed_rejection = !setup->accept_bare_lf,
+		.mechanisms = setup->mechanisms,
+		.require_ehlo_domain = setup->require_ehlo_domain,
+		.reject_reserved_top_level = setup->reject_reserved,
+		.reject_reserved_second_level = setup->reject_reserved,
+		.reject_single_label = setup->reject_reserved,
 		.connection_timeout_ms = 600000,
 		.inactivity_timeout_ms = 300000,
 	};
 	dialogue->now = (struct tick){1000, DIALOGUE_WALL_US};
 	dialogue->room = setup->room ? setup->room : SIZE_MAX;
 	dialogue->extensions =
-		setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE;
+		setup->extensions |
+		(setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE);
 	assert_int_equal(chunk_pool_init(&dialogue->chunks, 8 * 2048), 0);
 	struct session_peer peer = {
 		.connector = &dialogue->connector,
+		.identities = connector_identities(&dialogue->connector),
 		.policy = &dialogue->policy,
 		.id = 0x08D06729BA48D0CA,
+		.blocked = setup->blocked,
 	};
 	assert_int_equal(address_parse(setup->ipv6 ? "2001:db8::7" : "192.0.2.7",
 				       &peer.client.address, &why),

@@ -63,7 +63,7 @@ static bool feed(uint8_t *state, const uint8_t *text, size_t length, size_t room
 	struct slice rest = slice_of(block, length);
 	while (out->verdict == BODY_MORE && rest.length > 0) {
 		struct body_scan scan;
-		body_input(state, rest, room, &scan);
+		body_input(state, rest, room, false, &scan);
 		assert_true(scan.consumed <= rest.length);
 		assert_true(scan.held.length + scan.run.length <= room);
 		if (scan.run.length == 0)
@@ -147,15 +147,15 @@ static void test_room_of_nothing_waits(void **state)
 	uint8_t machine;
 	struct body_scan scan;
 	body_init(&machine);
-	body_input(&machine, slice_of_text("a"), 0, &scan);
+	body_input(&machine, slice_of_text("a"), 0, false, &scan);
 	assert_int_equal(scan.verdict, BODY_MORE);
 	assert_int_equal(scan.consumed, 0);
 	// One byte is kept back: room for it alone would not let the next one pass.
-	body_input(&machine, slice_of_text("\r"), 10, &scan);
+	body_input(&machine, slice_of_text("\r"), 10, false, &scan);
 	assert_int_equal(scan.consumed, 1);
-	body_input(&machine, slice_of_text("\na"), 1, &scan);
+	body_input(&machine, slice_of_text("\na"), 1, false, &scan);
 	assert_int_equal(scan.consumed, 0);
-	body_input(&machine, slice_of_text("\na"), 2, &scan);
+	body_input(&machine, slice_of_text("\na"), 2, false, &scan);
 	assert_int_equal(scan.consumed, 1);
 	assert_int_equal(scan.held.length + scan.run.length, 2);
 }
@@ -175,7 +175,7 @@ static void test_long_lines(void **state)
 				line[start + at] = (uint8_t)bad[kind];
 				body_init(&machine);
 				body_input(&machine, slice_of(line + start, LENGTH), SIZE_MAX,
-					   &scan);
+					   false, &scan);
 				assert_int_equal(scan.verdict, BODY_BAD_LINE_ENDING);
 				free(line);
 			}
@@ -187,11 +187,87 @@ static void test_long_lines(void **state)
 	uint8_t *line = malloc(size);
 	memset(line, 0x80, size);
 	body_init(&machine);
-	body_input(&machine, slice_of(line, size), SIZE_MAX, &scan);
+	body_input(&machine, slice_of(line, size), SIZE_MAX, false, &scan);
 	assert_int_equal(scan.run.length, size);
 	assert_ptr_equal(scan.run.data, line);
 	assert_int_equal(scan.octets, size);
 	free(line);
+}
+
+// What a server makes of DATA form: lines end with CR LF, a line of one dot is the end, another
+// line's first dot goes. A stream that is not in this form is nothing.
+static bool read_as_server(const uint8_t *text, size_t length, char *out, bool *ended)
+{
+	size_t at = 0, used = 0;
+	*ended = false;
+	while (at < length && !*ended) {
+		const uint8_t *end = memmem(text + at, length - at, "\r\n", 2);
+		const size_t line = end ? (size_t)(end - text) - at : length - at;
+		if (memchr(text + at, '\n', line) || memchr(text + at, '\0', line))
+			return false;
+		const size_t dot = line > 0 && text[at] == '.';
+		*ended = end && line == 1 && dot;
+		memcpy(out + used, text + at + dot, line - dot);
+		used += line - dot;
+		if (end && !*ended)
+			out[used++] = '|';
+		at += line + (end ? 2 : 0);
+	}
+	out[used] = '\0';
+	return true;
+}
+
+// With bare LF accepted: the message is what a reader of CR LF and LF alike sees, but only CR LF .
+// CR LF behind CR LF ends it; and no server sees an end before.
+static void test_bare_lf_accepted(void **state)
+{
+	static const struct {
+		const char *text, *message; // '|' for each line end
+		bool ended;
+	} cases[] = {
+		{"a\nb\r\n.\r\n", "a|b|", true},
+		{"\n\n.\r\nx\r\n.\r\n", "||.|x|", true},
+		{"a\n.\r\nb\r\n.\r\n", "a|.|b|", true}, // smuggling
+		{"a\n.\nb\r\n.\r\n", "a|.|b|", true},
+		{"a\r\n.\nb\r\n.\r\n", "a||b|", true},
+		{"a\n..b\n.c\r\n.\r\n", "a|..b|.c|", true},
+		{"a\n\r\n.\r\n", "a||", true},
+		{"a\r\n..\n.\r\n", "a|.|.|", false},
+		{"a\n", "a|", false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const size_t length = strlen(cases[i].text);
+		for (size_t piece = 1; piece <= length; piece++) {
+			uint8_t machine, wire[128];
+			size_t used = 0, octets = 0;
+			bool ended = false, seen;
+			char message[128];
+			struct slice rest = slice_of(cases[i].text, length);
+			body_init(&machine);
+			while (rest.length > 0 && !ended) {
+				struct body_scan scan;
+				body_input(&machine, slice_first(rest, piece), SIZE_MAX, true,
+					   &scan);
+				assert_int_not_equal(scan.verdict, BODY_BAD_LINE_ENDING);
+				memcpy(wire + used, scan.held.data, scan.held.length);
+				used += scan.held.length;
+				memcpy(wire + used, scan.run.data, scan.run.length);
+				used += scan.run.length;
+				octets += scan.octets;
+				ended = scan.verdict == BODY_END;
+				rest = slice_from(rest, scan.consumed);
+			}
+			assert_int_equal(ended, cases[i].ended);
+			assert_true(read_as_server(wire, used, message, &seen));
+			assert_false(seen);
+			assert_string_equal(message, cases[i].message);
+			// Every '|' is two octets of the message.
+			size_t lines = 0;
+			for (const char *at = message; *at; at++)
+				lines += *at == '|';
+			assert_int_equal(octets, strlen(message) + lines);
+		}
+	}
 }
 
 int main(void)
@@ -201,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_every_room_and_cut),
 		cmocka_unit_test(test_room_of_nothing_waits),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_bare_lf_accepted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

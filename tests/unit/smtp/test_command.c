@@ -17,9 +17,12 @@
 #define TOO_LARGE                                                                                  \
 	"!smtp_too_large\n552 5.3.4 Message size exceeds fixed maximum "                           \
 	"message size\n"
-#define PATIENT    .setup = {.max_protocol_errors = 1000}
-#define HELP_REPLY "214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\n"
-#define READY      BANNER EHLO_REPLY
+#define PATIENT .setup = {.max_protocol_errors = 1000}
+#define HELP_REPLY                                                                                 \
+	"214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA BDAT XEXCH50 RSET NOOP QUIT VRFY HELP\n"
+#define READY BANNER EHLO_REPLY
+
+#define BLOCKED "!smtp_blocked\n550 5.7.1 192.0.2.7 is on the block list\n"
 
 static const struct script scripts[] = {
 	{"EHLO", CLIENT(HELLO), .expect = BANNER EHLO_REPLY},
@@ -40,10 +43,38 @@ static const struct script scripts[] = {
 		"MAIL FROM:<>\r\n"),
 	 .expect = BANNER "250 mx.own.test Hello [192.0.2.7]\n" UNKNOWN_PARAMETER MAIL_REPLY},
 	{"names that are none", PATIENT,
-	 CLIENT("EHLO\r\nHELO\r\nEHLO \r\nEHLO a b\r\nEHLO <a>\r\nEHLO a..b\r\nEHLO caf\xc3\xa9\r\n"
+	 CLIENT("EHLO a b\r\nEHLO <a>\r\nEHLO a..b\r\nEHLO caf\xc3\xa9\r\n"
 		"EHLO a\tb\r\nEHLO [a b]\r\nMAIL FROM:<>\r\n"),
-	 .expect = BANNER BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME
-		 BAD_NAME HELLO_FIRST},
+	 .expect = BANNER BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME BAD_NAME HELLO_FIRST},
+	{"no name at all", .setup = {0}, CLIENT("HELO\r\nMAIL FROM:<>\r\n"),
+	 .expect = BANNER "250 mx.own.test Hello [192.0.2.7]\n" MAIL_REPLY},
+	{"no name where one is wanted", .setup = {.require_ehlo_domain = true}, CLIENT("EHLO \r\n"),
+	 .expect = BANNER "!smtp_hello_needs_domain\n501 5.0.0 HELO / EHLO requires domain "
+			  "address\n[CLOSE]\n"},
+	{"all that servers have",
+	 .setup = {.extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\n"),
+	 .expect = BANNER "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+			  "250-DSN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n"},
+	{"addresses above ASCII", .setup = {.extensions = SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\nMAIL FROM:<\xc3\xa9@own.test>\r\n"
+		"MAIL FROM:<\xc3\xa9@own.test> SMTPUTF8\r\n"),
+	 .expect = BANNER
+	 "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+	 "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n"
+	 "!smtp_utf8_not_asked\n553 5.6.7 SMTPUTF8 is needed for this address\n" MAIL_REPLY},
+	{"reserved domains",
+	 .setup = {.granted = RIGHT_ACCEPT_ANY_RECIPIENT, .reject_reserved = true},
+	 CLIENT(HELLO MAIL
+		"RCPT TO:<a@b.test>\r\nRCPT TO:<a@EXAMPLE>\r\nRCPT TO:<a@b.example.net>\r\n"
+		"RCPT TO:<a@b>\r\nRCPT TO:<a%c.invalid@b.com>\r\n"),
+	 .expect = READY MAIL_REPLY
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"
+	 "!smtp_reserved_second_level\n501 5.1.5 Recipient address reserved by RFC 2606\n"
+	 "!smtp_single_label\n501 5.1.6 Recipient addresses in single label domains not "
+	 "accepted\n"
+	 "!smtp_reserved_top_level\n501 5.1.4 Recipient address reserved by RFC 2606\n"},
 	{"before EHLO", PATIENT,
 	 CLIENT("MAIL FROM:<>\r\nRCPT TO:<b@own.test>\r\nDATA\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r\n"
 		"QUIT\r\n"),
@@ -61,21 +92,20 @@ static const struct script scripts[] = {
 	{"EHLO resets", PATIENT, CLIENT(HELLO MAIL HELLO RCPT "HELO x\r\n"),
 	 .expect = READY MAIL_REPLY EHLO_REPLY "left [RESET]\n" NEED_MAIL
 					       "250 mx.own.test Hello [192.0.2.7]\n"},
-	{"a bad EHLO does not reset", PATIENT, CLIENT(HELLO MAIL "EHLO\r\n" MAIL),
+	{"a bad EHLO does not reset", PATIENT, CLIENT(HELLO MAIL "EHLO a..b\r\n" MAIL),
 	 .expect = READY MAIL_REPLY BAD_NAME ALREADY},
 	{"after RCPT", PATIENT, CLIENT(HELLO MAIL RCPT MAIL "NOOP\r\nQUIT\r\n"),
 	 ANSWERS("250 2.1.5 Recipient OK"),
 	 .expect = ENVELOPE_REPLY ALREADY
 	 "250 2.0.0 OK\n221 2.0.0 Service closing transmission channel\nleft [CLOSE]\n"},
 	{"verbs without a row, by one rule", PATIENT,
-	 CLIENT(HELLO "EXPN x\r\nETRN x\r\nSTARTTLS\r\nAUTH LOGIN\r\nBDAT 0 LAST\r\nXEXCH50 1 2\r\n"
+	 CLIENT(HELLO "EXPN x\r\nETRN x\r\nSTARTTLS\r\nAUTH LOGIN\r\n"
 		      "XCLIENT ADDR=192.0.2.1\r\nXFORWARD NAME=x\r\nPROXY TCP4 1 2 3 4\r\nTURN\r\n"
 		      "SEND FROM:<>\r\nMAILFROM:<>\r\nDATAx\r\n\r\n EHLO x\r\n\tNOOP\r\n\x80\r\n"
 		      "MAIL\tFROM:<>\r\n"),
 	 .expect = READY UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
 		 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
-			 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED
-				 UNRECOGNIZED UNRECOGNIZED},
+			 UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED UNRECOGNIZED},
 	{"case and blanks do not matter",
 	 CLIENT("eHlO client.example \t\r\nmAiL fRoM:  <> \t\r\n"
 		"rset  \r\nnoop\t\r\n"),
@@ -92,12 +122,27 @@ static const struct script scripts[] = {
 		"MAIL FROM:<a@b\r\nMAIL FROM:<a>\r\nMAIL FROM:<postmaster>\r\n"
 		"MAIL FROM:\t<>\r\nMAIL FROM:<\xc3\xa9@b>\r\nMAIL FROM:<a@b>SIZE=1\r\n"
 		"MAIL FROM:<a@b> SIZE=\r\nMAIL FROM:<a@b> SIZE=1 SIZE=1\r\n"
-		"MAIL FROM:<a@b> AUTH=<>\r\nMAIL FROM:<a@b> SMTPUTF8\r\n"
+		"MAIL FROM:<a@b> XOORG=a\r\nMAIL FROM:<a@b> SMTPUTF8\r\n"
 		"MAIL FROM:<a@b> BODY=BINARYMIME\r\nMAIL FROM:<a@b> SIZE=65536 BODY=8BITMIME\r\n"),
 	 .expect = READY BAD_ARGUMENTS BAD_ARGUMENTS BAD_SENDER BAD_ARGUMENTS BAD_SENDER BAD_SENDER
 		 BAD_SENDER BAD_SENDER BAD_SENDER BAD_SENDER BAD_ARGUMENTS BAD_ARGUMENTS
 			 BAD_ARGUMENTS UNKNOWN_PARAMETER UNKNOWN_PARAMETER BAD_ARGUMENTS
 				 MAIL_REPLY},
+	{"on the block list", .setup = {.blocked = true},
+	 CLIENT(HELLO MAIL RCPT "RSET\r\n" MAIL RCPT RCPT "DATA\r\n"),
+	 .expect = READY MAIL_REPLY BLOCKED
+	 "250 2.0.0 Resetting\nleft [RESET]\n" MAIL_REPLY BLOCKED BLOCKED
+	 "!smtp_bad_sequence\n554 5.5.1 No valid recipients\nleft [CLOSE]\n"},
+	{"what goes on with the addresses",
+	 .setup = {.extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8},
+	 CLIENT("EHLO a\r\nMAIL FROM:<a@b> ENVID=x+2By SIZE=1 RET=HDRS AUTH=c@d SMTPUTF8\r\n"
+		"RCPT TO:<b@own.test> ORCPT=rfc822;c@d NOTIFY=DELAY,FAILURE\r\n"),
+	 ANSWERS("250 2.1.5 Recipient OK"),
+	 .expect =
+		 BANNER "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"
+			"250-DSN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n" MAIL_REPLY
+			"[RECIPIENT <a@b> ENVID=x+2By RET=HDRS SMTPUTF8 SIZE=1 <b@own.test> "
+			"ORCPT=rfc822;c@d NOTIFY=DELAY,FAILURE]\n" RCPT_REPLY},
 	{"recipients", PATIENT,
 	 CLIENT(HELLO MAIL
 		"RCPT\r\nRCPT TO\r\nRCPT TO:\r\nRCPT FROM:<b@own.test>\r\n"

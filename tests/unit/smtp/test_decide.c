@@ -58,6 +58,10 @@ static const struct {
 	{SUBMIT | ANY_FROM, "<a@foreign.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@own.test>", 0, OWN},
+	// Other spellings of it for whoever normalizes Unicode.
+	{SUBMIT | ANY_FROM, "<a@own\xef\xbc\x8etest>", 0, OWN},
+	{SUBMIT | ANY_FROM, "<a@\xef\xbd\x8fwn.test>", 0, OWN},
+	{SUBMIT | ANY_FROM | OWN_FROM, "<a@\xef\xbd\x8fwn.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@x.wild.test>", 0, OWN},
 	{SUBMIT | ANY_FROM, "<a@wild.test>", 0, YES},
 	{SUBMIT | ANY_FROM, "<a@relay.test>", 0, YES},
@@ -105,6 +109,7 @@ static const struct {
 	{SUBMIT, "<\"@foreign.test:a.relay.test\"@own.test>", 0, RELAY},
 	{SUBMIT, "<\"@foreign.test,b.relay.test\"@own.test>", 0, RELAY},
 	{SUBMIT, "<a%@own.test>", 0, RELAY},
+	{SUBMIT, "<a@own\xe3\x80\x82test>", 0, RELAY},
 	{SUBMIT, "<a%own.test@own.test>", 0, YES},
 	{SUBMIT, "<@own.test:a@own.test>", 0, YES},
 	{SUBMIT, "<\"a b\"@own.test>", 0, YES},
@@ -117,15 +122,19 @@ static const struct {
 	{SUBMIT, "<a@foreign.test>", 3, RELAY},
 };
 
+#define ANONYMOUS (1u << PRINCIPAL_ANONYMOUS)
+
 static void test_senders(void **state)
 {
 	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
-		const struct connector connector = {.granted = senders[i].rights,
+		const struct connector connector = {.granted[PRINCIPAL_ANONYMOUS] =
+							    senders[i].rights,
 						    .max_message_size = 1000};
 		struct path path;
 		size_t used;
 		assert_true(path_parse(slice_of_text(senders[i].path), &path, &used));
-		const enum reason got = decide_sender(&policy, &connector, &path, senders[i].size);
+		const enum reason got =
+			decide_sender(&policy, &connector, ANONYMOUS, &path, senders[i].size);
 		if ((int)got != senders[i].verdict)
 			fail_msg("row %zu, MAIL FROM:%s: %d", i, senders[i].path, got);
 	}
@@ -134,13 +143,13 @@ static void test_senders(void **state)
 static void test_recipients(void **state)
 {
 	for (size_t i = 0; i < sizeof(recipients) / sizeof(*recipients); i++) {
-		const struct connector connector = {.granted = recipients[i].rights,
-						    .max_recipients = 3};
+		const struct connector connector = {
+			.granted[PRINCIPAL_ANONYMOUS] = recipients[i].rights, .max_recipients = 3};
 		struct path path;
 		size_t used;
 		assert_true(path_parse(slice_of_text(recipients[i].path), &path, &used));
-		const enum reason got =
-			decide_recipient(&policy, &connector, &path, recipients[i].already);
+		const enum reason got = decide_recipient(&policy, &connector, ANONYMOUS, &path,
+							 recipients[i].already);
 		if ((int)got != recipients[i].verdict)
 			fail_msg("row %zu, RCPT TO:%s: %d", i, recipients[i].path, got);
 	}
@@ -154,14 +163,14 @@ static void test_rights_come_from_the_connector(void **state)
 	struct path path;
 	size_t used;
 	assert_true(path_parse(slice_of_text("<a@own.test>"), &path, &used));
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), REASON_NONE);
-	connector.denied = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
-	connector.granted = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
-	assert_int_equal(decide_sender(&policy, &connector, &path, 0), OWN);
-	assert_int_equal(decide_size_limit(&connector), 1000);
-	connector.granted |= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT;
-	assert_true(decide_size_limit(&connector) == POLICY_SIZE_UNLIMITED);
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), REASON_NONE);
+	connector.denied[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), OWN);
+	connector.granted[PRINCIPAL_ANONYMOUS] = RIGHT_ACCEPT_AUTHORITATIVE_SENDER;
+	assert_int_equal(decide_sender(&policy, &connector, ANONYMOUS, &path, 0), OWN);
+	assert_int_equal(decide_size_limit(&connector, ANONYMOUS), 1000);
+	connector.granted[PRINCIPAL_ANONYMOUS] |= RIGHT_BYPASS_MESSAGE_SIZE_LIMIT;
+	assert_true(decide_size_limit(&connector, ANONYMOUS) == POLICY_SIZE_UNLIMITED);
 }
 
 int main(void)

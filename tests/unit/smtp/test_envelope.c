@@ -61,28 +61,73 @@ static void test_recipient_is_there_while_it_is_asked(void **state)
 	dialogue_end(&dialogue);
 }
 
-static void test_received_header(void **state)
+#define RECEIVED                                                                                   \
+	"Received: from client.example ([192.0.2.7]) by mx.own.test with ESMTP id\r\n"             \
+	"\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n"
+#define STAMP     "X-MS-Exchange-Organization-"
+#define ANONYMOUS STAMP "AuthAs: Anonymous\r\n" STAMP "AuthSource: mx.own.test\r\n"
+#define INTERNAL  STAMP "AuthAs: Internal\r\n" STAMP "AuthSource: mx.own.test\r\n"
+
+static void test_added_header(void **state)
 {
 	static const struct {
 		struct dialogue_setup setup;
-		const char *hello, *header;
+		const char *client, *header;
+		bool allowed;
 	} cases[] = {
-		{{0},
-		 "EHLO client.example\r\n",
-		 "Received: from client.example ([192.0.2.7]) by mx.own.test with ESMTP id\r\n"
-		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n"},
+		{{0}, HELLO, RECEIVED ANONYMOUS, false},
 		{{.ipv6 = true},
 		 "HELO [::1]\r\n",
 		 "Received: from [::1] ([IPv6:2001:db8::7]) by mx.own.test with SMTP id\r\n"
-		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n"},
+		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n" ANONYMOUS,
+		 false},
+		{{0},
+		 "EHLO\r\n",
+		 "Received: from [192.0.2.7] ([192.0.2.7]) by mx.own.test with ESMTP id\r\n"
+		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n" ANONYMOUS,
+		 false},
+		{{.extensions = SMTP_EXTENSION_SMTPUTF8},
+		 HELLO "MAIL FROM:<\xc3\xa9@b> SMTPUTF8\r\n",
+		 "Received: from client.example ([192.0.2.7]) by mx.own.test with UTF8SMTP id\r\n"
+		 "\t08D06729BA48D0CA; Tue, 2 Jan 2024 03:04:05 +0000\r\n" ANONYMOUS,
+		 false},
+		{{0},
+		 HELLO,
+		 RECEIVED ANONYMOUS STAMP "SCL: -1\r\n" STAMP "Antispam-Report: IPOnAllowList\r\n",
+		 true},
+		{{.granted = RIGHT_BYPASS_ANTI_SPAM},
+		 HELLO,
+		 RECEIVED ANONYMOUS STAMP "SCL: -1\r\n" STAMP
+					  "Antispam-Report: MessageSecurityAntispamBypass\r\n",
+		 false},
+		// AUTH= counts with its right only, and only if it names somebody.
+		{{.granted = RIGHT_ACCEPT_AUTHENTICATION_FLAG},
+		 HELLO "MAIL FROM:<> AUTH=a@b\r\n",
+		 RECEIVED INTERNAL,
+		 false},
+		{{.granted = RIGHT_ACCEPT_AUTHENTICATION_FLAG},
+		 HELLO "MAIL FROM:<> AUTH=<>\r\n",
+		 RECEIVED ANONYMOUS,
+		 false},
+		{{0}, HELLO "MAIL FROM:<> AUTH=a@b\r\n", RECEIVED ANONYMOUS, false},
+		// Whose own stamps pass gets none of ours.
+		{{.granted = RIGHT_ACCEPT_HEADERS_ORGANIZATION | RIGHT_BYPASS_ANTI_SPAM},
+		 HELLO,
+		 RECEIVED,
+		 true},
+		{{.mechanisms = MECHANISM_EXTERNAL_AUTHORITATIVE},
+		 HELLO,
+		 RECEIVED INTERNAL STAMP "AuthMechanism: 10\r\n",
+		 true},
 	};
 	static struct dialogue dialogue;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		char header[SESSION_RECEIVED_MAX + 1];
+		char header[SESSION_ADDED_MAX + 1];
 		dialogue_open(&dialogue, &cases[i].setup);
-		dialogue_send_text(&dialogue, cases[i].hello);
-		header[session_received_header(&dialogue.session, dialogue.now, header,
-					       SESSION_RECEIVED_MAX)] = '\0';
+		dialogue.session.peer.allowed = cases[i].allowed;
+		dialogue_send_text(&dialogue, cases[i].client);
+		header[session_added_header(&dialogue.session, dialogue.now, header,
+					    SESSION_ADDED_MAX)] = '\0';
 		assert_string_equal(header, cases[i].header);
 		dialogue_end(&dialogue);
 	}
@@ -93,7 +138,7 @@ static void test_received_header_of_each_name(void **state)
 {
 	static struct dialogue dialogue;
 	char name[SESSION_HELLO_MAX + 1], line[sizeof(name) + 16];
-	char header[SESSION_RECEIVED_MAX + 1], wanted[sizeof(name) + 32];
+	char header[SESSION_ADDED_MAX + 1], wanted[sizeof(name) + 32];
 
 	dialogue_open(&dialogue, &(struct dialogue_setup){0});
 	for (size_t length = 1; length <= SESSION_HELLO_MAX; length++) {
@@ -105,8 +150,8 @@ static void test_received_header_of_each_name(void **state)
 		name[octets] = '\0';
 		snprintf(line, sizeof(line), "EHLO %s\r\n", name);
 		dialogue_send_text(&dialogue, line);
-		header[session_received_header(&dialogue.session, dialogue.now, header,
-					       SESSION_RECEIVED_MAX)] = '\0';
+		header[session_added_header(&dialogue.session, dialogue.now, header,
+					    SESSION_ADDED_MAX)] = '\0';
 		snprintf(wanted, sizeof(wanted), " %s ([", name);
 		for (char *at = header; (at = strstr(at, "\r\n\t"));) // unfolded
 			memmove(at, at + 2, strlen(at + 2) + 1);
@@ -125,7 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_recipient_is_there_while_it_is_asked),
-		cmocka_unit_test(test_received_header),
+		cmocka_unit_test(test_added_header),
 		cmocka_unit_test(test_received_header_of_each_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static const struct script scripts[] = {
 	{"one message", CLIENT(TO_DATA "Subject: x\r\n\r\nbody\r\n.\r\nQUIT\r\n"), YES,
 	 .expect = AT_DATA "{Subject: x\r\n\r\nbody\r\n}\n[END 20]\n" ACCEPTED
 			   "[RESET]\n" QUIT_REPLY "[CLOSE]\n"},
-	{"in crumbs for the backend", .setup = {.room = 2},
+	{"in crumbs for the backend", .setup = {.room = HEADER_HELD_MAX + 2},
 	 CLIENT(TO_DATA "Subject: x\r\n\r\n..body\r\n.\r\nQUIT\r\n"), YES,
 	 .expect = AT_DATA "{Subject: x\r\n\r\n..body\r\n}\n[END 21]\n" ACCEPTED
 			   "[RESET]\n" QUIT_REPLY "[CLOSE]\n"},
@@ -37,6 +37,31 @@ static const struct script scripts[] = {
 	 CLIENT(TO_DATA "..\r\n.a\r\n...\r\nQUIT\r\n\x80\xff\r\n. \r\n .\r\n.\r\n"), YES,
 	 .expect = AT_DATA
 	 "{..\r\n.a\r\n...\r\nQUIT\r\n\x80\xff\r\n. \r\n .\r\n}\n[END 27]\n" ACCEPTED "[RESET]\n"},
+	{"the header firewall", .setup = {.denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 CLIENT(TO_DATA "Received: a\r\n\tb\r\nSubject: x\r\n.Resent-To: c\r\n"
+			"X-MS-Exchange-Organization-AuthAs: Internal\r\n\r\nReceived: d\r\n.\r\n"),
+	 YES,
+	 .expect = AT_DATA "{Subject: x\r\n\r\nReceived: d\r\n}\n[END 103]\n" ACCEPTED "[RESET]\n"},
+	{"and with the rights for it", .setup = {.granted = RIGHT_ACCEPT_HEADERS_ORGANIZATION},
+	 CLIENT(TO_DATA "Received: a\r\nX-MS-Exchange-Organization-SCL: 1\r\n"
+			"X-MS-Exchange-Forest-A: b\r\n\r\n.\r\n"),
+	 YES,
+	 .expect = AT_DATA
+	 "{Received: a\r\nX-MS-Exchange-Organization-SCL: 1\r\n\r\n}\n[END 77]\n" ACCEPTED
+	 "[RESET]\n"},
+	{"nothing but a header that is removed", .setup = {.denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 CLIENT(TO_DATA "Received: a\r\n.\r\n"), YES,
+	 .expect = AT_DATA "[END 13]\n" ACCEPTED "[RESET]\n"},
+	{"as many hops as there may be", .setup = {.max_hop_count = 2},
+	 CLIENT(TO_DATA "Received: a\r\nReceived: b\r\n\r\nReceived: c\r\n.\r\n"), YES,
+	 .expect = AT_DATA
+	 "{Received: a\r\nReceived: b\r\n\r\nReceived: c\r\n}\n[END 41]\n" ACCEPTED "[RESET]\n"},
+	{"one more, removed or not",
+	 .setup = {.max_hop_count = 2, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 CLIENT(TO_DATA "Received: a\r\nReceived: b\r\nReceived: c\r\n\r\nd\r\n.\r\nNOOP\r\n"),
+	 ANSWERS("250 2.1.5 Recipient OK", "354 go"),
+	 .expect = AT_DATA "[ABORT]\n!smtp_hop_count\n554 5.4.6 Hop count exceeded - possible mail "
+			   "loop\n[RESET]\n250 2.0.0 OK\n"},
 	{"several messages with different fates, S14",
 	 CLIENT(HELLO MAIL RCPT "DATA\r\none\r\n.\r\n" MAIL RCPT "RSET\r\n" MAIL RCPT
 				"DATA\r\ntwo\r\n.\r\n" HELLO MAIL RCPT "DATA\r\n3\r\n.\r\n"),
@@ -84,6 +109,12 @@ static const struct script scripts[] = {
 	// S15
 	{"HTTP", CLIENT("GET / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\n"),
 	 .expect = BANNER NOT_SMTP "[CLOSE]\n"},
+	{"bare LFs that end the header, taken", .setup = {.accept_bare_lf = true},
+	 CLIENT(HELLO MAIL RCPT "DATA\r\na: b\n\n.\nc: d\n\r\n.\r\n"),
+	 ANSWERS("250 2.1.5 Recipient OK", "354 go",
+		 "250 2.6.0 <1@own.test> Queued mail for delivery"),
+	 .expect = ENVELOPE_REPLY
+	 "[DATA]\n" DATA_REPLY "{a: b\r\n\r\n..\r\nc: d\r\n\r\n}\n[END 19]\n" ACCEPTED "[RESET]\n"},
 	{"HTTP with bare LF", CLIENT("POST / HTTP/1.0\n\nMAIL"),
 	 .expect = BANNER NOT_SMTP "[CLOSE]\n"},
 	{"TLS", CLIENT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
@@ -185,7 +216,7 @@ static void test_body_waits_for_room(void **state)
 	const struct dialogue_setup setup = {0};
 	dialogue_open(&dialogue, &setup);
 	dialogue.answers = answers;
-	dialogue_send_text(&dialogue, TO_DATA);
+	dialogue_send_text(&dialogue, TO_DATA "\r\n");
 	struct session_step *step = &dialogue.step;
 	session_input(&dialogue.session, slice_of_text("abc\r\n"), 0, 0, dialogue.now,
 		      &dialogue.reply, step);

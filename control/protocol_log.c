@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See protocol_log.h. Owns the rings and the files; a line has the fields of Exchange's
+// (connector reference, section 5.3): date-time, connector-id, session-id, sequence-number,
+// local-endpoint, remote-endpoint, event, data, context.
+
+#include "control/protocol_log.h"
+
+#include "config/address.h"
+#include "config/policy.h"
+#include "config/value.h"
+#include "dataplane/base/protocol_record.h"
+#include "dataplane/base/record_ring.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// Between two drains, 100 ms apart, a worker may write so much: some 30,000 lines.
+#define RING_BYTES (4u << 20)
+// One drain takes no more, lest signals wait for a flood's end.
+#define DRAIN_MAX     200000
+#define DATA_TEXT_MAX (2 * PROTOCOL_DATA_MAX + 3)
+
+struct protocol_log {
+	const struct policy *policy;
+	struct protocol_files *files;
+	bool failing; // and said so
+	unsigned workers;
+	struct record_ring *rings[];
+};
+
+static const char *const context_texts[PROTOCOL_CONTEXT_COUNT] = {
+#define X(name, kind, help) [REASON_##name] = #name,
+	REASONS(X)
+#undef X
+		[PROTOCOL_CONTEXT_NONE] = "",
+	[PROTOCOL_CONTEXT_LOCAL] = "Local",
+	[PROTOCOL_CONTEXT_REMOTE] = "Remote",
+	[PROTOCOL_CONTEXT_PERMISSIONS] = "Set Session Permissions",
+	[PROTOCOL_CONTEXT_OCTETS] = "Octets of the message",
+};
+
+bool protocol_log_wanted(const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++)
+		if (policy->connectors[i].enabled &&
+		    policy->connectors[i].protocol_logging == PROTOCOL_LOGGING_VERBOSE)
+			return true;
+	return false;
+}
+
+struct protocol_log *protocol_log_create(const struct policy *policy, unsigned workers,
+					 const char *version, char error[PROTOCOL_FILES_ERROR_MAX])
+{
+	const struct gate_settings *gate = &policy->gate;
+	struct protocol_files_settings settings = {
+		.path = gate->protocol_log_path,
+		.version = version,
+		.file_size = gate->protocol_log_file_size,
+		.directory_size = gate->protocol_log_directory_size,
+		.age_us = gate->protocol_log_age_ms * 1000,
+	};
+	struct protocol_log *log = calloc(1, sizeof(*log) + workers * sizeof(log->rings[0]));
+
+	snprintf(error, PROTOCOL_FILES_ERROR_MAX, "out of memory");
+	if (!log)
+		return NULL;
+	log->policy = policy;
+	for (; log->workers < workers; log->workers++) {
+		log->rings[log->workers] = record_ring_create(RING_BYTES);
+		if (!log->rings[log->workers])
+			goto destroy;
+	}
+	log->files = protocol_files_open(&settings, error);
+	if (!log->files)
+		goto destroy;
+	return log;
+
+destroy:
+	protocol_log_destroy(log);
+	return NULL;
+}
+
+void protocol_log_destroy(struct protocol_log *log)
+{
+	if (!log)
+		return;
+	protocol_files_close(log->files);
+	while (log->workers > 0)
+		record_ring_destroy(log->rings[--log->workers]);
+	free(log);
+}
+
+struct record_ring *protocol_log_ring(struct protocol_log *log, unsigned worker)
+{
+	return log ? log->rings[worker] : NULL;
+}
+
+struct protocol_files *protocol_log_files(struct protocol_log *log)
+{
+	return log->files;
+}
+
+// ---- A line ----------------------------------------------------------------------------------
+
+// A field that may hold anything: in quotes where it must be (RFC 4180 section 2).
+static size_t put_field(char *to, const char *text)
+{
+	const bool quoted = strpbrk(text, ",\"") != NULL;
+	char *at = to;
+
+	if (quoted)
+		*at++ = '"';
+	while (*text != '\0') {
+		size_t length = value_utf8_length(text);
+
+		if ((unsigned char)*text < ' ' || *text == 0x7f || length == 0) {
+			*at++ = '?';
+			text++;
+			continue;
+		}
+		if (*text == '"')
+			*at++ = '"';
+		memcpy(at, text, length);
+		at += length;
+		text += length;
+	}
+	if (quoted)
+		*at++ = '"';
+	*at = '\0';
+	return (size_t)(at - to);
+}
+
+static size_t put_data(char *to, const struct protocol_record *record)
+{
+	char text[PROTOCOL_DATA_MAX + 1];
+
+	for (size_t i = 0; i < record->length; i++)
+		text[i] = record->data[i] ? (char)record->data[i] : '?';
+	text[record->length] = '\0';
+	return put_field(to, text);
+}
+
+// SERVER\NAME, the server being the first label of our own name, as Exchange writes it.
+static void put_connector(const struct policy *policy, unsigned index, char *to)
+{
+	char text[2 * POLICY_NAME_MAX + 4];
+
+	snprintf(text, sizeof(text), "%.*s\\%s", (int)strcspn(policy->gate.name, "."),
+		 policy->gate.name, policy->connectors[index].name);
+	put_field(to, text);
+}
+
+size_t protocol_log_format(const struct policy *policy, const struct protocol_record *record,
+			   char line[PROTOCOL_FILES_LINE_MAX])
+{
+	const time_t seconds = (time_t)(record->wall_us / 1000000);
+	char date[32], local[ENDPOINT_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
+	char connector[4 * POLICY_NAME_MAX + 12], data[DATA_TEXT_MAX];
+	struct tm parts;
+
+	gmtime_r(&seconds, &parts);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
+	put_connector(policy, record->connector, connector);
+	put_data(data, record);
+	return (size_t)snprintf(line, PROTOCOL_FILES_LINE_MAX,
+				"%s.%03uZ,%s,%016" PRIX64 ",%" PRIu32 ",%s,%s,%c,%s,%s\r\n", date,
+				(unsigned)(record->wall_us / 1000 % 1000), connector,
+				record->session, record->sequence,
+				endpoint_format(&record->local, local),
+				endpoint_format(&record->remote, remote), record->event, data,
+				context_texts[record->context]);
+}
+
+// ---- Out of the rings ------------------------------------------------------------------------
+
+// The ring whose next record is the oldest; NULL when all are empty.
+static struct record_ring *oldest(struct protocol_log *log, const struct protocol_record **record)
+{
+	struct record_ring *found = NULL;
+
+	for (unsigned i = 0; i < log->workers; i++) {
+		size_t length;
+		const struct protocol_record *next = record_ring_peek(log->rings[i], &length);
+
+		if (!next || (found && (*record)->wall_us <= next->wall_us))
+			continue;
+		found = log->rings[i];
+		*record = next;
+	}
+	return found;
+}
+
+static void tell_failure(struct protocol_log *log, bool failing, int error)
+{
+	if (failing && !log->failing)
+		fprintf(stderr,
+			"relaygate: the protocol log in %s cannot be written: %s; its lines are "
+			"lost and counted as protocol_log_unwritten\n",
+			log->policy->gate.protocol_log_path, strerror(error));
+	else if (!failing && log->failing)
+		fprintf(stderr, "relaygate: the protocol log in %s is written again\n",
+			log->policy->gate.protocol_log_path);
+	log->failing = failing;
+}
+
+uint64_t protocol_log_drain(struct protocol_log *log, uint64_t now_wall_us)
+{
+	const struct protocol_record *record;
+	char line[PROTOCOL_FILES_LINE_MAX];
+	struct record_ring *ring;
+	unsigned count = 0;
+	int error;
+	uint64_t lost = protocol_files_lost(log->files, &error);
+
+	while (count < DRAIN_MAX && (ring = oldest(log, &record))) {
+		protocol_files_add(log->files, record->wall_us, line,
+				   protocol_log_format(log->policy, record, line));
+		record_ring_release(ring);
+		count++;
+	}
+	protocol_files_flush(log->files, now_wall_us);
+	lost = protocol_files_lost(log->files, &error) - lost;
+	if (count > 0)
+		tell_failure(log, lost > 0, error);
+	return lost;
+}
