@@ -12,6 +12,9 @@
 #define TS_RECENT_VALID_S     (24u * 24 * 3600) // RFC 7323 5.5: then the clock may have wrapped
 #define SYN_HURRIES_MAX       3
 
+// The largest window that there is (RFC 7323 section 2.3).
+#define REPEATED_REACH (1u << 30)
+
 // One segment being judged; cut to the window on the way.
 struct arrival {
 	const struct view *view;
@@ -177,13 +180,17 @@ static bool timestamps_acceptable(const struct flow *flow, const struct arrival 
 }
 
 // Bytes below rcv_nxt came before: the next segment says so, and the peer learns that it repeated
-// them for nothing (RFC 2883). Bytes that came twice beyond a gap are not told apart.
+// them for nothing (RFC 2883). Bytes that came twice beyond a gap are not told apart. What lies
+// further back than any window reaches is nothing that came lately: reported, it would soon look as
+// if it were still to come.
 static void note_repeated(struct flow *flow, const struct arrival *arrival)
 {
 	uint32_t end = arrival->sequence + (uint32_t)arrival->payload.length;
 
 	if (seq_after(end, flow->rcv_nxt))
 		end = flow->rcv_nxt;
+	if (flow->rcv_nxt - arrival->sequence > REPEATED_REACH)
+		return;
 	if ((flow->flags & FLOW_SACK) && seq_before(arrival->sequence, end))
 		flow->repeated = (struct sack_block){arrival->sequence, end};
 }

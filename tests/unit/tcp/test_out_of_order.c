@@ -191,6 +191,8 @@ static void test_blocks_name_what_is_held_newest_first(void **state)
 		{9600, 9700, 9500, {{9600, 9700}}},
 		{9400, 9500, 9500, {{9400, 9500}, {9600, 9700}}},
 		{9650, 9800, 9500, {{9600, 9800}}},
+		// further back than any window reaches: that never came, whoever says so
+		{9500 - (1u << 30) - 1000, 9500 - (1u << 30) - 500, 9500, {{9600, 9800}}},
 	};
 
 	for (int wrap = 0; wrap < 2; wrap++) {
