@@ -235,7 +235,7 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_WRONG;
 	// Wide enough for one row a command.
-	setenv("ARGP_HELP_FMT", "rmargin=100", 0);
+	setenv("ARGP_HELP_FMT", "rmargin=130", 0);
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
 	result = parsed.command->run(&parsed.options);
 	free(parsed.options.rcpt_to);
