@@ -203,8 +203,9 @@ static bool read_as_server(const uint8_t *text, size_t length, char *out, bool *
 	while (at < length && !*ended) {
 		const uint8_t *end = memmem(text + at, length - at, "\r\n", 2);
 		const size_t line = end ? (size_t)(end - text) - at : length - at;
-		if (memchr(text + at, '\n', line) || memchr(text + at, '\0', line))
-			return false;
+		for (size_t i = at; i < at + line; i++)
+			if (text[i] == '\n' || text[i] == '\0')
+				return false;
 		const size_t dot = line > 0 && text[at] == '.';
 		*ended = end && line == 1 && dot;
 		memcpy(out + used, text + at + dot, line - dot);
