@@ -63,14 +63,15 @@ static void audit_domains(struct auditor *auditor)
 
 	for (unsigned i = 0; i < auditor->policy->domain_count; i++) {
 		const struct accepted_domain *domain = &auditor->policy->domains[i];
-		const char *base = domain->name[0] == '*' ? domain->name + 2 : domain->name;
+		bool wildcard = strncmp(domain->name, "*.", 2) == 0;
+		const char *base = wildcard ? domain->name + 2 : domain->name;
 
 		if (strcmp(domain->name, "*") == 0)
 			audit_tell(auditor,
 				   anybody_submits(auditor, true) ? &all_public : &all_private,
 				   domain->line,
 				   "the accepted domain * makes everybody who may submit a relay");
-		else if ((domain->name[0] == '*' || domain->match_subdomains) && !strchr(base, '.'))
+		else if ((wildcard || domain->match_subdomains) && !strchr(base, '.'))
 			audit_tell(auditor, &top, domain->line,
 				   "the accepted domain %s holds everybody's domains in .%s",
 				   domain->name, base);

@@ -475,10 +475,12 @@ static void check_domains(struct check *check)
 
 	for (unsigned i = 0; i < policy->domain_count; i++) {
 		const struct accepted_domain *domain = &policy->domains[i], *other;
-		bool wildcard = domain->name[0] == '*';
+		bool wildcard = strncmp(domain->name, "*.", 2) == 0;
 		const char *base = wildcard ? domain->name + 2 : domain->name;
 		struct place place = at(check, domain->line);
 
+		if (strcmp(domain->name, "*") == 0) // judged by check_all_domains
+			continue;
 		if (wildcard && domain->match_subdomains)
 			diagnostics_warning(check->diagnostics, place,
 					    "MatchSubDomains has no effect on %s, which stands for "
