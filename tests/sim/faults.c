@@ -57,6 +57,9 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(session_not_given_back, "a closed session counts for its source for ever")               \
+	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
+	X(limits_not_asked, "no connector has a limit")                                            \
 	X(each_stops, "each worker says that the gate stopped")                                    \
 	X(log_goes_back, "each record of the log is older than the one before")
 
@@ -277,6 +280,27 @@ WRAP(const struct half_open_entry *, half_open_expire, struct half_open *half_op
 	while (chosen == FAULT_syn_ack_not_repeated && entry)
 		entry = __real_half_open_expire(half_open, now_us);
 	return entry;
+}
+
+WRAP(void, sources_close, struct sources *sources, sources_hold hold)
+{
+	if (chosen != FAULT_session_not_given_back)
+		__real_sources_close(sources, hold);
+}
+
+WRAP(void, sources_close_connector, struct sources *sources, uint16_t connector)
+{
+	__real_sources_close_connector(sources, connector);
+	if (chosen == FAULT_session_given_back_twice &&
+	    sources_connector_sessions(sources, connector) > 0)
+		__real_sources_close_connector(sources, connector);
+}
+
+WRAP(bool, sources_open_connector, struct sources *sources, uint16_t connector, uint32_t limit)
+{
+	if (chosen == FAULT_limits_not_asked)
+		limit = SOURCES_UNLIMITED;
+	return __real_sources_open_connector(sources, connector, limit);
 }
 
 // ---- The pipeline ------------------------------------------------------------------------------
