@@ -91,12 +91,14 @@ void check_limits(const struct policy *policy, struct diagnostics *diagnostics)
 	const struct gate_settings *gate = &policy->gate;
 	unsigned line = keys_line(&gate->lines, SECTION_GATE, "SourceEntries", gate->line);
 
-	// Each session may be of a source and a prefix of its own.
-	if (gate->source_entries < 2ull * gate->max_sessions)
-		diagnostics_warning(diagnostics, (struct place){policy->file, line},
-				    "SourceEntries (%u) is below twice MaxSessions (%u): with many "
-				    "sources, limits on connections will not hold for all",
-				    gate->source_entries, gate->max_sessions);
+	// Each session may be of a source and a prefix of its own, and a table that is more than
+	// half full has no place for some.
+	if (gate->source_entries < 4ull * gate->max_sessions)
+		diagnostics_warning(
+			diagnostics, (struct place){policy->file, line},
+			"SourceEntries (%u) is below four times MaxSessions (%u): with many "
+			"sources, limits on connections will not hold for all",
+			gate->source_entries, gate->max_sessions);
 	for (unsigned i = 0; i < policy->connector_count; i++) {
 		const struct judged judged = {policy, diagnostics, &policy->connectors[i]};
 

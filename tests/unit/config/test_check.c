@@ -95,8 +95,8 @@ static const struct {
 	{GATE PORT DOMAIN CONNECTOR
 	 "TarpitInterval = 0s\nMaxConnectionRatePerSourceAction = tarpit\n" BACKEND,
 	 0, 0, NULL},
-	{GATE "SourceEntries = 19999\n" PORT DOMAIN CONNECTOR BACKEND, 'W', 3,
-	 "SourceEntries (19999) is below twice MaxSessions (10000)"},
+	{GATE "SourceEntries = 39999\n" PORT DOMAIN CONNECTOR BACKEND, 'W', 3,
+	 "SourceEntries (39999) is below four times MaxSessions (10000)"},
 	{GATE PORT DOMAIN CONNECTOR "ConnectionLimitReply = 450 no\n" BACKEND, 'E', 12,
 	 "must begin with 421 and a blank"},
 	{GATE PORT DOMAIN CONNECTOR "MaxSynRateAction = reply\n" BACKEND, 'E', 12,
