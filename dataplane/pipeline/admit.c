@@ -160,6 +160,5 @@ enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, 
 		return REASON_NONE;
 	if (is_quiet(action_of(&request, result->limit)))
 		return turn_away(pipeline, view, &request, result->limit);
-	pipeline->counters.connectors[connector]->connections_refused++;
 	return REASON_NONE;
 }
