@@ -45,6 +45,7 @@ static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
 	       !ip_list_find(&policy->ip_allow, &view->source, wall_us);
 }
 
+// Who is not served at all, whatever his connector says; before any limit.
 enum reason admit_source(const struct pipeline *pipeline, const struct view *view)
 {
 	return is_blocked(pipeline, view) ? REASON_ip_blocked : REASON_NONE;
