@@ -81,10 +81,9 @@ enum port_column {
 static const char spaces[COUNTERS_NAME_BYTES + 1] =
 	"                                                                ";
 
-static const char reason_name[REASON_COUNT][40] = {
-	[REASON_NONE] = "-",
+static const char reason_name[REASON_COUNT][40] = {[REASON_NONE] = "-",
 #define X(name, kind, help) [REASON_##name] = #name,
-	REASONS(X)
+						   REASONS(X)
 #undef X
 };
 

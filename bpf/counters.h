@@ -60,7 +60,8 @@ typedef unsigned long long counters_u64;
 	X(bytes_out, "their bytes, without FCS")                                                   \
 	X(frames_out_lost, "frames that the device or its queue did not take")                     \
 	X(device_missed, "frames that the device lost before us (its own count)")                  \
-	X(frames_banned, "frames of banned sources that the XDP program dropped: not in frames_in")
+	X(frames_banned, "frames of banned sources that the XDP program dropped: not in "          \
+			 "frames_in")
 
 /*
  * Reasons. kind drop: one received frame that was discarded or refused. kind refusal: an SMTP
@@ -186,9 +187,10 @@ typedef unsigned long long counters_u64;
 	X(protocol_log_unwritten, fault, "line of the protocol log lost: no file could take it")   \
 	X(source_banned, fault, "event: a source was banned")                                      \
 	X(source_unbanned, fault, "event: a source is banned no more")                             \
+	X(offence_unscored, fault, "offence whose source found no place in the table of sources")  \
 	X(ban_exempt, fault, "event: a ban by hand was taken back: server, or on IP Allow list")   \
 	X(bans_full, fault, "ban given up for want of an entry: the one that ends first")          \
-	X(ban_not_shared, fault, "ban that the map of the XDP program did not take; tried again")  \
+	X(ban_not_shared, fault, "ban that the pinned map did not take, or the gate of it")        \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 
@@ -224,8 +226,8 @@ struct reason_counter {
 
 /*
  * The map of banned sources: what is in it, the XDP programs drop, and bpftool may put in or take
- * out. IPv4 a.b.c.d is 255 255 0 0 a b c d (no source's first bytes: ff00::/8 is multicast), IPv6
- * the first half of the address, which stands for the /64.
+ * out. IPv4 a.b.c.d is 255 0 0 0 a b c d (where no source can be: ff00::/8 is multicast), IPv6 the
+ * first half of the address, which stands for the /64.
  */
 struct ban_source {
 	counters_u8 prefix[8];

@@ -207,7 +207,7 @@ static __always_inline bool arp_wanted(struct frame *frame)
 
 static __always_inline struct ban *find_ban(const struct steer_address *source)
 {
-	struct ban_source key = {{0xff, 0xff}};
+	struct ban_source key = {{0xff}};
 	__u32 first = 0;
 	void *bans = bpf_map_lookup_elem(&steer_bans, &first);
 	bool ipv4 = source->bytes[10] == 0xff && source->bytes[11] == 0xff;

@@ -12,8 +12,6 @@ struct steering_maps {
 	int bindings;
 	int servers;
 	int config;
-	int bans;
-	int dropped;
 };
 
 // Makes the maps hold exactly what steering says: what is new goes in before what is gone leaves,

@@ -28,15 +28,15 @@ struct steered {
 	char interface[IF_NAMESIZE];
 	int program;
 	int sockets;
+	int bans, dropped;
 	struct steering_maps maps;
 };
 
 #define PIN_BEFORE  "before"
 #define PIN_PROGRAM "program"
 
-static const char *const pin_suffixes[] = {PIN_PROGRAM, "sockets", "addresses",
-					   "bindings",  "servers", "config",
-					   "bans",      "dropped"};
+static const char *const pin_suffixes[] = {PIN_PROGRAM, "sockets", "addresses", "bindings",
+					   "servers",   "config",  "bans",      "dropped"};
 
 // xdp_INTERFACE_SUFFIX. bpffs allows no dot in a name, and an interface's name no colon.
 static void pin_name(const char *interface, const char *suffix, char name[NAME_MAX])
@@ -136,7 +136,7 @@ static void close_steered(struct steered *steered)
 {
 	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
 			   steered->maps.bindings, steered->maps.servers, steered->maps.config,
-			   steered->maps.bans,     steered->maps.dropped};
+			   steered->bans,          steered->dropped};
 
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] >= 0)
@@ -156,8 +156,8 @@ static int open_maps(struct steered *steered)
 		{STEER_BINDINGS, &steered->maps.bindings},
 		{STEER_SERVERS, &steered->maps.servers},
 		{STEER_CONFIG, &steered->maps.config},
-		{STEER_BANS, &steered->maps.bans},
-		{STEER_DROPPED, &steered->maps.dropped},
+		{STEER_BANS, &steered->bans},
+		{STEER_DROPPED, &steered->dropped},
 	};
 
 	for (unsigned i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
@@ -172,7 +172,7 @@ static int pin_all(const struct steered *steered, const char *directory)
 {
 	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
 			   steered->maps.bindings, steered->maps.servers, steered->maps.config,
-			   steered->maps.bans,     steered->maps.dropped};
+			   steered->bans,          steered->dropped};
 	char name[NAME_MAX];
 	int result = 0;
 
@@ -188,7 +188,7 @@ static int share_bans(const struct steered *steered, int bans)
 {
 	uint32_t first = 0;
 
-	return bpf_map_update_elem(steered->maps.bans, &first, &bans, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_update_elem(steered->bans, &first, &bans, BPF_ANY) < 0 ? -errno : 0;
 }
 
 // Takes over the program's descriptor, whatever happens.
@@ -202,7 +202,11 @@ static int adopt(struct export *export, const char *interface, int program,
 		close(program);
 		return message_failed(error, -ENOMEM, interface, "keep its XDP program");
 	}
-	*steered = (struct steered){.program = program, .sockets = -1, .maps = {-1, -1, -1, -1, -1, -1}};
+	*steered = (struct steered){.program = program,
+				    .sockets = -1,
+				    .bans = -1,
+				    .dropped = -1,
+				    .maps = {-1, -1, -1, -1}};
 	snprintf(steered->interface, sizeof(steered->interface), "%s", interface);
 	result = open_maps(steered);
 	if (result == 0)
@@ -266,7 +270,7 @@ int export_xdp_dropped(struct export *export, const char *interface, uint64_t *f
 	*frames = 0;
 	if (!steered || cpus <= 0 || !counts)
 		result = steered ? -ENOMEM : -ENOENT;
-	else if (bpf_map_lookup_elem(steered->maps.dropped, &first, counts) < 0)
+	else if (bpf_map_lookup_elem(steered->dropped, &first, counts) < 0)
 		result = -errno;
 	for (int i = 0; result == 0 && i < cpus; i++)
 		*frames += counts[i];

@@ -285,6 +285,8 @@ static enum bans_result insert(struct bans *bans, uint64_t source, struct home h
 	struct entry *entry = NULL;
 	enum bans_result result = BANS_DONE;
 
+	if (source == 0) // ::/64, where nobody is: 0 is what a place without an entry has
+		return BANS_FULL;
 	if (load32(&bans->used) < bans->entries_max)
 		entry = take_free(bans, home, word);
 	if (!entry) {

@@ -54,9 +54,9 @@ struct bans_terms {
 };
 enum bans_result {
 	BANS_DONE,
-	BANS_ALREADY, // nothing changed
+	BANS_ALREADY,   // nothing changed
 	BANS_MADE_ROOM, // done, and another ban was given up
-	BANS_FULL, // not done: all others end later
+	BANS_FULL,      // not done: all others end later
 };
 // Bans an offender. *state is what it has now.
 enum bans_result bans_offender(struct bans *bans, uint64_t source, uint16_t reason,

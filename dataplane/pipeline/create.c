@@ -4,9 +4,15 @@
 // order, released through labels in reverse. Does not start anything.
 
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/bans.h"
+#include "dataplane/gate/sources.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdlib.h>
+
+#define SOURCE_ENTRIES 65536
+// A source's score falls by one point in this time.
+#define POINT_US 30000000u
 
 // This worker's part of a total of the gate's.
 static uint64_t share(const struct pipeline *pipeline, uint64_t total)
@@ -72,6 +78,53 @@ free_chunks:
 	return -1;
 }
 
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key)
+{
+	return sources_create(&(struct sources_settings){
+		.entries = SOURCE_ENTRIES,
+		.ipv4_prefix = 24,
+		.ipv6_prefix = 48,
+		.point_us = policy->ban.point_ms ? policy->ban.point_ms * 1000 : POINT_US,
+		.key = *key,
+	});
+}
+
+// What is known of sources, here and with the other workers.
+static int create_sources(struct pipeline *pipeline, const struct pipeline_settings *settings)
+{
+	struct hash_key sources_key = random_key(pipeline), bans_key = random_key(pipeline);
+
+	pipeline->sources = settings->sources;
+	if (!pipeline->sources)
+		pipeline->sources = pipeline->own_sources =
+			pipeline_sources(pipeline->policy, &sources_key);
+	if (!pipeline->sources)
+		return -1;
+	pipeline->bans = settings->bans;
+	pipeline->notices = settings->notices;
+	if (!pipeline->bans)
+		pipeline->bans = pipeline->own_bans =
+			bans_create(pipeline->policy->ban.entries, &bans_key);
+	if (!pipeline->bans)
+		goto destroy_sources;
+	if (ban_init(pipeline))
+		goto destroy_bans;
+	return 0;
+
+destroy_bans:
+	bans_destroy(pipeline->own_bans);
+destroy_sources:
+	sources_destroy(pipeline->own_sources);
+	return -1;
+}
+
+static void destroy_sources(struct pipeline *pipeline)
+{
+	ban_fini(pipeline);
+	bans_destroy(pipeline->own_bans);
+	sources_destroy(pipeline->own_sources);
+}
+
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
@@ -102,10 +155,14 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
 	if (!pipeline->rates)
 		goto destroy_servers;
+	if (create_sources(pipeline, settings))
+		goto destroy_rates;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
+destroy_rates:
+	rates_destroy(pipeline->own_rates);
 destroy_servers:
 	servers_destroy(pipeline->servers);
 destroy_tcp:
@@ -163,6 +220,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	destroy_sources(pipeline);
 	rates_destroy(pipeline->own_rates);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);

@@ -183,6 +183,8 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 
 	if (is_blocked(pipeline, view))
 		return REASON_ip_blocked;
+	if (ban_refuses(pipeline, &view->source))
+		return REASON_banned;
 
 	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:

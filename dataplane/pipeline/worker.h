@@ -38,7 +38,9 @@ struct leg {
 
 TAILQ_HEAD(leg_list, leg);
 
+struct bans;
 struct server_leg;
+struct sources;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
 enum client_rank {
@@ -71,7 +73,9 @@ struct client {
 	bool busy : 1;           // client_pump is running: it will see what changed
 	bool holds : 1;          // payload buffers
 	bool verbose : 1;        // its protocol is logged
+	bool banned : 1;         // to be closed once no message is on its way
 	uint8_t rank;            // enum client_rank
+	uint32_t source;         // sources_hold: its session is counted there
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -102,6 +106,14 @@ struct reset_budget {
 	uint16_t left[RESET_BUCKETS];
 };
 
+// A look at all sessions for those of banned sources (ban.c).
+struct ban_lap {
+	uint64_t *open; // a bit a client, by its index in the pool
+	uint32_t words, at;
+	uint32_t generation; // of the bans, at the last lap's beginning
+	uint64_t next_us;
+};
+
 struct pipeline {
 	struct outbox outbox; // first; counts what it hands on to `device`
 	const struct policy *policy;
@@ -123,6 +135,10 @@ struct pipeline {
 	struct session_quota quota; // asks `rates`
 	struct rates *rates;        // shared by all workers
 	struct rates *own_rates;    // where there is only one
+	struct sources *sources, *own_sources; // likewise
+	struct bans *bans, *own_bans;
+	struct record_ring *notices; // of the main thread; NULL: none
+	struct ban_lap ban_lap;
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -181,6 +197,20 @@ enum reason others_learn(struct pipeline *pipeline, const struct view *view, uns
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
+
+// ---- ban.c: sources that misbehave -------------------------------------------------------------
+int ban_init(struct pipeline *pipeline);
+void ban_fini(struct pipeline *pipeline);
+// A session was refused something: is that an offence, and is it enough?
+void ban_offence(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+// Brings what ban_refuses will ask for a SYN into the cache.
+void ban_look_ahead(const struct pipeline *pipeline, const struct view *view);
+// Is the source banned now? Whoever is on the IP Allow list is not.
+bool ban_refuses(const struct pipeline *pipeline, const struct address *source);
+void ban_enter(struct pipeline *pipeline, const struct client *client);
+void ban_leave(struct pipeline *pipeline, const struct client *client);
+// Sessions of banned sources, and the main thread's notices. When it wants to be called again.
+uint64_t ban_turn(struct pipeline *pipeline);
 
 // ---- client.c: a client's flow and session ---------------------------------------------------
 // NULL when MaxSessions are open. The banner is queued.
