@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // `relaygate ban`: shows and changes the map of banned sources that is pinned in PinDirectory. What
-// is put there the XDP program drops at once, and a gate that runs adopts it within 100 ms; one that
-// does not run, when it starts. Asks nobody else.
+// is put there the XDP program drops at once, and a gate that runs adopts it within 100 ms; one
+// that does not run, when it starts. Asks nobody else.
 
 #include "bpf/ban_map.h"
 #include "config/policy.h"
@@ -21,10 +21,9 @@
 #define SOURCE_TEXT_MAX (ADDRESS_TEXT_MAX + 4)
 #define TIME_TEXT_MAX   32
 
-static const char *const reason_names[REASON_COUNT] = {
-	[REASON_NONE] = "by hand",
+static const char *const reason_names[REASON_COUNT] = {[REASON_NONE] = "by hand",
 #define X(name, kind, help) [REASON_##name] = #name,
-	REASONS(X)
+						       REASONS(X)
 #undef X
 };
 
@@ -43,7 +42,8 @@ static uint64_t now_s(void)
 	return (uint64_t)time(NULL);
 }
 
-// ---- Sources -------------------------------------------------------------------------------------
+// ---- Sources
+// -------------------------------------------------------------------------------------
 
 static bool is_ipv4(const struct ban_source *source)
 {
@@ -56,8 +56,8 @@ static const char *format_source(const struct ban_source *source, char text[SOUR
 	struct address address;
 
 	memcpy(bytes, source->prefix, sizeof(source->prefix));
-	address = is_ipv4(source) ? address_from_ipv4(source->prefix + 4)
-				  : address_from_ipv6(bytes);
+	address =
+		is_ipv4(source) ? address_from_ipv4(source->prefix + 4) : address_from_ipv6(bytes);
 	address_format(&address, text);
 	if (!is_ipv4(source))
 		strcat(text, "/64");
@@ -98,7 +98,8 @@ static int parse_source(const char *text, struct ban_source *source, struct rang
 	return 0;
 }
 
-// ---- ban list ------------------------------------------------------------------------------------
+// ---- ban list
+// ------------------------------------------------------------------------------------
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -165,8 +166,7 @@ static void print_text(const struct ban_list *list)
 		const struct ban *ban = &list->rows[i].ban;
 		char source[SOURCE_TEXT_MAX], until[TIME_TEXT_MAX];
 
-		printf("%-24s %-20s %5u %15llu  %s\n",
-		       format_source(&list->rows[i].source, source),
+		printf("%-24s %-20s %5u %15llu  %s\n", format_source(&list->rows[i].source, source),
 		       format_until(ban->until, until), ban->level,
 		       (unsigned long long)ban->packets, reason_of(ban));
 	}
@@ -210,7 +210,8 @@ static int ban_list(int map, const struct command_options *options, const struct
 	return result || fflush(stdout) ? EXIT_WRONG : EXIT_FINE;
 }
 
-// ---- ban add, ban del ----------------------------------------------------------------------------
+// ---- ban add, ban del
+// ----------------------------------------------------------------------------
 
 // When a ban from now on ends, 0 = never.
 static int parse_time(const char *text, const struct policy *policy, uint64_t *until)
@@ -247,7 +248,8 @@ static int ban_add(int map, const struct command_options *options, const struct 
 	ban.until = until;
 	if (policy_never_banned(policy, &range, now_s() * 1000000)) {
 		fprintf(stderr,
-			"relaygate: %s: never banned: it is a server of a backend or on the IP Allow "
+			"relaygate: %s: never banned: it is a server of a backend or on the IP "
+			"Allow "
 			"list\n",
 			options->source);
 		return EXIT_WRONG;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // See ban_sync.h. Two walks, each a part of its way at a call: along the map (what is new or other
-// there is taken over) and along the table (what is over, what the map lacks). A ban that is in both
-// has `shared` set; one that was taken out of the map is noticed because a whole walk along the map
-// did not meet it: seen[place] is the number of the walk that met it last.
+// there is taken over) and along the table (what is over, what the map lacks). A ban that is in
+// both has `shared` set; one that was taken out of the map is noticed because a whole walk along
+// the map did not meet it: seen[place] is the number of the walk that met it last.
 #include "control/ban_sync.h"
 
 #include "bpf/ban_map.h"
@@ -34,11 +34,13 @@ struct ban_sync {
 	uint32_t place;   // where the walk along the table is
 	bool quiet;       // at the start: what is taken over is no news
 	unsigned refused; // in this call, for the first time
-	unsigned unplaced, unplaced_before; // rows of the map without a place, in this walk and the last
+	unsigned unplaced,
+		unplaced_before; // rows of the map without a place, in this walk and the last
 	uint64_t now_s, wall_us;
 };
 
-// ---- Sources as the map, the table and people name them ------------------------------------------
+// ---- Sources as the map, the table and people name them
+// ------------------------------------------
 
 static struct ban_source key_of(uint64_t source)
 {
@@ -92,7 +94,8 @@ static void tell(struct ban_sync *sync, const struct ban_source *key, enum reaso
 	record_ring_commit(sync->notices, sizeof(*notice));
 }
 
-// ---- From the map into the table -----------------------------------------------------------------
+// ---- From the map into the table
+// -----------------------------------------------------------------
 
 static uint64_t until_of(const struct ban *ban)
 {
@@ -168,7 +171,8 @@ static void walk_along_map(struct ban_sync *sync, unsigned rows_max)
 	sync->unplaced = 0;
 }
 
-// ---- From the table into the map -----------------------------------------------------------------
+// ---- From the table into the map
+// -----------------------------------------------------------------
 
 // The ban is over: out of the map; remembered for a while, then forgotten.
 static void end(struct ban_sync *sync, uint32_t place, const struct ban_source *key,
@@ -255,7 +259,8 @@ unsigned ban_sync_turn(struct ban_sync *sync, const struct sources *sources, uin
 	return sync->refused;
 }
 
-// ---- Start and end -------------------------------------------------------------------------------
+// ---- Start and end
+// -------------------------------------------------------------------------------
 
 struct ban_sync *ban_sync_create(const struct ban_sync_settings *settings, uint64_t wall_us)
 {

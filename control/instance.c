@@ -306,9 +306,18 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters, start_environment,  create_spread,
-		open_ports,        attach_ports,  create_ruleset,     open_protocol_log,
-		create_bans,       create_crew,   drop_root,          check_protocol_log,
+		check_environment,
+		open_counters,
+		start_environment,
+		create_spread,
+		open_ports,
+		attach_ports,
+		create_ruleset,
+		open_protocol_log,
+		create_bans,
+		create_crew,
+		drop_root,
+		check_protocol_log,
 		launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));

@@ -21,7 +21,6 @@ struct command {
 	int (*run)(const struct command_options *options);
 	bool needs_config;
 	const char *file; // what its argument is, NULL = it takes none
-	bool source;      // it takes a second one, the address of a source
 };
 
 static const struct command commands[] = {
@@ -42,7 +41,7 @@ static const struct command commands[] = {
 	 command_log, false, NULL},
 	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
 	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
-	 "list, add or del", true},
+	 "list, add or del"},
 	{"import", "CONNECTORS [-o FILE]",
 	 "an INI file from exports of an Exchange server; what has no equivalent is told",
 	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
@@ -187,14 +186,16 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 		parsed->options.file = argument;
 		return;
 	}
-	if (parsed->command && parsed->command->source && !parsed->options.source) {
+	// The one command of two words.
+	if (parsed->command && parsed->command->run == command_ban && !parsed->options.source) {
 		parsed->options.source = argument;
 		return;
 	}
 	if (parsed->command)
 		argp_error(state,
-			   parsed->command->source ? "%s: too many words"
-			   : parsed->command->file ? "%s takes one file" : "one command at a time",
+			   parsed->command->run == command_ban ? "%s: too many words"
+			   : parsed->command->file             ? "%s takes one file"
+							       : "one command at a time",
 			   parsed->command->name);
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argument, commands[i].name) == 0)
@@ -231,7 +232,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
 		if (parsed->command->file && !parsed->options.file)
-			argp_error(state, "%s needs a file: %s", parsed->command->name,
+			argp_error(state, "%s needs %s", parsed->command->name,
 				   parsed->command->file);
 		return 0;
 	default:

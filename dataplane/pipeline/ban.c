@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// One look at all sessions after new bans: how many a turn (64 a word), and how long until the next one.
+// One look at all sessions after new bans: how many a turn (64 a word), and how long until the next
+// one.
 #define LAP_WORDS       8
 #define LAP_INTERVAL_US 500000u
 // Records of the main thread that one turn writes.
@@ -111,7 +112,8 @@ void ban_offence(struct pipeline *pipeline, struct client *client, const struct 
 	if (offence == NO_OFFENCE || !settings->enabled || peer->allowed || step->code < 400 ||
 	    peer->identities != 1u << PRINCIPAL_ANONYMOUS)
 		return;
-	// "Try again later" is no word about a recipient, and a bad address of MAIL is no recipient.
+	// "Try again later" is no word about a recipient, and a bad address of MAIL is no
+	// recipient.
 	if (offence == IS(RECIPIENT) && (step->code < 500 || strcmp(step->verb, "RCPT") != 0))
 		return;
 	points = settings->points[offence - 1];

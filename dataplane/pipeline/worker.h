@@ -132,9 +132,9 @@ struct pipeline {
 	struct handover *handover;
 	struct net *net;
 	struct half_open *half_open;
-	struct session_quota quota; // asks `rates`
-	struct rates *rates;        // shared by all workers
-	struct rates *own_rates;    // where there is only one
+	struct session_quota quota;            // asks `rates`
+	struct rates *rates;                   // shared by all workers
+	struct rates *own_rates;               // where there is only one
 	struct sources *sources, *own_sources; // likewise
 	struct bans *bans, *own_bans;
 	struct record_ring *notices; // of the main thread; NULL: none
