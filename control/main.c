@@ -232,8 +232,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
 		if (parsed->command->file && !parsed->options.file)
-			argp_error(state, "%s needs %s", parsed->command->name,
-				   parsed->command->file);
+			argp_error(state,
+				   parsed->command->run == command_ban ? "%s needs %s"
+								       : "%s needs a file: %s",
+				   parsed->command->name, parsed->command->file);
 		return 0;
 	default:
 		return keep_text(&parsed->options, key, argument);
