@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-#define SOURCE_ENTRIES 65536
 // A source's score falls by one point in this time.
 #define POINT_US 30000000u
 
@@ -81,48 +80,65 @@ free_chunks:
 struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key)
 {
 	return sources_create(&(struct sources_settings){
-		.entries = SOURCE_ENTRIES,
-		.ipv4_prefix = 24,
-		.ipv6_prefix = 48,
+		.entries = policy->gate.source_entries,
+		.ipv4_prefix = (uint8_t)policy->gate.source_prefix_ipv4,
+		.ipv6_prefix = (uint8_t)policy->gate.source_prefix_ipv6,
 		.point_us = policy->ban.point_ms ? policy->ban.point_ms * 1000 : POINT_US,
 		.key = *key,
 	});
 }
 
-// What is known of sources, here and with the other workers.
-static int create_sources(struct pipeline *pipeline, const struct pipeline_settings *settings)
+static int create_bans(struct pipeline *pipeline, const struct pipeline_settings *settings)
 {
-	struct hash_key sources_key = random_key(pipeline), bans_key = random_key(pipeline);
+	struct hash_key key = random_key(pipeline);
 
-	pipeline->sources = settings->sources;
-	if (!pipeline->sources)
-		pipeline->sources = pipeline->own_sources =
-			pipeline_sources(pipeline->policy, &sources_key);
-	if (!pipeline->sources)
-		return -1;
-	pipeline->bans = settings->bans;
 	pipeline->notices = settings->notices;
+	pipeline->bans = settings->bans;
 	if (!pipeline->bans)
 		pipeline->bans = pipeline->own_bans =
-			bans_create(pipeline->policy->ban.entries, &bans_key);
+			bans_create(pipeline->policy->ban.entries, &key);
 	if (!pipeline->bans)
-		goto destroy_sources;
-	if (ban_init(pipeline))
-		goto destroy_bans;
-	return 0;
-
-destroy_bans:
+		return -1;
+	if (ban_init(pipeline) == 0)
+		return 0;
 	bans_destroy(pipeline->own_bans);
-destroy_sources:
-	sources_destroy(pipeline->own_sources);
 	return -1;
 }
 
-static void destroy_sources(struct pipeline *pipeline)
+// What is counted by source and by connector, here and with the other workers.
+static int create_counts(struct pipeline *pipeline, const struct pipeline_settings *settings)
 {
-	ban_fini(pipeline);
-	bans_destroy(pipeline->own_bans);
+	const struct policy *policy = pipeline->policy;
+	struct hash_key rates_key = random_key(pipeline), sources_key = random_key(pipeline);
+
+	pipeline->rates = settings->rates;
+	if (!pipeline->rates)
+		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
+	if (!pipeline->rates)
+		return -1;
+	pipeline->sources = settings->sources;
+	if (!pipeline->sources)
+		pipeline->sources = pipeline->own_sources = pipeline_sources(policy, &sources_key);
+	if (!pipeline->sources)
+		goto destroy_rates;
+	pipeline->syns = calloc(policy->connector_count + 1, sizeof(pipeline->syns[0]));
+	if (!pipeline->syns)
+		goto destroy_sources;
+	admit_init(pipeline, pipeline->spread ? pipeline->spread->workers : 1);
+	return 0;
+
+destroy_sources:
 	sources_destroy(pipeline->own_sources);
+destroy_rates:
+	rates_destroy(pipeline->own_rates);
+	return -1;
+}
+
+static void destroy_counts(struct pipeline *pipeline)
+{
+	free(pipeline->syns);
+	sources_destroy(pipeline->own_sources);
+	rates_destroy(pipeline->own_rates);
 }
 
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
@@ -130,7 +146,6 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key half_open_key = random_key(pipeline);
-	struct hash_key rates_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -150,19 +165,16 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
 	if (!pipeline->servers)
 		goto destroy_tcp;
-	pipeline->rates = settings->rates;
-	if (!pipeline->rates)
-		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
-	if (!pipeline->rates)
+	if (create_counts(pipeline, settings))
 		goto destroy_servers;
-	if (create_sources(pipeline, settings))
-		goto destroy_rates;
+	if (create_bans(pipeline, settings))
+		goto destroy_counts;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
-destroy_rates:
-	rates_destroy(pipeline->own_rates);
+destroy_counts:
+	destroy_counts(pipeline);
 destroy_servers:
 	servers_destroy(pipeline->servers);
 destroy_tcp:
@@ -220,8 +232,9 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
-	destroy_sources(pipeline);
-	rates_destroy(pipeline->own_rates);
+	ban_fini(pipeline);
+	bans_destroy(pipeline->own_bans);
+	destroy_counts(pipeline);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);
 	half_open_destroy(pipeline->half_open);

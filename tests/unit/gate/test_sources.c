@@ -378,9 +378,19 @@ static void test_race_for_limit(void **state)
 static void test_race_for_places(void **state)
 {
 	struct race shared = {.sources = table(16), .limit = 1000};
+	sources_hold holds[12];
 
+	for (unsigned i = 0; i < 12; i++) {
+		const struct address address = address_from_ipv4((uint8_t[]){10, 1, 0, (uint8_t)i});
+		const struct sources_name name = {SOURCES_SOURCE, 0, &address};
+
+		assert_int_equal(sources_open(shared.sources, &name, 1, 0, &holds[i]),
+				 SOURCES_HELD);
+	}
 	run_race(&shared);
 	assert_true(shared.full > 0);
+	for (unsigned i = 0; i < 12; i++)
+		sources_close(shared.sources, holds[i]);
 	assert_int_equal(sources_totals(shared.sources, 100 * SECOND).sessions, 0);
 	assert_int_equal(sources_totals(shared.sources, 1000000 * SECOND).used, 0);
 	sources_destroy(shared.sources);
