@@ -16,8 +16,8 @@ struct record_ring;
 struct sources;
 
 // How far one call goes: the rows of the map that it reads, and the places of the table.
-#define BAN_SYNC_ROWS   32768
-#define BAN_SYNC_PLACES 131072
+#define BAN_SYNC_ROWS   16384
+#define BAN_SYNC_PLACES 65536
 
 struct ban_sync_settings {
 	const struct policy *policy; // outlives it
