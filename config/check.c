@@ -474,6 +474,17 @@ static void check_ip_lists(struct check *check)
 	}
 }
 
+static void check_ban(struct check *check)
+{
+	const struct ban_settings *ban = &check->policy->ban;
+
+	if (ban->time_max_ms < ban->time_ms)
+		diagnostics_error(
+			check->diagnostics,
+			at(check, keys_line(&ban->lines, SECTION_BAN, "BanTimeMax", ban->line)),
+			"BanTimeMax is shorter than BanTime");
+}
+
 // An entry for subdomains that another entry has already.
 static void check_domains(struct check *check)
 {
@@ -527,6 +538,7 @@ static const struct rule {
 } rules[] = {
 	{GATE, check_gate},
 	{GATE | BACKENDS, check_workers},
+	{1u << SECTION_BAN, check_ban},
 	{PORTS, check_presence_of_ports},
 	{PORTS, check_addresses},
 	{PORTS, check_devices},

@@ -29,6 +29,10 @@ static const struct section sections[SECTION_COUNT] = {
 	[SECTION_IP_BLOCK] = {"ip-block", "[ip-block]", false,
 			      "The IP Block list: who is not served, whatever a connector says. "
 			      "Who is on both lists is allowed."},
+	[SECTION_BAN] = {"ban", "[ban]", false,
+			 "Sources that misbehave are dropped for a while, as early as can be. A "
+			 "source is an IPv4 address or an IPv6 /64. What its sessions do gives "
+			 "points; servers and the IP Allow list are never banned."},
 };
 
 static const char *const refuse_choices[] = {
@@ -79,6 +83,7 @@ static const char *const block_choices[] = {
 #define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
 #define ACTION(kind)          CONNECTOR(limits[kind].action), .type = KEY_CHOICE, .choices = limit_choices
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
+#define BAN(member)           .section = SECTION_BAN, FIELD(ban_settings, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
@@ -372,6 +377,46 @@ static const struct key keys[] = {
 	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
 	 .choices = block_choices, .fallback = "drop",
 	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
+
+	// [ban]
+	{BAN(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Ban by points. Without it only `relaygate ban add` and bpftool ban."},
+	{BAN(threshold), .name = "Threshold", .type = KEY_NUMBER, .fallback = "100", .minimum = 1,
+	 .maximum = 100000, .help = "A source with so many points is banned."},
+	{BAN(points[OFFENCE_RELAY]), .name = "RelayPoints", .type = KEY_NUMBER, .fallback = "40",
+	 .minimum = 0, .maximum = 100000,
+	 .help = "For each recipient that is refused with \"Unable to relay\"."},
+	{BAN(points[OFFENCE_RECIPIENT]), .name = "RecipientPoints", .type = KEY_NUMBER,
+	 .fallback = "5", .minimum = 0, .maximum = 100000,
+	 .help = "For each other recipient that the gate or the mail server refuses for good "
+		 "(5xx): unknown, reserved, not an address."},
+	{BAN(points[OFFENCE_GREETING]), .name = "GreetingPoints", .type = KEY_NUMBER,
+	 .fallback = "25", .minimum = 0, .maximum = 100000,
+	 .help = "For a client that talks before it is its turn."},
+	{BAN(points[OFFENCE_PROTOCOL]), .name = "ProtocolPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed after MaxProtocolErrors."},
+	{BAN(points[OFFENCE_LINE_ENDING]), .name = "LineEndingPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed for a bare CR, a bare LF or a NUL, as SMTP "
+		 "smuggling has them."},
+	{BAN(points[OFFENCE_NOT_SMTP]), .name = "NotSmtpPoints", .type = KEY_NUMBER,
+	 .fallback = "100", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that began with another protocol."},
+	{BAN(point_ms), .name = "PointLifetime", .type = KEY_TIME, .fallback = "30s",
+	 .minimum = SECOND, .maximum = DAY, .help = "A score falls by one point in this time."},
+	{BAN(time_ms), .name = "BanTime", .type = KEY_TIME, .fallback = "10m", .minimum = SECOND,
+	 .maximum = 365 * DAY,
+	 .help = "How long a first ban lasts; each further one lasts twice as long."},
+	{BAN(time_max_ms), .name = "BanTimeMax", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = SECOND, .maximum = 365 * DAY, .help = "No ban by points lasts longer."},
+	{BAN(remembered_ms), .name = "RepetitionTime", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = 0, .maximum = 365 * DAY,
+	 .help = "A source is a repeated offender for so long after the end of its ban."},
+	{BAN(entries), .name = "BanEntries", .type = KEY_NUMBER, .fallback = "65536", .minimum = 16,
+	 .maximum = 16777216,
+	 .help = "Sources that may be banned, or remembered, at once; the one whose ban ends first "
+		 "makes room. 43 bytes each, and those that are banned 96 more in the kernel."},
 };
 // clang-format on
 

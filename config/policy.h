@@ -219,6 +219,30 @@ struct ip_list {
 	struct policy_lines lines;
 };
 
+// What sessions are banned for: each kind of offence has its points (pipeline/offence.c says which
+// reasons are of which kind).
+enum offence {
+	OFFENCE_RELAY,       // a recipient that may not be relayed to
+	OFFENCE_RECIPIENT,   // an unknown or impossible one
+	OFFENCE_GREETING,    // talking before it is one's turn
+	OFFENCE_PROTOCOL,    // closed after MaxProtocolErrors
+	OFFENCE_LINE_ENDING, // smuggling: bare CR, bare LF, NUL
+	OFFENCE_NOT_SMTP,    // another protocol's first line
+	OFFENCE_COUNT
+};
+
+struct ban_settings {
+	bool enabled; // sources are banned by their scores; by hand always
+	uint32_t threshold;
+	uint32_t points[OFFENCE_COUNT];
+	uint64_t point_ms; // a score falls by one point in this time
+	uint64_t time_ms, time_max_ms;
+	uint64_t remembered_ms; // a ban that is over, for the next one's length
+	uint32_t entries;
+	unsigned line;
+	struct policy_lines lines;
+};
+
 struct backend {
 	char *name;
 	struct endpoint *servers;
@@ -243,6 +267,7 @@ struct policy {
 	struct accepted_domain *domains;
 	unsigned domain_count;
 	struct ip_list ip_allow, ip_block;
+	struct ban_settings ban;
 	bool domains_sorted; // set by policy_sort_domains(): makes the search below logarithmic
 	struct connector *connectors;
 	unsigned connector_count;
@@ -269,6 +294,13 @@ void ip_list_sort(struct ip_list *list);
 // The entry of a list that holds an address at a time (microseconds since 1970), or NULL.
 const struct ip_entry *ip_list_find(const struct ip_list *list, const struct address *address,
 				    uint64_t wall_us);
+
+// Is an address of this range on a list at that time?
+bool ip_list_touches(const struct ip_list *list, const struct range *range, uint64_t wall_us);
+
+// May a source never be banned: is one of its addresses (an IPv4 address, an IPv6 /64) a server's,
+// or on the IP Allow list?
+bool policy_never_banned(const struct policy *policy, const struct range *source, uint64_t wall_us);
 
 // Orders the accepted domains by name. The loader does it; a policy made by hand works without.
 void policy_sort_domains(struct policy *policy);

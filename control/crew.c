@@ -87,6 +87,8 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.servers = crew->servers,
 		.rates = crew->rates,
 		.sources = crew->sources,
+		.bans = settings->bans,
+		.notices = index == 0 ? settings->notices : NULL,
 		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
@@ -196,6 +198,11 @@ void crew_stop(struct crew *crew)
 		worker_order(worker, WORKER_STOP);
 		worker_wait(worker);
 	}
+}
+
+const struct sources *crew_sources(const struct crew *crew)
+{
+	return crew->sources;
 }
 
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Who may open a connection at all, asked once at a SYN and once at a completed handshake, in this
-// order: the IP Block list, then the limits of the connector. Counts what is refused, and answers
-// for those limits whose action is RST or silence; for a 421 the handshake is completed and
+// order: the IP Block list, bans, then the limits of the connector. Counts what is refused, and
+// answers for those limits whose action is RST or silence; for a 421 the handshake is completed and
 // client_create opens a session for it that counts for nothing (evict.c bounds how many). Does not
 // know how limits are counted (gate/admission).
 
@@ -48,7 +48,9 @@ static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
 // Who is not served at all, whatever his connector says; before any limit.
 enum reason admit_source(const struct pipeline *pipeline, const struct view *view)
 {
-	return is_blocked(pipeline, view) ? REASON_ip_blocked : REASON_NONE;
+	if (is_blocked(pipeline, view))
+		return REASON_ip_blocked;
+	return ban_refuses(pipeline, &view->source) ? REASON_banned : REASON_NONE;
 }
 
 static struct admission_request request_of(const struct pipeline *pipeline, const struct view *view,

@@ -113,6 +113,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		pipeline->counters.connectors[connector]->sessions_open++;
 	}
 
+	ban_enter(pipeline, client);
 	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
@@ -151,6 +152,7 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
 	evict_leave(pipeline, client);
+	ban_leave(pipeline, client);
 	pool_put(&pipeline->clients, client);
 }
 
@@ -348,6 +350,23 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 	return true;
 }
 
+// Its source was banned: what the tarpit keeps back goes out, then it is closed; inside a message
+// only when that was answered.
+static bool expel(struct pipeline *pipeline, struct client *client)
+{
+	struct session_step step;
+
+	if (!client->banned || client->linger_deadline_us || session_in_message(&client->session))
+		return false;
+	release(pipeline, client);
+	if (client->leg.doomed || client->linger_deadline_us || !may_reply(pipeline, client))
+		return false;
+	pipeline->reply.length = 0;
+	session_expel(&client->session, &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+	return true;
+}
+
 // The client's FIN counts once everything before it was dealt with.
 static void end_of_input(struct pipeline *pipeline, struct client *client)
 {
@@ -373,7 +392,8 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	// Who does not wait for the reply is let go.
 	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
 		release(pipeline, client);
-	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
+	while (!client->leg.doomed &&
+	       (leave(pipeline, client) || expel(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
 	    !client->session.suspended && tcp_received(client->leg.flow).length == 0)

@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 
+struct bans;
 struct handover;
 struct hash_key;
 struct policy;
@@ -66,6 +67,9 @@ struct pipeline_settings {
 	struct servers_shared *servers;
 	struct rates *rates;
 	struct sources *sources; // pipeline_sources
+	struct bans *bans;
+	// What the main thread has to tell (base/notice.h): worker 0's, or NULL.
+	struct record_ring *notices;
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;

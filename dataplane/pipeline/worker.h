@@ -39,7 +39,9 @@ struct leg {
 
 TAILQ_HEAD(leg_list, leg);
 
+struct bans;
 struct server_leg;
+struct sources;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
 enum client_rank {
@@ -73,6 +75,7 @@ struct client {
 	bool busy : 1;           // client_pump is running: it will see what changed
 	bool holds : 1;          // payload buffers
 	bool verbose : 1;        // its protocol is logged
+	bool banned : 1;         // to be closed once no message is on its way
 	bool tarpitted : 1;      // refused, and the 421 waits
 	uint8_t rank;            // enum client_rank
 	uint8_t refused;         // enum connection_limit_kind: LIMIT_WITHIN, or it was not counted
@@ -107,6 +110,14 @@ struct reset_budget {
 	uint16_t left[RESET_BUCKETS];
 };
 
+// A look at all sessions for those of banned sources (ban.c).
+struct ban_lap {
+	uint64_t *open; // a bit a client, by its index in the pool
+	uint32_t words, at;
+	uint32_t generation; // of the bans, at the last lap's beginning
+	uint64_t next_us;
+};
+
 // What is asked of a connector's SYNs.
 struct syn_limits {
 	struct allowance allowance;
@@ -138,6 +149,9 @@ struct pipeline {
 	struct sources *sources;    // likewise
 	struct sources *own_sources;
 	struct syn_limits *syns; // [policy->connector_count]
+	struct bans *bans, *own_bans;
+	struct record_ring *notices; // of the main thread; NULL: none
+	struct ban_lap ban_lap;
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -196,6 +210,20 @@ enum reason others_learn(struct pipeline *pipeline, const struct view *view, uns
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
+
+// ---- ban.c: sources that misbehave -------------------------------------------------------------
+int ban_init(struct pipeline *pipeline);
+void ban_fini(struct pipeline *pipeline);
+// A session was refused something: is that an offence, and is it enough?
+void ban_offence(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+// Brings what ban_refuses will ask for a SYN into the cache.
+void ban_look_ahead(const struct pipeline *pipeline, const struct view *view);
+// Is the source banned now? Whoever is on the IP Allow list is not.
+bool ban_refuses(const struct pipeline *pipeline, const struct address *source);
+void ban_enter(struct pipeline *pipeline, const struct client *client);
+void ban_leave(struct pipeline *pipeline, const struct client *client);
+// Sessions of banned sources, and the main thread's notices. When it wants to be called again.
+uint64_t ban_turn(struct pipeline *pipeline);
 
 // ---- admit.c: who may open a connection ---------------------------------------------------------
 void admit_init(struct pipeline *pipeline, unsigned workers);

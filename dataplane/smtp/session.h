@@ -197,6 +197,11 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 // Room is wanted for somebody else: 421 now, whatever is open. Not after the session closed.
 void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step);
 
+// The client's source was banned: 421 now. Not after the session closed, nor while
+// session_in_message.
+void session_expel(struct session *session, struct reply_buffer *reply, struct session_step *step);
+// Is a message on its way, from the client's DATA or BDAT to its answer?
+bool session_in_message(const struct session *session);
 // The connection is above a limit: 421 in place of the banner that session_open wrote. Reason: one
 // of smtp_limit_*.
 void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,

@@ -57,6 +57,7 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(banned_go_on, "the sessions of a banned source go on")                                   \
 	X(session_not_given_back, "a closed session counts for its source for ever")               \
 	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
 	X(limits_not_asked, "no connector has a limit")                                            \
@@ -530,4 +531,9 @@ WRAP(enum reason, decide_recipient, const struct policy *policy, const struct co
 
 	return chosen == FAULT_foreign_relay && reason == REASON_smtp_unable_to_relay ? REASON_NONE
 										      : reason;
+}
+
+WRAP(bool, session_in_message, const struct session *session)
+{
+	return chosen == FAULT_banned_go_on || __real_session_in_message(session);
 }

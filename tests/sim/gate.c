@@ -6,6 +6,7 @@
 #include "tests/sim/gate.h"
 
 #include "config/load.h"
+#include "dataplane/gate/bans.h"
 #include "dataplane/pipeline/worker.h"
 #include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
@@ -31,7 +32,9 @@ static const char policy_text[] =
 	"MaxConnectionRatePerPrefix = %u\nMaxConnectionRatePerPrefixAction = %s\n"
 	"MaxInboundConnectionPercentagePerSource = %u\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
-	"MaxConnections = %u\nMaxWaiting = %u\n";
+	"MaxConnections = %u\nMaxWaiting = %u\n"
+	"[ban]\nEnabled = %s\nThreshold = 50\nPointLifetime = 1s\nBanTime = %us\n"
+	"BanTimeMax = 20s\nBanEntries = 16\n";
 
 #define CLIENT_SIDE                                                                                \
 	.outside = "192.0.2.10/24, 2001:db8:1::10/64", .inside = "10.0.0.1/24, 2001:db8:2::1/64",  \
@@ -149,6 +152,7 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	worker->handover = (struct handover){hand};
 	worker->gate = gate;
 	settings.sources = gate->sources;
+	settings.bans = gate->bans;
 	if (gate->worker_count > 1) {
 		settings.worker = (unsigned)(worker - gate->workers);
 		settings.spread = &gate->spread;
@@ -180,6 +184,8 @@ static void create_workers(struct gate *gate)
 	}
 	gate->sources = pipeline_sources(gate->policy, &(struct hash_key){{1}});
 	assert(gate->sources);
+	gate->bans = bans_create(gate->policy->ban.entries, &(struct hash_key){{2}});
+	assert(gate->bans);
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		create_worker(gate, &gate->workers[i], &dice);
 }
@@ -212,7 +218,8 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 		 place->ranges, limits->connections, limits->action, limits->per_source,
 		 limits->action, limits->per_prefix, limits->action, limits->prefix_rate,
 		 limits->action, limits->percentage, servers, place->servers,
-		 gate_plan->max_connections, gate_plan->max_waiting);
+		 gate_plan->max_connections, gate_plan->max_waiting,
+		 gate_plan->ban_s ? "yes" : "no", gate_plan->ban_s ? gate_plan->ban_s : 1);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
@@ -231,6 +238,7 @@ void gate_destroy(struct gate *gate)
 	}
 	servers_shared_destroy(gate->shared);
 	sources_destroy(gate->sources);
+	bans_destroy(gate->bans);
 	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);

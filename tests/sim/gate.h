@@ -70,6 +70,7 @@ struct gate {
 	struct spread spread;          // with several workers only
 	struct servers_shared *shared; //
 	struct sources *sources;
+	struct bans *bans;
 	struct gate_burst burst; // that a worker is at
 	struct dice dice;
 	uint64_t full_until_us;                // the device takes nothing

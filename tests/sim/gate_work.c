@@ -122,6 +122,27 @@ static void judge_queues(struct gate *gate, const struct flow *flow)
 			 flow->unread.length);
 }
 
+// From DATA or BDAT to the answer to the message.
+static bool on_its_way(const struct session *session)
+{
+	return (session->suspended &&
+		(session->pending == SESSION_DATA || session->pending == SESSION_END)) ||
+	       session->state == SESSION_STATE_BODY || session->state == SESSION_STATE_DISCARD ||
+	       session->state == SESSION_STATE_CHUNKS;
+}
+
+// The sessions of a banned source are closed, but for a message on its way, and when no reply finds
+// room.
+static void judge_ban(struct gate *gate, const struct pipeline *pipeline,
+		      const struct client *client)
+{
+	if (client->banned && !client->leg.doomed && !client->linger_deadline_us &&
+	    !on_its_way(&client->session) && tcp_send_room(client->leg.flow) >= REPLY_MAX &&
+	    pipeline->chunks.free_count >= pipeline->chunks.count / 4 && !gate->watch.fault[0])
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "a session of a banned source goes on");
+}
+
 static void note_levels(struct gate *gate, struct gate_worker *worker)
 {
 	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
@@ -131,6 +152,7 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 		TAILQ_FOREACH(client, &worker->pipeline->ranks[i / 2][i % 2], in_rank)
 		{
 			judge_queues(gate, client->leg.flow);
+			judge_ban(gate, worker->pipeline, client);
 			if (client->server)
 				judge_queues(gate, client->server->leg.flow);
 		}

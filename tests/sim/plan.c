@@ -282,7 +282,7 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
-// From a stream of its own. In a good world nobody is above a limit.
+// From a stream of its own. In a good world nobody is above a limit, or banned.
 static void draw_limits(struct plan *plan, uint64_t seed)
 {
 	static const char *const actions[] = {"reply", "tarpit", "reset", "drop"};
@@ -304,6 +304,8 @@ static void draw_limits(struct plan *plan, uint64_t seed)
 			limits->per_prefix = dice_between(&dice, 1, 3);
 		if (limited && dice_one_in(&dice, 3))
 			limits->prefix_rate = dice_between(&dice, 1, 4);
+		if (rough(plan) && dice_one_in(&dice, 3))
+			plan->gates[i].ban_s = dice_between(&dice, 1, 8);
 	}
 }
 

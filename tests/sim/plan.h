@@ -46,6 +46,7 @@ struct limits_plan {
 struct gate_plan {
 	struct crew_plan crew;
 	struct limits_plan limits;
+	unsigned ban_s; // how long a source's first ban lasts; 0 = nobody is banned
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
 	bool one_server;               // of the two addresses of the server

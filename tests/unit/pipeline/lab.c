@@ -3,6 +3,7 @@
 // The laboratory of the pipeline's tests.
 #include "tests/unit/pipeline/lab.h"
 
+#include "dataplane/gate/bans.h"
 #include "tests/sim/narrow.h"
 
 #include <sodium.h>
@@ -277,6 +278,7 @@ static void build_worker(struct lab *lab, struct pipeline_settings *settings, un
 		settings->servers = lab->shared;
 	}
 	settings->sources = lab->sources;
+	settings->bans = lab->bans;
 	lab->crew[worker] = pipeline_create(settings, lab->now);
 	assert_non_null(lab->crew[worker]);
 	pipeline_start(lab->crew[worker], lab->now, &lab->outbox);
@@ -297,6 +299,8 @@ static void build_gate(struct lab *lab, const char *gate, const char *backend)
 	lab->ruleset = ruleset_create(lab->policy);
 	lab->sources = pipeline_sources(lab->policy, &(struct hash_key){{1}});
 	assert_non_null(lab->sources);
+	lab->bans = bans_create(lab->policy->ban.entries, &(struct hash_key){{2}});
+	assert_non_null(lab->bans);
 	if (lab->workers > 1)
 		build_spread(lab);
 	for (uint16_t i = 0; i < 2; i++) {
@@ -521,6 +525,7 @@ void lab_close(struct lab *lab)
 		pipeline_destroy(lab->crew[i]);
 	servers_shared_destroy(lab->shared);
 	sources_destroy(lab->sources);
+	bans_destroy(lab->bans);
 	ruleset_destroy(lab->ruleset);
 	policy_destroy(lab->policy);
 	wire_fini(&lab->wire);
