@@ -158,6 +158,7 @@ struct connector {
 	bool delivery_status_notification;
 	bool enhanced_status_codes;
 	bool eight_bit_mime;
+	bool binary_mime; // only with chunking
 	bool chunking;
 	bool smtp_utf8;
 

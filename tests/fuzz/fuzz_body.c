@@ -38,7 +38,7 @@ static void scan(struct slice in, bool pieces, unsigned seed, struct outcome *ou
 		uint8_t *block = malloc(size); // exact, so that a read past it is found
 		memcpy(block, in.data + at, size);
 		struct body_scan result;
-		body_input(&state, slice_of(block, size), room, false, &result);
+		body_input(&state, slice_of(block, size), room, 0, &result);
 		assert(result.consumed > 0 && result.consumed <= size);
 		assert(result.held.length + result.run.length <= room);
 		assert(out->length + result.held.length + result.run.length <= in.length);

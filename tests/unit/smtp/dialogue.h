@@ -45,6 +45,9 @@ struct dialogue_setup {
 	uint32_t mechanisms;
 	bool blocked;
 	bool chunking;
+	bool binary_mime;
+	bool chunked;          // the server takes chunks
+	uint64_t servers_size; // 0
 	bool accept_bare_lf;
 	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
@@ -89,6 +92,8 @@ struct dialogue {
 	struct tick now;
 	size_t room;
 	unsigned extensions;
+	uint64_t servers_size;
+	bool chunked;
 	const char *const *answers;
 	bool in_body; // the transcript has an open {
 	bool closed;
@@ -218,7 +223,7 @@ static void dialogue_note(struct dialogue *dialogue)
 static inline void dialogue_answer(struct dialogue *dialogue, const char *text)
 {
 	char reply[REPLY_MAX];
-	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}};
+	struct session_answer answer = {.chunked = dialogue->chunked};
 	if (text[0] == '!') {
 		answer.failure = dialogue_reason(text + 1);
 	} else {
@@ -253,6 +258,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.max_local_hop_count = setup->max_local_hop_count,
 		.pipelining = true,
 		.chunking = setup->chunking,
+		.binary_mime = setup->binary_mime,
 		.enhanced_status_codes = true,
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,
@@ -268,6 +274,8 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 	};
 	dialogue->now = (struct tick){1000, DIALOGUE_WALL_US};
 	dialogue->room = setup->room ? setup->room : SIZE_MAX;
+	dialogue->chunked = setup->chunked;
+	dialogue->servers_size = setup->servers_size;
 	dialogue->extensions =
 		setup->extensions |
 		(setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE);
@@ -294,6 +302,11 @@ static void dialogue_end(struct dialogue *dialogue)
 	pool_fini(&dialogue->chunks);
 }
 
+static struct session_servers dialogue_servers(const struct dialogue *dialogue)
+{
+	return (struct session_servers){dialogue->extensions, dialogue->servers_size};
+}
+
 // Feeds one piece from a block of exactly its size, so that a read past its end is found.
 static void dialogue_send(struct dialogue *dialogue, const void *bytes, size_t length)
 {
@@ -301,7 +314,7 @@ static void dialogue_send(struct dialogue *dialogue, const void *bytes, size_t l
 	memcpy(block, bytes, length);
 	struct slice rest = slice_of(block, length);
 	while (!dialogue->closed) {
-		session_input(&dialogue->session, rest, dialogue->room, dialogue->extensions,
+		session_input(&dialogue->session, rest, dialogue->room, dialogue_servers(dialogue),
 			      dialogue->now, &dialogue->reply, &dialogue->step);
 		assert_true(dialogue->step.consumed <= rest.length);
 		rest = slice_from(rest, dialogue->step.consumed);
