@@ -306,6 +306,15 @@ static void dialogue_run(struct dialogue *dialogue, const struct step *steps, si
 	{                                                                                          \
 		SENT, "RSET\r\n"                                                                   \
 	}
+// The same with CHUNKING, as far as the recipient's answer.
+#define CHUNKS_OPEN(pipelining)                                                                    \
+	GREETED, {SERVER, "250-s\r\n" pipelining "250 CHUNKING\r\n"}, {SAW, "READY"},              \
+		{RECIPIENT, "<b@c.test>"}, {SERVER, "250 ok\r\n"}, {SERVER, "250 b ok\r\n"},       \
+		{SAW, "ANSWER 250"}, {SENT, MAIL_LINE RCPT_LINE}, {CHUNKS, NULL},                  \
+	{                                                                                          \
+		SENT, ""                                                                           \
+	}
+#define CHUNKS_PIPELINE CHUNKS_OPEN("250-PIPELINING\r\n")
 #define USED                                                                                       \
 	RESETTING, {SERVER, "250 reset\r\n"},                                                      \
 	{                                                                                          \

@@ -4,10 +4,10 @@
 // that must come of it. The same script is run with the bytes in one piece, in two pieces cut at
 // every place, and one by one; the transcript may not differ.
 //
-// A transcript holds each reply (CR LF shown as \n), each refusal's reason as "!reason" before its
-// reply, intents as [RECIPIENT sender recipient], [DATA], {message bytes}, [END octets], [RESET],
-// [ABORT], [CLOSE], and "left" in front of the intent that ends a transaction at the client's
-// doing.
+// A transcript holds each reply (CR LF shown as \n, NUL as ^@), each refusal's reason as "!reason"
+// before its reply, intents as [RECIPIENT sender recipient], [DATA], {message bytes}, [END octets],
+// [RESET], [ABORT], [CLOSE], and "left" in front of the intent that ends a transaction at the
+// client's doing.
 #ifndef RELAYGATE_TEST_DIALOGUE_H
 #define RELAYGATE_TEST_DIALOGUE_H
 
@@ -132,8 +132,10 @@ static void dialogue_put(struct dialogue *dialogue, const void *bytes, size_t le
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\r' && i + 1 < length && text[i + 1] == '\n')
 			continue;
-		assert_true(dialogue->length + 1 < sizeof(dialogue->transcript));
-		dialogue->transcript[dialogue->length++] = text[i];
+		assert_true(dialogue->length + 2 < sizeof(dialogue->transcript));
+		if (text[i] == '\0')
+			dialogue->transcript[dialogue->length++] = '^';
+		dialogue->transcript[dialogue->length++] = text[i] ? text[i] : '@';
 	}
 	dialogue->transcript[dialogue->length] = '\0';
 }
