@@ -308,6 +308,9 @@ WRAP(void, exchange_abort, struct pipeline *pipeline, struct client *client)
 	    client->server->upstream.state == UPSTREAM_CHUNKS) {
 		client->server->ending = true;
 		chunks_send(pipeline, client->server);
+		client->server->client = NULL;
+		client->server = NULL;
+		client->in_body = false;
 	}
 	if (chosen == FAULT_end_of_data_after_reset && client->server && client->in_body)
 		end_body(pipeline, client);
@@ -347,8 +350,9 @@ WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
 	struct slice wrong[SESSION_BODY_PIECES] = {body[0], body[1], body[2]};
 	struct client *other = other_in_body(pipeline, client);
 
-	if (chosen == FAULT_dot_lost && wrong[0].length && wrong[0].data[0] == '.')
-		wrong[0] = slice_from(wrong[0], 1);
+	for (unsigned i = 0; chosen == FAULT_dot_lost && i < SESSION_BODY_PIECES; i++)
+		if (wrong[i].length && wrong[i].data[0] == '.')
+			wrong[i] = slice_from(wrong[i], 1);
 	if (chosen == FAULT_wrong_server && other && client->in_body &&
 	    exchange_body_room(pipeline, other) >=
 		    body[0].length + body[1].length + body[2].length) {
