@@ -515,7 +515,7 @@ WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *polic
 
 WRAP(bool, upstream_chunk_allowed, const struct upstream *upstream, bool last)
 {
-	if (chosen == FAULT_chunks_pipelined && upstream->state == UPSTREAM_CHUNKS)
+	if (chosen == FAULT_chunks_pipelined && upstream->state == UPSTREAM_CHUNKS && !last)
 		return upstream->unanswered < 100;
 	return __real_upstream_chunk_allowed(upstream, last);
 }
