@@ -160,6 +160,7 @@ struct connector {
 	bool eight_bit_mime;
 	bool binary_mime; // only with chunking
 	bool chunking;
+	bool long_addresses;
 	bool smtp_utf8;
 
 	bool bare_linefeed_rejection;

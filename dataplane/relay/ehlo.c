@@ -18,6 +18,7 @@ static const struct {
 	{"SIZE", SMTP_EXTENSION_SIZE},
 	{"CHUNKING", SMTP_EXTENSION_CHUNKING},
 	{"BINARYMIME", SMTP_EXTENSION_BINARYMIME},
+	{"XLONGADDR", SMTP_EXTENSION_XLONGADDR},
 };
 
 static uint8_t upper(uint8_t byte)

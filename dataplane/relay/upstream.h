@@ -31,12 +31,12 @@ enum upstream_state {
 };
 
 // The longest sender or recipient argument: a path, and what MAIL may carry behind it.
-#define UPSTREAM_ARGUMENT_MAX 1152
+#define UPSTREAM_ARGUMENT_MAX 2816
 
 // Bytes for the server, appended by calls below; the caller sends and empties it after each call.
 struct upstream_commands {
 	uint16_t length;
-	char text[4096];
+	char text[6144];
 };
 
 enum upstream_event {

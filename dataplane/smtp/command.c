@@ -76,6 +76,7 @@ static bool greet(struct turn *turn, struct slice name, bool extended)
 	leave_transaction(turn);
 	session->extended = extended;
 	session->offered = 0;
+	session->line.long_lines = false;
 
 	char peer[ADDRESS_TEXT_MAX];
 	address_format(&session->peer.client.address, peer);
@@ -125,6 +126,8 @@ static const struct offer {
 	{REPLY_ehlo_binarymime, offsetof(struct connector, binary_mime),
 	 SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING},
 	{REPLY_ehlo_chunking, offsetof(struct connector, chunking), 0},
+	{REPLY_ehlo_xlongaddr, offsetof(struct connector, long_addresses),
+	 SMTP_EXTENSION_XLONGADDR},
 	{REPLY_ehlo_smtputf8, offsetof(struct connector, smtp_utf8), SMTP_EXTENSION_SMTPUTF8},
 };
 
@@ -146,6 +149,7 @@ static void handle_ehlo(struct turn *turn, struct slice argument)
 		session->offered |= (uint16_t)offer->extension;
 		turn_reply(turn, offer->reply, NULL);
 	}
+	session->line.long_lines = session->offered & SMTP_EXTENSION_XLONGADDR;
 	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
 		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
 }
@@ -156,9 +160,21 @@ static const struct path_form {
 } reverse_path = {"FROM:", REPLY_bad_sender_address},
   forward_path = {"TO:", REPLY_bad_recipient_address};
 
-// "FROM:" or "TO:", then the path; *rest is what follows it. False after a refusal.
+// As long as RFC 5321 lets it be, or as XLONGADDR does, which a server must then have: *needed.
+static bool read_path(const struct turn *turn, struct slice in, struct path *path, size_t *used,
+		      unsigned *needed)
+{
+	*needed = 0;
+	if (path_parse(in, path, used))
+		return true;
+	*needed = turn->session->offered & SMTP_EXTENSION_XLONGADDR;
+	return *needed && path_parse_long(in, path, used);
+}
+
+// "FROM:" or "TO:", then the path; *rest is what follows it, *needed of a server for it. False
+// after a refusal.
 static bool parse_path(struct turn *turn, struct slice argument, const struct path_form *form,
-		       struct path *path, struct slice *rest)
+		       struct path *path, struct slice *rest, unsigned *needed)
 {
 	const size_t length = strlen(form->keyword);
 	size_t used;
@@ -170,7 +186,7 @@ static bool parse_path(struct turn *turn, struct slice argument, const struct pa
 	argument = slice_from(argument, length);
 	while (argument.length && argument.data[0] == ' ')
 		argument = slice_from(argument, 1);
-	if (!path_parse(argument, path, &used)) {
+	if (!read_path(turn, argument, path, &used, needed)) {
 		turn_refuse(turn, form->bad_address, REASON_smtp_bad_address, argument);
 		return false;
 	}
@@ -247,9 +263,10 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	struct path path;
 	struct parameters parameters;
 	struct slice rest;
+	unsigned needed;
 
 	session->mail_refused = true; // until it was accepted
-	if (!parse_path(turn, argument, &reverse_path, &path, &rest))
+	if (!parse_path(turn, argument, &reverse_path, &path, &rest, &needed))
 		return;
 	// A sender needs a domain, or answers to it could go nowhere.
 	if (path.postmaster) {
@@ -276,7 +293,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	if (!keep_path(turn, &session->sender, &path, &parameters))
 		return;
 	session->declared_size = parameters.size;
-	session->needed = (uint16_t)parameters.needed;
+	session->needed = (uint16_t)(parameters.needed | needed);
 	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
 									 session->peer.identities);
 	session->mail_refused = false;
@@ -300,10 +317,11 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 	struct path path;
 	struct parameters parameters;
 	struct slice rest;
+	unsigned needed;
 
 	if (session->recipients_asked < UINT32_MAX)
 		session->recipients_asked++;
-	if (!parse_path(turn, argument, &forward_path, &path, &rest))
+	if (!parse_path(turn, argument, &forward_path, &path, &rest, &needed))
 		return;
 	// The null path is a sender's only.
 	if (path.null) {
@@ -326,7 +344,7 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 		return;
 	}
 	// NOTIFY of one recipient makes the whole transaction need a server with DSN.
-	session->needed |= (uint16_t)parameters.needed;
+	session->needed |= (uint16_t)(parameters.needed | needed);
 	if (keep_path(turn, &session->recipient, &path, &parameters))
 		turn_suspend(turn, SESSION_RECIPIENT);
 }

@@ -33,7 +33,7 @@
 #define SESSION_HELLO_SHORT 64
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
-#define SESSION_COMMAND_MAX 1152
+#define SESSION_COMMAND_MAX 2816 // a long path, and the parameters that go on
 
 // What the session asks at MAIL, because other sessions count as well.
 struct session_quota {

@@ -39,7 +39,8 @@ RESERVED_SECOND = ('example.com', 'example.net', 'example.org')
 KEYWORDS = {'PIPELINING': 'PipeliningEnabled', 'DSN': 'DeliveryStatusNotificationEnabled',
             'ENHANCEDSTATUSCODES': 'EnhancedStatusCodesEnabled', '8BITMIME': 'EightBitMimeEnabled',
             'CHUNKING': 'ChunkingEnabled', 'BINARYMIME': 'BinaryMimeEnabled',
-            'SMTPUTF8': 'SmtpUtf8Enabled'}
+            'SMTPUTF8': 'SmtpUtf8Enabled', 'XLONGADDR': 'LongAddressesEnabled'}
+OFF = ('LongAddressesEnabled',)  # unless set
 
 
 def words(text):
@@ -178,7 +179,8 @@ class Session:
 
     def hello(self):
         """The first line's text, and the set of the keywords with their values."""
-        keywords = {word for word, key in KEYWORDS.items() if is_on(self.section, key)}
+        keywords = {word for word, key in KEYWORDS.items()
+                    if is_on(self.section, key, 'no' if key in OFF else 'yes')}
         if 'CHUNKING' not in keywords:
             keywords.discard('BINARYMIME')
         size = self.section.get('SizeEnabled', 'Enabled')

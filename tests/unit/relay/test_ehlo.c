@@ -33,6 +33,7 @@ static const struct {
 	 "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250 CHUNKING\r\n",
 	 BIT8 | PIPELINE | SIZED | DSN | BINARY | CHUNKING, 37748736},
 	{"250-s\r\n250-SMTPUTF8\r\n250 dsn\r\n", UTF8 | DSN, 0},
+	{"250-s\r\n250-XLONGADDRS\r\n250 XLONGADDR\r\n", SMTP_EXTENSION_XLONGADDR, 0},
 	{"250-s\r\n250-pipelining\r\n250-8BitMime\r\n250 size 5\r\n", BIT8 | PIPELINE | SIZED, 5},
 	{"250-s\r\n250 SIZE\r\n", SIZED, 0},
 	{"250-s\r\n250 SIZE \r\n", SIZED, 0},

@@ -46,6 +46,7 @@ struct dialogue_setup {
 	bool blocked;
 	bool chunking;
 	bool binary_mime;
+	bool long_addresses;
 	bool chunked;          // the server takes chunks
 	uint64_t servers_size; // 0
 	bool accept_bare_lf;
@@ -169,7 +170,7 @@ static void dialogue_note_intent(struct dialogue *dialogue)
 		[SESSION_RESET] = "[RESET]\n",
 		[SESSION_CLOSE] = "[CLOSE]\n",
 	};
-	char line[700];
+	char line[2 * SESSION_COMMAND_MAX];
 	char sender[SESSION_COMMAND_MAX], recipient[SESSION_COMMAND_MAX];
 	bool possible;
 	switch (dialogue->step.intent) {
@@ -261,6 +262,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.pipelining = true,
 		.chunking = setup->chunking,
 		.binary_mime = setup->binary_mime,
+		.long_addresses = setup->long_addresses,
 		.enhanced_status_codes = true,
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,
