@@ -280,7 +280,7 @@ def config_of(lab):
     config['connector Repairs'] = dict(relay, Bindings=f'192.0.2.10:{PORTS[False]}',
                                        RemoteIPRanges='192.0.2.20',
                                        BareLinefeedRejectionEnabled='no')
-    config['backend cluster']['Servers'] = '10.0.0.11:25, 10.0.0.12:25'
+    config['backend cluster']['Servers'] = '10.0.0.11:25, [2001:db8:2::12]:25'
     return config
 
 
