@@ -47,8 +47,14 @@ static const struct script scripts[] = {
 	 CLIENT(TO_BDAT
 		"BDAT 47\r\nX-MS-Exchange-Organization-SCL: -1\r\nSubject: x\rBDAT 26 LAST\r\n"
 		"\nX-MS-Exchange-Forest-A: b"),
-	 YES,
-	 .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n\r\n}\n[END 73]\n" DONE},
+	 YES, .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n}\n[END 73]\n" DONE},
+	{"the end of what may become a forbidden field", CHUNKS,
+	 CLIENT(TO_BDAT "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE "250 2.0.0 OK\n"},
+	{"an end that is a whole forbidden name",
+	 CLIENT(TO_BDAT "BDAT 23 LAST\r\nSubject: x\r\nResent-From"), YES,
+	 .setup = {.chunking = true, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\n}\n[END 23]\n" DONE},
 	// S5: sizes
 	{"no size", CHUNKS, CLIENT(TO_BDAT "BDAT\r\nNOOP\r\n"), ANSWERS("250 2.1.5 Recipient OK"),
 	 .expect = ENVELOPE BAD_ARGUMENTS "left [CLOSE]\n"},
