@@ -35,6 +35,7 @@ static void test_elements(void **state)
 		{"<S N=\"a\">_x004_</S>", "_x004_"},        // no escape
 		{"<S N=\"a\">_x00g1_</S>", "_x00g1_"},
 		{"<S N=\"a\">_x004</S>", "_x004"},
+		{"<S N=\"b\">xxxxxx_</S><S N=\"a\">_x0041</S>", "_x0041"},
 		{"<I32 N=\"a\">-5</I32>", "-5"},
 		{"<B N=\"a\">true</B>", "true"},
 		{"<TS N=\"a\">PT10M</TS>", "PT10M"},
