@@ -157,6 +157,7 @@ ROWS = (
     ({'MaxMessageSize': '64KB'}, declared(65536)),
     ({}, declared(36 << 20)),
     ({'MaxMessageSize': '2147483647'}, declared(2147483647)),
+    # A header without fields has two octets.
     ({'MaxHeaderSize': '2B'}, messages(b'\r\nbody\r\n', b'A:\r\n\r\n', HEADER_TOO_LARGE)),
     ({'MaxHeaderSize': '1000'}, messages(of_header(1000), of_header(1001), HEADER_TOO_LARGE)),
     ({}, messages(of_header(262144), of_header(262145), HEADER_TOO_LARGE)),
