@@ -38,6 +38,27 @@ static inline int tree_read(tree_reader reader, const char *bytes, size_t length
 	return status;
 }
 
+// A text that is refused, with words and a place.
+struct tree_fault {
+	const char *text, *why;
+	unsigned line, column;
+};
+
+static inline void tree_refuses(tree_reader reader, const struct tree_fault *rows, size_t count)
+{
+	struct import_fault fault;
+	struct import_tree tree;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!tree_read(reader, rows[i].text, strlen(rows[i].text), &tree, &fault))
+			fail_msg("taken: %s", rows[i].text);
+		if (!strstr(fault.text, rows[i].why) || fault.line != rows[i].line ||
+		    fault.column != rows[i].column)
+			fail_msg("%s: %lu:%lu: %s", rows[i].text, fault.line, fault.column,
+				 fault.text);
+	}
+}
+
 // Every beginning of a good text is refused with words, but the whole and what only lacks blanks;
 // the whole with any one byte more is read, or refused with words and a place.
 static inline void tree_cut_everywhere(tree_reader reader, const char *text)

@@ -102,10 +102,7 @@ static void test_lists(void **state)
 
 static void test_malformed(void **state)
 {
-	static const struct {
-		const char *text, *why;
-		unsigned line, column;
-	} rows[] = {
+	static const struct tree_fault rows[] = {
 		{"<Objs>", "not XML: no element found", 1, 7},
 		{"<Objs>\n<S>x</T></Objs>", "not XML: mismatched tag", 2, 7},
 		{"<Objs><S>&e;</S></Objs>", "not XML: undefined entity", 1, 10},
@@ -120,17 +117,7 @@ static void test_malformed(void **state)
 		 16},
 		{"<!DOCTYPE Objs SYSTEM \"file:///etc/passwd\"><Objs/>", "document type", 1, 43},
 	};
-	struct import_fault fault;
-	struct import_tree tree;
-
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		if (!tree_read(import_clixml, rows[i].text, strlen(rows[i].text), &tree, &fault))
-			fail_msg("taken: %s", rows[i].text);
-		if (!strstr(fault.text, rows[i].why) || fault.line != rows[i].line ||
-		    fault.column != rows[i].column)
-			fail_msg("%s: %lu:%lu: %s", rows[i].text, fault.line, fault.column,
-				 fault.text);
-	}
+	tree_refuses(import_clixml, rows, COUNT(rows));
 }
 
 static void test_cut_everywhere(void **state)

@@ -49,10 +49,7 @@ static void test_kinds(void **state)
 
 static void test_malformed(void **state)
 {
-	static const struct {
-		const char *text, *why;
-		unsigned line, column;
-	} rows[] = {
+	static const struct tree_fault rows[] = {
 		{"{", "ends in the middle", 1, 2},
 		{"[1,\n2", "ends in the middle", 2, 2},
 		{"\"abc", "ends in the middle", 1, 5},
@@ -70,17 +67,7 @@ static void test_malformed(void **state)
 		{"[\"\xff\"]", "not UTF-8", 1, 3},
 		{"[\"a\\u0000b\"]", "a NUL inside", 0, 0},
 	};
-	struct import_fault fault;
-	struct import_tree tree;
-
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		if (!tree_read(import_json, rows[i].text, strlen(rows[i].text), &tree, &fault))
-			fail_msg("taken: %s", rows[i].text);
-		if (!strstr(fault.text, rows[i].why) || fault.line != rows[i].line ||
-		    fault.column != rows[i].column)
-			fail_msg("%s: %lu:%lu: %s", rows[i].text, fault.line, fault.column,
-				 fault.text);
-	}
+	tree_refuses(import_json, rows, COUNT(rows));
 }
 
 static void test_cut_everywhere(void **state)
