@@ -26,7 +26,7 @@ TAKEN = '250 2.0.0 Ok: queued'
 
 def of_size(octets):
     """A message of so many octets, a small header among them."""
-    start = b'Subject: limits\r\n\r\n'
+    start = b'Subject: parameters\r\n\r\n'
     lines, rest = divmod(octets - len(start), 100)
     return start + (b'x' * 98 + b'\r\n') * (lines - 1) + b'x' * (98 + rest) + b'\r\n'
 
@@ -199,7 +199,7 @@ def test(checks):
         table = []
         for values, play in ROWS:
             port, section = connector(values)
-            config[f'connector limit {port}'] = section
+            config[f'connector parameter {port}'] = section
             table.append((port, values, play))
         with smtp.Backend(lab), labs.Gate(lab, config) as gate:
             smtp.await_backend(lab)
