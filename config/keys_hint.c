@@ -14,12 +14,10 @@
 static const char *const not_in_this_version[] = {
 	"AdvertiseClientSettings",
 	"AuthTarpitInterval",
-	"BinaryMimeEnabled",
 	"DefaultDomain",
 	"DomainSecureEnabled",
 	"EnableAuthGSSAPI",
 	"ExtendedProtectionPolicy",
-	"LongAddressesEnabled",
 	"MaxAcknowledgementDelay",
 	"MaxLogonFailures",
 	"OrarEnabled",
