@@ -32,7 +32,6 @@ typedef unsigned long long counters_u64;
 	X(syns, "SYNs answered with a SYN cookie")                                                 \
 	X(sessions, "handshakes completed: SMTP sessions opened")                                  \
 	X(sessions_open, "gauge: SMTP sessions open now")                                          \
-	X(connections_refused, "SYNs and handshakes above a limit of the connector")               \
 	X(sessions_timed_out, "sessions closed by a connector's time limit")                       \
 	X(sessions_reset, "sessions that the client ended without QUIT (FIN, RST or lost)")        \
 	X(transactions, "MAIL commands accepted")                                                  \
@@ -49,7 +48,8 @@ typedef unsigned long long counters_u64;
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(tarpitted, "replies kept back for TarpitInterval")                                       \
-	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
+	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")                       \
+	X(connections_refused, "SYNs and handshakes above a limit of the connector")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
 #define PORT_COUNTERS(X)                                                                           \

@@ -5,6 +5,7 @@
 #include "config/check_limits.h"
 
 #include "config/keys.h"
+#include "config/limit_names.h"
 #include "config/policy.h"
 
 struct judged {
@@ -28,16 +29,11 @@ static struct place at(const struct judged *judged, const char *key)
 // Pairs of which the first, as the wider one, should not be the smaller.
 static const struct {
 	enum connection_limit_kind wide, narrow;
-	const char *wide_key, *narrow_key;
 } pairs[] = {
-	{LIMIT_CONNECTIONS, LIMIT_PER_SOURCE, "MaxInboundConnection",
-	 "MaxInboundConnectionPerSource"},
-	{LIMIT_CONNECTIONS, LIMIT_PER_PREFIX, "MaxInboundConnection",
-	 "MaxInboundConnectionPerPrefix"},
-	{LIMIT_PER_PREFIX, LIMIT_PER_SOURCE, "MaxInboundConnectionPerPrefix",
-	 "MaxInboundConnectionPerSource"},
-	{LIMIT_PREFIX_RATE, LIMIT_SOURCE_RATE, "MaxConnectionRatePerPrefix",
-	 "MaxConnectionRatePerSource"},
+	{LIMIT_CONNECTIONS, LIMIT_PER_SOURCE},
+	{LIMIT_CONNECTIONS, LIMIT_PER_PREFIX},
+	{LIMIT_PER_PREFIX, LIMIT_PER_SOURCE},
+	{LIMIT_PREFIX_RATE, LIMIT_SOURCE_RATE},
 };
 
 static void tell_pairs(const struct judged *judged)
@@ -45,15 +41,14 @@ static void tell_pairs(const struct judged *judged)
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		const struct connection_limit *wide = &judged->connector->limits[pairs[i].wide];
 		const struct connection_limit *narrow = &judged->connector->limits[pairs[i].narrow];
+		const char *name = limit_name(pairs[i].narrow);
 
-		if (!line_of(judged, pairs[i].narrow_key) ||
-		    !limit_is_set(judged->connector, pairs[i].wide) ||
+		if (!line_of(judged, name) || !limit_is_set(judged->connector, pairs[i].wide) ||
 		    !limit_is_set(judged->connector, pairs[i].narrow) || wide->most >= narrow->most)
 			continue;
-		diagnostics_warning(judged->diagnostics, at(judged, pairs[i].narrow_key),
-				    "%s (%u) has no effect: %s (%u) is below it",
-				    pairs[i].narrow_key, narrow->most, pairs[i].wide_key,
-				    wide->most);
+		diagnostics_warning(judged->diagnostics, at(judged, name),
+				    "%s (%u) has no effect: %s (%u) is below it", name,
+				    narrow->most, limit_name(pairs[i].wide), wide->most);
 	}
 }
 
@@ -96,12 +91,14 @@ void check_limits(const struct policy *policy, struct diagnostics *diagnostics)
 	const struct gate_settings *gate = &policy->gate;
 	unsigned line = keys_line(&gate->lines, SECTION_GATE, "SourceEntries", gate->line);
 
-	// Each session may be of a source and a prefix of its own.
-	if (gate->source_entries < 2ull * gate->max_sessions)
-		diagnostics_warning(diagnostics, (struct place){policy->file, line},
-				    "SourceEntries (%u) is below twice MaxSessions (%u): with many "
-				    "sources, limits on connections will not hold for all",
-				    gate->source_entries, gate->max_sessions);
+	// Each session may be of a source and a prefix of its own, and a table that is more than
+	// half full has no place for some.
+	if (gate->source_entries < 4ull * gate->max_sessions)
+		diagnostics_warning(
+			diagnostics, (struct place){policy->file, line},
+			"SourceEntries (%u) is below four times MaxSessions (%u): with many "
+			"sources, limits on connections will not hold for all",
+			gate->source_entries, gate->max_sessions);
 	for (unsigned i = 0; i < policy->connector_count; i++) {
 		const struct judged judged = {policy, diagnostics, &policy->connectors[i]};
 

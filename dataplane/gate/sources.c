@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See sources.h. A set of 16 places by the keyed hash of (number, scope). A place is a tag (what
+// See sources.h. A set of 8 places by the keyed hash of (number, scope). A place is a tag (what
 // stands there: the rest of the hash, and the connector), a state (generation and open sessions)
 // and a time: of a rate or a score, both are "used up until", one unit being so many microseconds.
 //
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS         16
+#define WAYS         8 // three cache lines
 #define ENTRIES_MAX  (1u << 23)
 #define CONNECTORS   (UINT16_MAX + 1u)
 #define NO_CONNECTOR UINT16_MAX

@@ -14,7 +14,7 @@
 // they cost is bounded by the SYN cookie: no memory at all.
 //
 // An entry without a session, whose time has passed, is free to be another's: aging needs no timer.
-// A source has 16 places, by a keyed hash: nobody can foretell whose places are the same. When all
+// A source has 8 places, by a keyed hash: nobody can foretell whose places are the same. When all
 // of them are others' the table says so and remembers nothing: the caller counts that and lets the
 // connection in. Two workers that meet the same new source at once may give it two entries, which
 // lets in more for as long as both live and never refuses more.

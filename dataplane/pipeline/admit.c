@@ -45,6 +45,7 @@ static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
 	       !ip_list_find(&policy->ip_allow, &view->source, wall_us);
 }
 
+// Who is not served at all, whatever his connector says; before any limit.
 enum reason admit_source(const struct pipeline *pipeline, const struct view *view)
 {
 	if (is_blocked(pipeline, view))
@@ -162,6 +163,5 @@ enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, 
 		return REASON_NONE;
 	if (is_quiet(action_of(&request, result->limit)))
 		return turn_away(pipeline, view, &request, result->limit);
-	pipeline->counters.connectors[connector]->connections_refused++;
 	return REASON_NONE;
 }

@@ -64,6 +64,7 @@ static void refuse(struct pipeline *pipeline, struct client *client)
 	struct session_step step;
 
 	client->tarpitted = client->session.peer.connector->limits[limit].action == ABOVE_TARPIT;
+	client_counters(pipeline, client)->connections_refused++;
 	session_refuse(&client->session, admit_reason(limit), &pipeline->reply, &step);
 	apply(pipeline, client, &step);
 }

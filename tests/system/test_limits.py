@@ -191,16 +191,18 @@ def syns(checks, lab, gate, family):
     seconds = int(time.monotonic() - started) + 2
     checks.that(f'SYN rate, IPv{family}: 4 a second come in', 0 < len(came) <= 4 * seconds,
                 f'{len(came)} of 40 in {seconds} s')
+    rows = gate.connectors_at_rest()
     checks.equal(f'SYN rate, IPv{family}: the others are counted',
                  gate.reason('limit_syn_rate') - before, len(errors))
     checks.equal(f'SYN rate, IPv{family}: and those that were answered',
-                 gate.connectors()['syns']['syns'] - syns, len(came))
+                 rows['syns']['syns'] - syns, len(came))
     for one in came:
         one.close()
     await_empty(gate, 'syns')
 
 
 def allowed(checks, lab, gate, family):
+    before = gate.reason('smtp_limit_per_source')
     callers = [Caller(lab, family, 'app', PORTS['allowed']) for _ in range(6)]
     checks.equal(f'IP Allow list, IPv{family}: no limit', [c.first[:4] for c in callers],
                  ['220 '] * 6)
@@ -209,6 +211,7 @@ def allowed(checks, lab, gate, family):
                  [c.first[:3] for c in host], ['220', '421'])
     for caller in callers + host:
         caller.close()
+    labs.wait_for('the refusal is counted', lambda: gate.reason('smtp_limit_per_source') == before + 1)
     await_empty(gate, 'allowed')
 
 

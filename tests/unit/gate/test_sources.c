@@ -79,32 +79,32 @@ static void test_names(void **state)
 	sources_destroy(sources);
 }
 
-// Seventeen sources, sixteen places: the last is not counted, until one of the others is gone.
+// Nine sources, eight places: the last is not counted, until one of the others is gone.
 static void test_full(void **state)
 {
 	const struct sources_rate rate = {2, 60 * SECOND};
-	struct sources *sources = table(16);
-	sources_hold holds[17];
+	struct sources *sources = table(8);
+	sources_hold holds[9];
 
-	for (unsigned i = 0; i < 17; i++) {
+	for (unsigned i = 0; i < 9; i++) {
 		const struct address address = address_from_ipv4((uint8_t[]){10, 0, 0, (uint8_t)i});
 		const struct sources_name name = {SOURCES_SOURCE, 1, &address};
 
 		assert_int_equal(sources_open(sources, &name, 1, SECOND, &holds[i]),
-				 i < 16 ? SOURCES_HELD : SOURCES_FULL);
-		if (i == 16)
+				 i < 8 ? SOURCES_HELD : SOURCES_FULL);
+		if (i == 8)
 			assert_int_equal(sources_offend(sources, &address, 1, SECOND), 0);
 	}
-	const struct address late = address_of("10.0.0.16");
+	const struct address late = address_of("10.0.0.8");
 	const struct sources_name name = {SOURCES_SOURCE, 1, &late};
 
 	assert_true(sources_take(sources, holds[3], &rate, SECOND));
 	sources_close(sources, holds[3]);
 	// Its rate is still remembered for half a minute.
-	assert_int_equal(sources_open(sources, &name, 1, 30 * SECOND, &holds[16]), SOURCES_FULL);
+	assert_int_equal(sources_open(sources, &name, 1, 30 * SECOND, &holds[8]), SOURCES_FULL);
 	assert_int_equal(sources_open(sources, &name, 1, 31 * SECOND, &holds[3]), SOURCES_HELD);
 	assert_int_equal(level(sources, SOURCES_SOURCE, "10.0.0.3"), 0);
-	assert_int_equal(level(sources, SOURCES_SOURCE, "10.0.0.16"), 1);
+	assert_int_equal(level(sources, SOURCES_SOURCE, "10.0.0.8"), 1);
 	sources_destroy(sources);
 }
 
@@ -377,10 +377,10 @@ static void test_race_for_limit(void **state)
 // Fewer places than sources, so they change hands all the time: nothing is lost or counted twice.
 static void test_race_for_places(void **state)
 {
-	struct race shared = {.sources = table(16), .limit = 1000};
-	sources_hold holds[12];
+	struct race shared = {.sources = table(8), .limit = 1000};
+	sources_hold holds[6];
 
-	for (unsigned i = 0; i < 12; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		const struct address address = address_from_ipv4((uint8_t[]){10, 1, 0, (uint8_t)i});
 		const struct sources_name name = {SOURCES_SOURCE, 0, &address};
 
@@ -389,7 +389,7 @@ static void test_race_for_places(void **state)
 	}
 	run_race(&shared);
 	assert_true(shared.full > 0);
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < 6; i++)
 		sources_close(shared.sources, holds[i]);
 	assert_int_equal(sources_totals(shared.sources, 100 * SECOND).sessions, 0);
 	assert_int_equal(sources_totals(shared.sources, 1000000 * SECOND).used, 0);
