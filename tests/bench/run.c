@@ -493,6 +493,7 @@ enum {
 	KEY_MESSAGES,
 	KEY_BYTES,
 	KEY_TRUST,
+	KEY_DATA,
 	KEY_SAMPLES
 };
 
@@ -502,6 +503,7 @@ static const struct argp_option arguments[] = {
 	{"burst", 'b', "N", 0, "most frames in a burst, up to 64", 0},
 	{"messages", KEY_MESSAGES, "N", 0, "messages of one session", 0},
 	{"bytes", KEY_BYTES, "N", 0, "size of one message", 0},
+	{"data", KEY_DATA, NULL, 0, "the server has no CHUNKING", 0},
 	{"no-timestamps", KEY_NO_TIMESTAMPS, NULL, 0, "peers offer none", 0},
 	{"bare-acks", KEY_BARE_ACKS, NULL, 0, "peers acknowledge each reply by itself", 0},
 	{"trust-checksums", KEY_TRUST, NULL, 0, "as if the card had verified them", 0},
@@ -531,6 +533,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_BYTES:
 		options->bytes = (uint32_t)number;
+		break;
+	case KEY_DATA:
+		options->without_bdat = true;
 		break;
 	case KEY_NO_TIMESTAMPS:
 		options->timestamps = false;

@@ -16,6 +16,7 @@ struct run_options {
 	unsigned burst;       // most frames between two turns of the pipeline
 	uint32_t messages;    // of one session
 	uint32_t bytes;       // of one message
+	bool without_bdat;    // the server offers no CHUNKING
 	bool timestamps;      // peers offer them
 	bool bare_acks;       // peers acknowledge each reply before they go on
 	bool trust_checksums; // the gate does: what a card that verifies them would save

@@ -257,7 +257,7 @@ class Willing(smtp.Dialogue):
 
     def on_ehlo(self, _):
         self.say('250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE\r\n250-DSN\r\n'
-                 '250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 SMTPUTF8')
+                 '250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-XLONGADDR\r\n250 SMTPUTF8')
 
 
 def told_by_wire(lab, session, want):

@@ -11,7 +11,9 @@
 # It is either refused (521) or text of the one message: judged by what backends received that take
 # false ends for true ones, a literal one that takes all of them, and Postfix without its protection.
 # That both can be fooled is shown first, without the gate. In the same ways a field of the header
-# that the session may not send is hidden: no reading of the received header finds it.
+# that the session may not send is hidden: no reading of the received header finds it. Both backends
+# take messages by DATA and by BDAT. With BODY=BINARYMIME each of the ends, the true one, too, is
+# content, and arrives as it was sent.
 import concurrent.futures
 import itertools
 import re
@@ -48,6 +50,22 @@ class Lenient(smtp.Dialogue):
     """Takes CR, LF and any row of them for a line end, and does not see NUL."""
 
     END = re.compile(rb'(?:^|\r\n|[\r\n])\0*\.\0*(?:\r\0*\n|\r|\n)')
+
+    binary = False  # has BINARYMIME
+    numbers = itertools.count()
+
+    def on_ehlo(self, _):
+        # Each second connection is for chunks.
+        chunks = self.binary or next(self.numbers) % 2
+        self.say('250-backend.example.net\r\n250-PIPELINING\r\n'
+                 + '250-CHUNKING\r\n' * chunks + '250-BINARYMIME\r\n' * self.binary
+                 + '250 8BITMIME')
+
+    def octets(self, size):
+        while not self.buffer and self.more():
+            pass
+        piece, self.buffer = self.buffer[:size], self.buffer[size:]
+        return piece
 
     def serve(self):
         self.buffer = b''
@@ -212,6 +230,49 @@ def judge(checks, work, senders, received):
     checks.that('some were text, and some refused', 0 < len(wanted) < len(work), len(wanted))
 
 
+class Binary(Lenient):
+    binary = True
+
+
+def send_binary(lab, job):
+    """One message in two chunks: None, or the reply that is no 250."""
+    number, end, cut = job
+    content = FIRST % number + b'\r\n\r\n' + end + SECOND
+    at = content.index(b'\r\n\r\n') + 4 + cut
+    with smtp.Client(lab, 'app', seconds=15) as client:
+        client.greet()
+        reply = client.command('MAIL FROM:<a@sender.test> BODY=BINARYMIME')
+        if reply.startswith('250'):
+            reply = client.command('RCPT TO:<b@accepted.test>')
+        if reply.startswith('250'):
+            client.send(b'BDAT %d\r\n' % at + content[:at])
+            client.send(b'BDAT %d LAST\r\n' % len(content[at:]) + content[at:])
+            client.reply()
+            reply = client.reply()
+        client.quit()
+    return None if reply.startswith('250') else f'{job}: {reply}'
+
+
+def binary(checks, lab, backend):
+    ends = [end for end in false_ends('literal') if len(end) < 6] + [TRUE_END]
+    work = [(number, end, cut) for number, (end, cut) in
+            enumerate(itertools.product(ends, (0, 1, 2, 3, 5)))]
+    backend.dialogue = Binary
+    backend.accepted.clear()
+    with labs.Gate(lab, config_of(lab)):
+        smtp.await_backend(lab)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            faults = [fault for fault in pool.map(lambda job: send_binary(lab, job), work) if fault]
+    checks.that(f'{len(work)} binary messages, each taken', not faults, faults[:3])
+    got = sorted(from_start(content) for _, _, content in backend.accepted)
+    sent = sorted(FIRST % number + b'\r\n\r\n' + end + SECOND for number, end, _ in work)
+    checks.that('and each is what was sent', got == sent,
+                [pair for pair in zip(got, sent) if pair[0] != pair[1]][:2])
+    checks.that('nobody else speaks in the backend',
+                {sender for sender, _, _ in backend.accepted} ==
+                {'FROM:<a@sender.test> BODY=BINARYMIME'}, backend.accepted[:2])
+
+
 def config_of(lab):
     config = lab.config()
     relay = config['connector Anonymous Relay']
@@ -219,7 +280,7 @@ def config_of(lab):
     config['connector Repairs'] = dict(relay, Bindings=f'192.0.2.10:{PORTS[False]}',
                                        RemoteIPRanges='192.0.2.20',
                                        BareLinefeedRejectionEnabled='no')
-    config['backend cluster']['Servers'] = '10.0.0.11:25'
+    config['backend cluster']['Servers'] = '10.0.0.11:25, [2001:db8:2::12]:25'
     return config
 
 
@@ -243,6 +304,7 @@ def literal(checks, lab, variant):
         attack(checks, lab, work)
         messages = list(backend.accepted)
         fields(checks, lab, backend)
+        binary(checks, lab, backend)
     judge(checks, work, [message[0].encode() for message in messages],
           [from_start(message[2]) for message in messages])
 
