@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What to say about a key that there is not: another section's, a slip of the keyboard, or a
+// What may have been meant by a key that there is not: one of another section, a similar name, or a
 // parameter of Exchange that this version does not have. The keys themselves are in keys.c.
 #include "config/keys.h"
 
@@ -12,11 +12,20 @@
 
 // Parameters of Exchange's receive connectors that an administrator may bring along.
 static const char *const not_in_this_version[] = {
-	"AdvertiseClientSettings", "AuthTarpitInterval",    "DefaultDomain",
-	"DomainSecureEnabled",     "EnableAuthGSSAPI",      "ExtendedProtectionPolicy",
-	"MaxAcknowledgementDelay", "MaxLogonFailures",      "OrarEnabled",
-	"ServiceDiscoveryFqdn",    "SuppressXAnonymousTls", "TlsCertificateName",
-	"TlsDomainCapabilities",   "TransportRole",
+	"AdvertiseClientSettings",
+	"AuthTarpitInterval",
+	"DefaultDomain",
+	"DomainSecureEnabled",
+	"EnableAuthGSSAPI",
+	"ExtendedProtectionPolicy",
+	"MaxAcknowledgementDelay",
+	"MaxLogonFailures",
+	"OrarEnabled",
+	"ServiceDiscoveryFqdn",
+	"SuppressXAnonymousTls",
+	"TlsCertificateName",
+	"TlsDomainCapabilities",
+	"TransportRole",
 };
 
 #define HINT_NAME_MAX 40

@@ -199,6 +199,28 @@ static void bad_line_ending(struct turn *turn)
 	turn_close(turn);
 }
 
+static void refuse_message(struct turn *turn, enum reason reason)
+{
+	refuse_chunk(turn->session, reply_of_reason(reason), reason);
+	turn->session->chunk_due = turn->session->chunk_left == 0;
+	turn->step->intent = SESSION_ABORT;
+}
+
+// The end of data in DATA form stands on a line of its own. A line that the header firewall still
+// keeps back has to be ended in any form: only then is it known what it is.
+static void end_last_line(struct turn *turn, size_t room)
+{
+	const struct body_scan end = {.held = slice_of_text("\r\n"), .run = slice_of_text("")};
+
+	if (room < end.held.length + HEADER_HELD_MAX)
+		return;
+	body_init(&turn->session->body_state);
+	turn->step->intent = SESSION_NEXT;
+	const enum reason reason = session_pass_body(turn, &end);
+	if (reason != REASON_NONE)
+		refuse_message(turn, reason);
+}
+
 // All octets were read: the answer, or the end of the message.
 static void answer(struct turn *turn, size_t room)
 {
@@ -214,24 +236,13 @@ static void answer(struct turn *turn, size_t room)
 		turn->step->intent = SESSION_NEXT;
 	} else if (body_has_half_a_line_end(session->body_state)) {
 		bad_line_ending(turn);
-	} else if (body_in_line(session->body_state) && !session->chunked) {
-		if (room < 2)
-			return;
-		// The end of data in DATA form stands on a line of its own.
-		body_init(&session->body_state);
-		turn->step->body[0] = slice_of_text("\r\n");
-		turn->step->intent = SESSION_BODY;
+	} else if ((body_in_line(session->body_state) && !session->chunked) ||
+		   header_keeps_back(&session->header)) {
+		end_last_line(turn, room);
 	} else {
 		session->chunk_due = false;
 		turn_suspend(turn, SESSION_END);
 	}
-}
-
-static void refuse_message(struct turn *turn, enum reason reason)
-{
-	refuse_chunk(turn->session, reply_of_reason(reason), reason);
-	turn->session->chunk_due = turn->session->chunk_left == 0;
-	turn->step->intent = SESSION_ABORT;
 }
 
 // What goes on in counted octets needs no form.

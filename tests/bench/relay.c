@@ -394,18 +394,8 @@ int main(int argc, char **argv)
 	world.ready = calloc(world.room, sizeof(*world.ready));
 	assert(world.clients && world.servers && world.ready);
 	write_message(&world, options.bytes);
-	for (uint32_t i = 0; i < world.count; i++) {
-		struct peer *peer = &world.clients[i].peer;
-
-		*peer = (struct peer){.local = RUN_CLIENTS + i,
-				      .remote = RUN_GATE_OUTSIDE,
-				      .local_port = (uint16_t)(1024 + i * 7919 % 60000),
-				      .remote_port = 25,
-				      .sequence = i * 2654435761u,
-				      .timestamps = options.timestamps};
-		memcpy(peer->local_mac, run_peer_mac[0], 6);
-		memcpy(peer->remote_mac, run_gate_mac[0], 6);
-	}
+	for (uint32_t i = 0; i < world.count; i++)
+		world.clients[i].peer = run_client(i, options.timestamps);
 	result = run(&world.load, &options);
 	free(world.clients);
 	free(world.servers);

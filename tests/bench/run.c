@@ -31,6 +31,20 @@
 const uint8_t run_gate_mac[2][6] = {{2, 0, 0, 0, 0, 0}, {2, 0, 0, 0, 0, 1}};
 const uint8_t run_peer_mac[2][6] = {{2, 0, 0, 0, 1, 0}, {2, 0, 0, 0, 1, 1}};
 
+struct peer run_client(uint32_t number, bool timestamps)
+{
+	struct peer peer = {.local = RUN_CLIENTS + number,
+			    .remote = RUN_GATE_OUTSIDE,
+			    .local_port = (uint16_t)(1024 + number * 7919 % 60000),
+			    .remote_port = 25,
+			    .sequence = number * 2654435761u,
+			    .timestamps = timestamps};
+
+	memcpy(peer.local_mac, run_peer_mac[0], 6);
+	memcpy(peer.remote_mac, run_gate_mac[0], 6);
+	return peer;
+}
+
 static const char policy_text[] =
 	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = 256MB\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
-# variants: literal postfix everything
-# long: everything
-# by name: everything
+# variants: literal postfix haraka everything haraka-everything
+# long: everything haraka-everything
+# by name: everything haraka-everything
 #
 # A second message is never smuggled behind a false end of data. Every mixture of CR, LF, NUL and
 # their like around a dot, followed by a whole second transaction, is sent by DATA and by BDAT, whole
 # and cut at every place, on a connector that refuses bare line feeds and on one that repairs them.
 # It is either refused (521) or text of the one message: judged by what backends received that take
-# false ends for true ones, a literal one that takes all of them, and Postfix without its protection.
-# That both can be fooled is shown first, without the gate. In the same ways a field of the header
-# that the session may not send is hidden: no reading of the received header finds it. Both backends
+# false ends for true ones: a literal one that takes all of them, Postfix without its protection, and
+# Haraka. That each can be fooled is shown first, without the gate. In the same ways a field of the header
+# that the session may not send is hidden: no reading of the received header finds it. The first two
 # take messages by DATA and by BDAT. With BODY=BINARYMIME each of the ends, the true one, too, is
 # content, and arrives as it was sent.
 import concurrent.futures
@@ -20,13 +20,15 @@ import re
 import socket
 import sys
 
+import haraka
 import lab as labs
 import smtp
 
 ENDS = (b'\n', b'\r', b'\r\n', b'\r\r', b'\n\n', b'\r\r\n', b'\n\r', b'\r\n\0', b'\r\0\n', b'\0\r\n',
         b'\0\n', b'\0', b'\x0b', b'\x0c', b'\x85', b'\xe2\x80\xa8', b'\x1a', b' ', b'')
-DOTS = {'postfix': (), 'literal': (b'.',),
-        'everything': (b'.', b'..', b'\0.', b'.\0', b'\xef\xbc\x8e')}
+EVERY_DOT = (b'.', b'..', b'\0.', b'.\0', b'\xef\xbc\x8e')
+DOTS = {'postfix': (), 'literal': (b'.',), 'haraka': (), 'everything': EVERY_DOT,
+        'haraka-everything': EVERY_DOT}
 TRUE_END = b'\r\n.\r\n'
 SECOND = (b'MAIL FROM:<smuggled@evil.test>\r\nRCPT TO:<victim@accepted.test>\r\nDATA\r\n'
           b'Subject: smuggled\r\n\r\nsmuggled')
@@ -174,7 +176,7 @@ def jobs(variant):
     for end in false_ends(variant):
         for rejects, chunked in itertools.product((True, False), (False, True)):
             cuts = [None, 'all']
-            if end in CLASSICS and variant != 'postfix':
+            if end in CLASSICS and DOTS[variant]:
                 cuts += range(len(end) + 1)
             for cut in cuts:
                 yield number, end, rejects, chunked, cut
@@ -214,7 +216,8 @@ def number_of(content):
     return int(found.group(1)) if found and content.startswith(START) else None
 
 
-def judge(checks, work, senders, received):
+def judge(checks, work, senders, received, reading=lambda text: text):
+    """reading: of a text, as far as this backend can be compared."""
     wanted = {}
     for number, end, rejects, chunked, _ in work:
         want = expected(FIRST % number + end + SECOND + b'\r\n', rejects, chunked)
@@ -224,7 +227,7 @@ def judge(checks, work, senders, received):
                 not [sender for sender in senders if b'smuggled' in sender], senders[:5])
     checks.equal('messages in the backend', len(received), len(wanted))
     got = {number_of(content): content for content in received}
-    wrong = [n for n, want in wanted.items() if got.get(n) != want]
+    wrong = [n for n, want in wanted.items() if reading(got.get(n, b'')) != reading(want)]
     checks.that('each is the text that was sent', not wrong,
                 [(work[n], got.get(n), wanted[n]) for n in wrong[:3]])
     checks.that('some were text, and some refused', 0 < len(wanted) < len(work), len(wanted))
@@ -381,11 +384,27 @@ def postfix(checks, lab, variant):
           [from_start(mail.replace(b'\n', b'\r\n')) for mail in mails])
 
 
+def with_haraka(checks, lab, variant):
+    with haraka.Haraka(lab) as backend:
+        for end in (b'\n.\r\n', b'\r\r\n.\r\n', b'\n\n.\r\n'):
+            checks.that(f'{end!r} fools it without the gate', without_gate(lab, end) == 4)
+        checks.equal('two messages of each', len(backend.messages()), 6)
+        backend.forget()
+        work = list(jobs(variant))
+        attack(checks, lab, work)
+        messages = backend.messages()
+    # It takes a line's first dot away only where a second one follows.
+    judge(checks, work, [sender for sender, _ in messages],
+          [from_start(content) for _, content in messages],
+          lambda text: re.sub(rb'^\.', b'', text, flags=re.M))
+
+
 def test(checks):
     variant = sys.argv[1] if len(sys.argv) > 1 else 'literal'
+    play = {'postfix': postfix, 'haraka': with_haraka, 'haraka-everything': with_haraka}
     with labs.Lab() as lab:
         lab.command('backend', 'none')
-        (postfix if variant == 'postfix' else literal)(checks, lab, variant)
+        play.get(variant, literal)(checks, lab, variant)
 
 
 if __name__ == '__main__':

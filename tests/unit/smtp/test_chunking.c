@@ -57,8 +57,14 @@ static const struct script scripts[] = {
 	 CLIENT(TO_BDAT
 		"BDAT 47\r\nX-MS-Exchange-Organization-SCL: -1\r\nSubject: x\rBDAT 26 LAST\r\n"
 		"\nX-MS-Exchange-Forest-A: b"),
-	 YES,
-	 .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n\r\n}\n[END 73]\n" DONE},
+	 YES, .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n}\n[END 73]\n" DONE},
+	{"the end of what may become a forbidden field", CHUNKS,
+	 CLIENT(TO_BDAT "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE "250 2.0.0 OK\n"},
+	{"an end that is a whole forbidden name",
+	 CLIENT(TO_BDAT "BDAT 23 LAST\r\nSubject: x\r\nResent-From"), YES,
+	 .setup = {.chunking = true, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\n}\n[END 23]\n" DONE},
 	// S5: sizes
 	{"no size", CHUNKS, CLIENT(TO_BDAT "BDAT\r\nNOOP\r\n"), ANSWERS("250 2.1.5 Recipient OK"),
 	 .expect = ENVELOPE BAD_ARGUMENTS "left [CLOSE]\n"},
@@ -152,7 +158,22 @@ static const struct script scripts[] = {
 	 CLIENT(TO_BDAT "DATA\r\n.X-MS-Exchange-Organization-SCL: -1\r\n -2\r\nSubject: x\r\n"
 			"X-MS-Exchange-Forest-A: b\r\n\r\n.\r\n"),
 	 YES, .expect = ENVELOPE "[DATA]\n" DATA_REPLY "{Subject: x\r\n\r\n}\n[END 82]\n" DONE},
+	{"the end of what may become a forbidden field, to chunks",
+	 .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE "250 2.0.0 OK\n"},
+	{"an end that is a whole forbidden name, to chunks",
+	 .setup = {.chunking = true, .chunked = true, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 CLIENT(TO_BDAT "BDAT 23 LAST\r\nSubject: x\r\nResent-From"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\n}\n[END 23]\n" DONE},
+	{"any other unfinished end, to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 15 LAST\r\nSubject: x\r\nFoo"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nFoo}\n[END 15]\n" DONE},
 	// BODY=BINARYMIME
+	{"the end of what may become a forbidden field, binary", BINARY,
+	 CLIENT(TO_BINARY "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE
+				   "250 2.0.0 OK\n"},
 	{"any octets", BINARY,
 	 CLIENT(TO_BINARY "BDAT 30\r\na: b\r\n\r\n\0\r\n.\r\n\n.\n\r.\rx\0\r\r\n.\r\nQU"
 			  "BDAT 5 LAST\r\nIT\r\n\rNOOP\r\n"),
