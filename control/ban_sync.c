@@ -23,7 +23,8 @@
 #define REFUSED       UINT16_MAX
 
 struct ban_sync {
-	const struct policy *policy;
+	const struct policy *policy; // of this call; afterwards only compared
+	uint32_t unjudged;           // places that were not looked at under this policy
 	int map;
 	struct bans *bans;
 	struct record_ring *notices;
@@ -231,6 +232,13 @@ static void look_at(struct ban_sync *sync, uint32_t place, const struct sources 
 		return;
 	key = key_of(source);
 	address = address_of(&key);
+	if (sync->unjudged && !state.ended && is_exempt(sync, &key)) {
+		if (state.shared)
+			ban_map_remove(sync->map, &key);
+		bans_remove(sync->bans, place, &state);
+		tell(sync, &key, REASON_ban_exempt, "");
+		return;
+	}
 	if (state.ended || state.until_s <= sync->now_s) {
 		end(sync, place, &key, &state);
 	} else if (!state.shared) {
@@ -241,10 +249,14 @@ static void look_at(struct ban_sync *sync, uint32_t place, const struct sources 
 	}
 }
 
-unsigned ban_sync_turn(struct ban_sync *sync, const struct sources *sources, uint64_t wall_us)
+unsigned ban_sync_turn(struct ban_sync *sync, const struct policy *policy,
+		       const struct sources *sources, uint64_t wall_us)
 {
 	uint32_t places = bans_places(sync->bans);
 
+	if (policy != sync->policy)
+		sync->unjudged = places;
+	sync->policy = policy;
 	sync->wall_us = wall_us;
 	sync->now_s = wall_us / 1000000;
 	sync->refused = 0;
@@ -255,6 +267,7 @@ unsigned ban_sync_turn(struct ban_sync *sync, const struct sources *sources, uin
 		if (sync->place >= places)
 			sync->place = 0;
 		look_at(sync, sync->place++, sources);
+		sync->unjudged -= sync->unjudged > 0;
 	}
 	return sync->refused;
 }
@@ -262,7 +275,7 @@ unsigned ban_sync_turn(struct ban_sync *sync, const struct sources *sources, uin
 // ---- Start and end
 // -------------------------------------------------------------------------------
 
-struct ban_sync *ban_sync_create(const struct ban_sync_settings *settings, uint64_t wall_us)
+struct ban_sync *ban_sync_create(const struct policy *policy, int map, uint64_t wall_us)
 {
 	struct ban_sync *sync = calloc(1, sizeof(*sync));
 	struct hash_key key;
@@ -270,9 +283,9 @@ struct ban_sync *ban_sync_create(const struct ban_sync_settings *settings, uint6
 	if (!sync)
 		return NULL;
 	randombytes_buf(key.bytes, sizeof(key.bytes));
-	sync->policy = settings->policy;
-	sync->map = settings->map;
-	sync->bans = bans_create(settings->policy->ban.entries, &key);
+	sync->policy = policy;
+	sync->map = map;
+	sync->bans = bans_create(policy->ban.entries, &key);
 	sync->notices = record_ring_create(NOTICES_BYTES);
 	sync->rows = malloc(sizeof(*sync->rows));
 	if (sync->bans)

@@ -19,13 +19,9 @@ struct sources;
 #define BAN_SYNC_ROWS   16384
 #define BAN_SYNC_PLACES 65536
 
-struct ban_sync_settings {
-	const struct policy *policy; // outlives it
-	int map;                     // descriptor of the pinned map (bpf/ban_map.h), likewise
-};
-
-// A table with what the map holds already. NULL when out of memory.
-struct ban_sync *ban_sync_create(const struct ban_sync_settings *settings, uint64_t wall_us);
+// A table with what the map holds already. map: descriptor of the pinned map (bpf/ban_map.h), which
+// outlives it. NULL when out of memory.
+struct ban_sync *ban_sync_create(const struct policy *policy, int map, uint64_t wall_us);
 void ban_sync_destroy(struct ban_sync *sync); // NULL is fine
 struct bans *ban_sync_bans(struct ban_sync *sync);
 // What worker 0 is to write into the log (base/notice.h).
@@ -33,6 +29,9 @@ struct record_ring *ban_sync_notices(struct ban_sync *sync);
 
 // Every 100 ms. Returns how many bans the map did not take, or the table one of the map's, for the
 // first time: each is tried again.
-unsigned ban_sync_turn(struct ban_sync *sync, const struct sources *sources, uint64_t wall_us);
+// policy: the one that holds now. When it is another one than before, whoever it exempts is banned
+// no more.
+unsigned ban_sync_turn(struct ban_sync *sync, const struct policy *policy,
+		       const struct sources *sources, uint64_t wall_us);
 
 #endif

@@ -207,12 +207,8 @@ static int open_protocol_log(struct instance *instance)
 
 static int create_bans(struct instance *instance)
 {
-	struct ban_sync_settings settings = {
-		.policy = instance->policy,
-		.map = export_bans(instance->export),
-	};
-
-	instance->ban_sync = ban_sync_create(&settings, worker_now().wall_us);
+	instance->ban_sync = ban_sync_create(instance->policy, export_bans(instance->export),
+					     worker_now().wall_us);
 	return instance->ban_sync ? 0 : fail(instance, "not enough memory: lower BanEntries");
 }
 
@@ -361,8 +357,9 @@ static void count_banned(struct instance *instance, unsigned port)
 
 static void sync_bans(struct instance *instance)
 {
-	crew_reason_row(instance->crew, REASON_ban_not_shared)->count += ban_sync_turn(
-		instance->ban_sync, crew_sources(instance->crew), worker_now().wall_us);
+	crew_reason_row(instance->crew, REASON_ban_not_shared)->count +=
+		ban_sync_turn(instance->ban_sync, instance->policy, crew_sources(instance->crew),
+			      worker_now().wall_us);
 }
 
 void instance_sum(struct instance *instance)

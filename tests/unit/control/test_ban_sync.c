@@ -54,9 +54,7 @@ static void open_scene(struct scene *scene, unsigned entries, unsigned map_entri
 
 static void start(struct scene *scene)
 {
-	scene->sync = ban_sync_create(
-		&(struct ban_sync_settings){.policy = &scene->policy, .map = scene->map},
-		scene->now_s * 1000000);
+	scene->sync = ban_sync_create(&scene->policy, scene->map, scene->now_s * 1000000);
 	assert_non_null(scene->sync);
 	scene->bans = ban_sync_bans(scene->sync);
 }
@@ -73,7 +71,8 @@ static unsigned turns(struct scene *scene, unsigned count)
 	unsigned refused = 0;
 
 	while (count--)
-		refused += ban_sync_turn(scene->sync, scene->sources, scene->now_s * 1000000);
+		refused += ban_sync_turn(scene->sync, &scene->policy, scene->sources,
+					 scene->now_s * 1000000);
 	return refused;
 }
 
@@ -223,6 +222,7 @@ static void test_exempt(void **state)
 {
 	struct endpoint server = {address_of(5), 25};
 	struct backend backend = {.servers = &server, .server_count = 1};
+	struct policy other;
 	struct scene scene;
 	struct ban ban;
 
@@ -236,6 +236,16 @@ static void test_exempt(void **state)
 	turns(&scene, 1);
 	assert_false(in_map(&scene, 5, &ban) || in_gate(&scene, 5));
 	assert_int_equal(told(&scene), REASON_ban_exempt);
+	// Another policy exempts somebody who is banned.
+	put(&scene, 6, 0);
+	offend(&scene, 7);
+	turns(&scene, 1);
+	assert_true(in_map(&scene, 6, &ban) && in_map(&scene, 7, &ban));
+	server.address = address_of(6);
+	other = scene.policy;
+	ban_sync_turn(scene.sync, &other, scene.sources, scene.now_s * 1000000);
+	assert_false(in_map(&scene, 6, &ban) || in_gate(&scene, 6));
+	assert_true(in_map(&scene, 7, &ban) && in_gate(&scene, 7));
 	close_scene(&scene);
 }
 
