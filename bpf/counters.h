@@ -149,6 +149,8 @@ typedef unsigned long long counters_u64;
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(smtp_connector_gone, refusal,                                                            \
+	  "MAIL after a reload that took the session's connector away: session closed")            \
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \

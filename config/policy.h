@@ -220,6 +220,10 @@ struct policy {
 };
 
 void policy_destroy(struct policy *policy); // NULL is fine
+// Frees the ranges of all connectors: whoever made a ruleset of them needs them no more.
+void policy_forget_ranges(struct policy *policy);
+// Frees the entries of [ip-allow] and [ip-block].
+void policy_forget_ip_lists(struct policy *policy);
 
 // Bits (1 << enum principal) of a session that has not authenticated: anonymous, and externally
 // secured where AuthMechanism says so.

@@ -257,7 +257,7 @@ unsigned gate_shared_connections(const struct gate *gate)
 {
 	unsigned sum = 0;
 
-	for (unsigned i = 0; gate->shared && i < servers_state_count(gate->policy); i++)
+	for (unsigned i = 0; gate->shared && i < gate->shared->server_rows; i++)
 		sum += servers_state_read(&gate->shared->servers[i].connections);
 	return sum;
 }
