@@ -87,6 +87,7 @@ struct gate_settings {
 	uint32_t log_records;    // refusals and events remembered
 	uint32_t drain_timeout_ms;
 	uint32_t linger_timeout_ms;
+	bool auto_reload;
 	char *protocol_log_path;              // NULL = none
 	uint64_t protocol_log_file_size;      // bytes of a file
 	uint64_t protocol_log_directory_size; // and of all of them

@@ -9,10 +9,6 @@
 
 #include <stdlib.h>
 
-// Of connections to servers there may be more than the first policy asks for: a reload may add
-// servers while those it took away still have theirs.
-#define LEGS_SPARE 2
-
 // This worker's part of a total of the gate's.
 static uint64_t share(const struct pipeline *pipeline, uint64_t total)
 {
@@ -172,7 +168,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
 	const struct policy *policy =
 		settings->generation ? settings->generation->policy : settings->policy;
-	uint32_t legs = LEGS_SPARE * pipeline_server_legs(policy);
+	uint32_t legs = PIPELINE_LEGS_SPARE * pipeline_server_legs(policy);
 
 	if (!pipeline)
 		return NULL;

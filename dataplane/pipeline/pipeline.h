@@ -79,8 +79,10 @@ struct pipeline_settings {
 // enough.
 struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now);
 // Connections to servers that a policy may need at once: those in use, one probe each, and as many
-// that are closing; any worker may have them all. A pipeline has room for twice as many as its
-// first policy needs.
+// that are closing; any worker may have them all. A pipeline has room for PIPELINE_LEGS_SPARE times
+// as many as its first policy needs: a reload may add servers while those that it took away still
+// have theirs.
+#define PIPELINE_LEGS_SPARE 2
 uint32_t pipeline_server_legs(const struct policy *policy);
 // Frees everything; connections are not told (see pipeline_drain).
 void pipeline_destroy(struct pipeline *pipeline);
