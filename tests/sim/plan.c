@@ -291,6 +291,7 @@ static void draw_reloads(struct plan *plan, uint64_t seed)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		plan->gates[i].reload_us = 1000ull << dice_below(&dice, 12);
+		plan->gates[i].reloads = dice_one_in(&dice, 2) ? dice_between(&dice, 1, 3) : 1000;
 		plan->gates[i].rude_reloads = rough(plan) && dice_one_in(&dice, 2);
 	}
 }

@@ -11,12 +11,9 @@
 #include "tests/sim/gate.h"
 
 #include <assert.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define POISON 0xa5
 
 static uint16_t slot_of(const char *name)
 {
@@ -77,26 +74,39 @@ static bool adopted_by_all(const struct gate *gate)
 	return true;
 }
 
-// What is freed is overwritten: whoever still uses it does not get away with it.
-static void poison_begin(bool on)
+// What is freed says something else first: whoever still uses it does not get away with it.
+static void poison(const struct generation *generation)
 {
-	mallopt(M_PERTURB, on ? POISON : 0);
+	const struct policy *policy = generation->policy;
+
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		struct connector *connector = &policy->connectors[i];
+
+		memset(connector->fqdn, 'X', strlen(connector->fqdn));
+		connector->max_message_size = connector->max_recipients = 0;
+	}
+	for (unsigned i = 0; i < policy->domain_count; i++)
+		memset(policy->domains[i].name, 'X', strlen(policy->domains[i].name));
+}
+
+static void destroy(struct generation *generation)
+{
+	poison(generation);
+	generation_destroy(generation);
 }
 
 static void collect(struct gate *gate)
 {
 	unsigned kept = 0;
 
-	poison_begin(true);
 	for (unsigned i = 0; i + 1 < gate->held_count; i++) {
 		if (gate->held[i]->ruleset)
 			generation_forget_sources(gate->held[i]);
 		if (generation_unused(gate->held[i]))
-			generation_destroy(gate->held[i]);
+			destroy(gate->held[i]);
 		else
 			gate->held[kept++] = gate->held[i];
 	}
-	poison_begin(false);
 	gate->held[kept++] = newest(gate);
 	gate->held_count = kept;
 }
@@ -121,7 +131,7 @@ void gate_reload(struct gate *gate)
 
 	if (gate->held_count > 1 && adopted_by_all(gate))
 		collect(gate);
-	if (!gate->plan.reload_us || gate->now.now_us < gate->next_reload_us ||
+	if (gate->reloads > gate->plan.reloads || gate->now.now_us < gate->next_reload_us ||
 	    !adopted_by_all(gate) || gate->held_count == GATE_HELD_MAX)
 		return;
 	gate->next_reload_us =
