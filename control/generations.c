@@ -28,8 +28,8 @@ struct held {
 struct generations {
 	struct export *export;
 	unsigned workers;
-	uint64_t numbers; // given so far
-	unsigned legs;    // of the first policy
+	uint64_t number; // of the newest
+	unsigned legs;   // of the first policy
 	struct servers_shared *servers;
 	struct generation_news news;
 	struct worker_source source;
@@ -115,7 +115,7 @@ struct generation *generations_prepare(struct generations *generations, struct p
 		return NULL;
 	}
 	next = generation_create(policy, generations->servers, generations->workers,
-				 ++generations->numbers);
+				 generations->number + 1);
 	if (!next)
 		goto release;
 	next->slots = slots;
@@ -187,6 +187,7 @@ struct generations *generations_create(struct policy *policy, unsigned workers,
 		generation_destroy(first);
 		goto destroy;
 	}
+	generations->number = first->number;
 	generation_publish(first);
 	atomic_store(&generations->source.newest, first);
 	return generations;
@@ -249,6 +250,7 @@ struct generation *generations_swap(struct generations *generations, struct gene
 
 	if (hold(generations, next))
 		abort(); // a few bytes: nothing would work any more
+	generations->number = next->number;
 	generation_publish(next);
 	atomic_store_explicit(&generations->source.newest, next, memory_order_release);
 	token = rte_rcu_qsbr_start(generations->source.readers);
