@@ -42,28 +42,22 @@ static int fail(char error[GENERATIONS_ERROR_MAX], const char *what)
 	return -1;
 }
 
-static bool has_slot(const struct generation *generation, uint16_t slot)
+static void mark_slots(bool marks[UINT16_MAX + 1], const struct generation *generation)
 {
 	for (unsigned i = 0; i < generation->policy->connector_count; i++)
-		if (generation->slots[i] == slot)
-			return true;
-	return false;
+		marks[generation->slots[i]] = true;
 }
 
-static bool slot_held(const struct generations *generations, uint16_t slot)
+// Those that no generation in memory has.
+static void release_slots(struct generations *generations, const uint16_t *slots, unsigned count)
 {
+	bool held_slots[UINT16_MAX + 1] = {false};
 	const struct held *held;
 
 	LIST_FOREACH(held, &generations->held, next)
-	if (has_slot(held->generation, slot))
-		return true;
-	return false;
-}
-
-static void release_slots(struct generations *generations, const uint16_t *slots, unsigned count)
-{
+	mark_slots(held_slots, held->generation);
 	for (unsigned i = 0; i < count; i++)
-		if (!slot_held(generations, slots[i]))
+		if (!held_slots[slots[i]])
 			export_connector_release(generations->export, slots[i]);
 }
 
