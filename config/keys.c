@@ -29,6 +29,10 @@ static const struct section sections[SECTION_COUNT] = {
 	[SECTION_IP_BLOCK] = {"ip-block", "[ip-block]", false,
 			      "The IP Block list: who is not served, whatever a connector says. "
 			      "Who is on both lists is allowed."},
+	[SECTION_BAN] = {"ban", "[ban]", false,
+			 "Sources that misbehave are dropped for a while, as early as can be. A "
+			 "source is an IPv4 address or an IPv6 /64. What its sessions do gives "
+			 "points; servers and the IP Allow list are never banned."},
 };
 
 static const char *const refuse_choices[] = {
@@ -53,6 +57,12 @@ static const char *const rate_source_choices[] = {[RATE_SOURCE_NONE] = "None",
 						  NULL};
 static const char *const logging_choices[] = {
 	[PROTOCOL_LOGGING_NONE] = "None", [PROTOCOL_LOGGING_VERBOSE] = "Verbose", NULL};
+static const char *const limit_choices[] = {[ABOVE_DROP] = "drop",
+					    [ABOVE_RESET] = "reset",
+					    [ABOVE_TARPIT] = "tarpit",
+					    [ABOVE_REPLY] = "reply",
+					    NULL};
+static const char *const syn_choices[] = {[ABOVE_DROP] = "drop", [ABOVE_RESET] = "reset", NULL};
 static const char *const block_choices[] = {
 	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
 
@@ -68,10 +78,13 @@ static const char *const block_choices[] = {
 #define FIELD(type, member)                                                                        \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
 #define GATE(member)          .section = SECTION_GATE, FIELD(gate_settings, member)
-#define PORT(member)          .section = SECTION_PORT, FIELD(port_settings, member)
+#define FIXED(member)         GATE(member), .restart = true
+#define PORT(member)          .section = SECTION_PORT, .restart = true, FIELD(port_settings, member)
 #define DOMAIN(member)        .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
 #define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
+#define ACTION(kind)          CONNECTOR(limits[kind].action), .type = KEY_CHOICE, .choices = limit_choices
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
+#define BAN(member)           .section = SECTION_BAN, FIELD(ban_settings, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
@@ -79,9 +92,9 @@ static const struct key keys[] = {
 	// [gate]
 	{GATE(name), .name = "Name", .type = KEY_FQDN, .required = true,
 	 .help = "Our fully qualified name: in the greeting, the reply to EHLO and Received."},
-	{GATE(user), .restart = true, .name = "User", .type = KEY_USER,
+	{FIXED(user), .name = "User", .type = KEY_USER,
 	 .help = "Run as this user after start-up; without it, stay as started."},
-	{GATE(pin_directory), .restart = true, .name = "PinDirectory", .type = KEY_PIN_DIRECTORY,
+	{FIXED(pin_directory), .name = "PinDirectory", .type = KEY_PIN_DIRECTORY,
 	 .fallback = "/sys/fs/bpf/relaygate",
 	 .help = "Where counters are pinned, on a bpf file system; one directory an instance."},
 	{GATE(refuse), .name = "Refuse", .type = KEY_CHOICE, .choices = refuse_choices,
@@ -91,36 +104,44 @@ static const struct key keys[] = {
 	 .fallback = "2007",
 	 .help = "Refusals in the words of Exchange 2007 (5.7.1) or 2016 (5.7.54, 5.7.57, "
 		 "5.7.60)."},
-	{GATE(huge_pages), .restart = true, .name = "HugePages", .type = KEY_BOOLEAN,
-	 .fallback = "no",
+	{FIXED(huge_pages), .name = "HugePages", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Take packet memory from huge pages; they must have been reserved."},
-	{GATE(spin), .restart = true, .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
+	{FIXED(spin), .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Let an idle worker poll without a pause: lowest delay, one core always busy."},
-	{GATE(workers), .restart = true, .name = "Workers", .type = KEY_NUMBER, .fallback = "1",
-	 .minimum = 1, .maximum = POLICY_WORKERS_MAX,
+	{FIXED(workers), .name = "Workers", .type = KEY_NUMBER, .fallback = "1", .minimum = 1,
+	 .maximum = POLICY_WORKERS_MAX,
 	 .help = "Threads that carry the traffic, a core each at best. Every connection belongs to "
 		 "one of them; MaxSessions, HalfOpenEntries, TimeWaitEntries and BufferMemory are "
 		 "divided among them."},
-	{GATE(max_sessions), .restart = true, .name = "MaxSessions", .type = KEY_NUMBER,
-	 .fallback = "10000", .minimum = 1, .maximum = 10000000,
+	{FIXED(max_sessions), .name = "MaxSessions", .type = KEY_NUMBER, .fallback = "10000",
+	 .minimum = 1, .maximum = 10000000,
 	 .help = "Client sessions at once, over all connectors and workers."},
-	{GATE(half_open_entries), .restart = true, .name = "HalfOpenEntries", .type = KEY_NUMBER,
+	{FIXED(half_open_entries), .name = "HalfOpenEntries", .type = KEY_NUMBER,
 	 .fallback = "16384", .minimum = 16, .maximum = 16777216,
 	 .help = "Handshakes whose SYN-ACK is repeated; more than that still get a SYN cookie."},
-	{GATE(time_wait_entries), .restart = true, .name = "TimeWaitEntries", .type = KEY_NUMBER,
+	{FIXED(time_wait_entries), .name = "TimeWaitEntries", .type = KEY_NUMBER,
 	 .fallback = "65536", .minimum = 16, .maximum = 67108864,
 	 .help = "Closed connections remembered; the oldest makes room when all are taken."},
-	{GATE(buffer_memory), .restart = true, .name = "BufferMemory", .type = KEY_SIZE,
-	 .fallback = "64MB", .minimum = MB, .maximum = TB,
-	 .help = "Memory for the payload of all sessions together."},
-	{GATE(receive_buffer), .restart = true, .name = "ReceiveBuffer", .type = KEY_SIZE,
-	 .fallback = "512KB", .minimum = 4 * KB, .maximum = 16 * MB,
+	{FIXED(source_entries), .name = "SourceEntries", .type = KEY_NUMBER, .fallback = "131072",
+	 .minimum = 16, .maximum = 8388608,
+	 .help = "Sources and prefixes whose connections are counted, of all connectors; while all "
+		 "are taken, further ones are let in uncounted."},
+	{FIXED(source_prefix_ipv4), .name = "SourcePrefixIPv4", .type = KEY_NUMBER,
+	 .fallback = "24", .minimum = 8, .maximum = 32,
+	 .help = "Length of the prefixes that the limits per prefix are about, in bits."},
+	{FIXED(source_prefix_ipv6), .name = "SourcePrefixIPv6", .type = KEY_NUMBER,
+	 .fallback = "64", .minimum = 16, .maximum = 64,
+	 .help = "The same for IPv6, where a source by itself is a /64."},
+	{FIXED(buffer_memory), .name = "BufferMemory", .type = KEY_SIZE, .fallback = "64MB",
+	 .minimum = MB, .maximum = TB, .help = "Memory for the payload of all sessions together."},
+	{FIXED(receive_buffer), .name = "ReceiveBuffer", .type = KEY_SIZE, .fallback = "512KB",
+	 .minimum = 4 * KB, .maximum = 16 * MB,
 	 .help = "Bytes that a connection may hold unread: the TCP window that is offered."},
-	{GATE(send_buffer), .restart = true, .name = "SendBuffer", .type = KEY_SIZE,
-	 .fallback = "512KB", .minimum = 16 * KB, .maximum = 16 * MB,
+	{FIXED(send_buffer), .name = "SendBuffer", .type = KEY_SIZE, .fallback = "512KB",
+	 .minimum = 16 * KB, .maximum = 16 * MB,
 	 .help = "Bytes that a connection may hold unsent or unacknowledged."},
-	{GATE(log_records), .restart = true, .name = "LogRecords", .type = KEY_NUMBER,
-	 .fallback = "4096", .minimum = 16, .maximum = 1048576,
+	{FIXED(log_records), .name = "LogRecords", .type = KEY_NUMBER, .fallback = "4096",
+	 .minimum = 16, .maximum = 1048576,
 	 .help = "Refusals and events remembered for `relaygate log`, a worker."},
 	{GATE(drain_timeout_ms), .name = "DrainTimeout", .type = KEY_TIME, .fallback = "60s",
 	 .minimum = 0, .maximum = DAY, .help = "How long open sessions may finish after SIGTERM."},
@@ -129,35 +150,31 @@ static const struct key keys[] = {
 	{GATE(linger_timeout_ms), .name = "LingerTimeout", .type = KEY_TIME, .fallback = "30s",
 	 .minimum = SECOND, .maximum = 10 * MINUTE,
 	 .help = "How long a client that we have hung up on may go on sending before it is reset."},
-	{GATE(protocol_log_path), .restart = true, .name = "ReceiveProtocolLogPath",
-	 .type = KEY_DIRECTORY,
+	{FIXED(protocol_log_path), .name = "ReceiveProtocolLogPath", .type = KEY_DIRECTORY,
 	 .help = "Where the protocol log is written, for connectors whose ProtocolLoggingLevel is "
 		 "Verbose; made if it is not there."},
-	{GATE(protocol_log_file_size), .restart = true, .name = "ReceiveProtocolLogMaxFileSize",
-	 .type = KEY_SIZE, .fallback = "10MB", .minimum = 4 * KB, .maximum = TB,
+	{FIXED(protocol_log_file_size), .name = "ReceiveProtocolLogMaxFileSize", .type = KEY_SIZE,
+	 .fallback = "10MB", .minimum = 4 * KB, .maximum = TB,
 	 .help = "A file of the protocol log that would become larger is followed by another one."},
-	{GATE(protocol_log_directory_size), .restart = true,
-	 .name = "ReceiveProtocolLogMaxDirectorySize", .type = KEY_SIZE, .fallback = "250MB",
-	 .minimum = 4 * KB, .maximum = TB,
+	{FIXED(protocol_log_directory_size), .name = "ReceiveProtocolLogMaxDirectorySize",
+	 .type = KEY_SIZE, .fallback = "250MB", .minimum = 4 * KB, .maximum = TB,
 	 .help = "All files of the protocol log together; the oldest ones are removed."},
-	{GATE(protocol_log_age_ms), .restart = true, .name = "ReceiveProtocolLogMaxAge",
-	 .type = KEY_TIME, .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
+	{FIXED(protocol_log_age_ms), .name = "ReceiveProtocolLogMaxAge", .type = KEY_TIME,
+	 .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
 	 .help = "Older files of the protocol log are removed; 0s = however old."},
 
 	// [port NAME]
-	{PORT(device), .restart = true, .name = "Device", .type = KEY_DEVICE, .required = true,
+	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
 	 .help = "The interface; a bare name such as eth1 means af_xdp:eth1."},
-	{PORT(addresses), .restart = true, .name = "Address", .type = KEY_INTERFACE_ADDRESSES,
-	 .required = true,
+	{PORT(addresses), .name = "Address", .type = KEY_INTERFACE_ADDRESSES, .required = true,
 	 .help = "Our addresses on it, with the prefix lengths of their networks."},
-	{PORT(gateways), .restart = true, .name = "Gateway", .type = KEY_GATEWAYS,
+	{PORT(gateways), .name = "Gateway", .type = KEY_GATEWAYS,
 	 .help = "Next hop to everything else; at most one IPv4 and one IPv6 address."},
-	{PORT(vlan), .restart = true, .name = "Vlan", .type = KEY_NUMBER, .fallback = "0",
-	 .minimum = 0, .maximum = 4094, .help = "VLAN id of our frames; 0 = untagged."},
-	{PORT(mtu), .restart = true, .name = "Mtu", .type = KEY_NUMBER, .fallback = "1500",
-	 .minimum = 1280, .maximum = 9000, .help = "Largest IP packet in bytes."},
-	{PORT(trust_checksums), .restart = true, .name = "TrustChecksums", .type = KEY_BOOLEAN,
-	 .fallback = "no",
+	{PORT(vlan), .name = "Vlan", .type = KEY_NUMBER, .fallback = "0", .minimum = 0,
+	 .maximum = 4094, .help = "VLAN id of our frames; 0 = untagged."},
+	{PORT(mtu), .name = "Mtu", .type = KEY_NUMBER, .fallback = "1500", .minimum = 1280,
+	 .maximum = 9000, .help = "Largest IP packet in bytes."},
+	{PORT(trust_checksums), .name = "TrustChecksums", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Do not verify TCP checksums: only for virtio or veth, where peers on the same "
 		 "host leave them unfinished."},
 
@@ -230,9 +247,57 @@ static const struct key keys[] = {
 	{CONNECTOR(message_rate_source), .name = "MessageRateSource", .type = KEY_CHOICE,
 	 .choices = rate_source_choices, .fallback = "IPAddress",
 	 .help = "Whose messages MessageRateLimit counts. Nobody is a User in this version."},
+	{CONNECTOR(limits[LIMIT_CONNECTIONS].most), .name = "MaxInboundConnection",
+	 .type = KEY_NUMBER, .fallback = "5000", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true, .help = "Sessions of the connector at once."},
+	{ACTION(LIMIT_CONNECTIONS), .name = "MaxInboundConnectionAction", .fallback = "reply",
+	 .help = "What a connection above MaxInboundConnection gets: silence, RST, 421 after "
+		 "TarpitInterval, or 421 at once."},
+	{CONNECTOR(limits[LIMIT_PER_SOURCE].most), .name = "MaxInboundConnectionPerSource",
+	 .type = KEY_NUMBER, .fallback = "20", .minimum = 1, .maximum = 10000, .unlimited = true,
+	 .help = "Those of one source: an IPv4 address or an IPv6 /64. Who is on the IP Allow list "
+		 "and the backends' servers have no limits but MaxSessions."},
+	{ACTION(LIMIT_PER_SOURCE), .name = "MaxInboundConnectionPerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PERCENTAGE].most),
+	 .name = "MaxInboundConnectionPercentagePerSource", .type = KEY_NUMBER, .fallback = "2",
+	 .minimum = 1, .maximum = 100,
+	 .help = "The same as a percentage, rounded up, of the connections that are left: "
+		 "MaxInboundConnection (at most MaxSessions) less the connector's open ones. 100 = "
+		 "no such limit."},
+	{ACTION(LIMIT_PERCENTAGE), .name = "MaxInboundConnectionPercentagePerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PER_PREFIX].most), .name = "MaxInboundConnectionPerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true,
+	 .help = "Sessions at once of one prefix (SourcePrefixIPv4, SourcePrefixIPv6)."},
+	{ACTION(LIMIT_PER_PREFIX), .name = "MaxInboundConnectionPerPrefixAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SOURCE_RATE].most), .name = "MaxConnectionRatePerSource",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true,
+	 .help = "New connections a minute of one source: so many at once after a rest, and then "
+		 "as many evenly over each minute."},
+	{ACTION(LIMIT_SOURCE_RATE), .name = "MaxConnectionRatePerSourceAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PREFIX_RATE].most), .name = "MaxConnectionRatePerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true, .help = "The same of one prefix."},
+	{ACTION(LIMIT_PREFIX_RATE), .name = "MaxConnectionRatePerPrefixAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].most), .name = "MaxSynRate", .type = KEY_NUMBER,
+	 .fallback = "unlimited", .minimum = 1, .maximum = 1000000000, .unlimited = true,
+	 .help = "SYNs a second that are answered, whoever sent them; divided among the workers."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].action), .name = "MaxSynRateAction", .type = KEY_CHOICE,
+	 .choices = syn_choices, .fallback = "drop",
+	 .help = "What a SYN above it gets: silence, or RST (rate-limited)."},
+	{CONNECTOR(limit_reply), .name = "ConnectionLimitReply", .type = KEY_LIMIT_REPLY,
+	 .help = "What a connection above a limit reads, beginning with 421; without it, "
+		 "Exchange's own."},
 	{CONNECTOR(tarpit_interval_ms), .name = "TarpitInterval", .type = KEY_TIME,
 	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
-	 .help = "Delay of a 5xx reply to an anonymous session; 0s = none."},
+	 .help = "Delay of a 5xx reply to an anonymous session, and of the 421 of a limit whose "
+		 "action is tarpit; 0s = none."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest life of a session, even in the middle of a message."},
@@ -252,6 +317,14 @@ static const struct key keys[] = {
 	 .fallback = "yes", .help = "Offer 8BITMIME, if all servers have it."},
 	{CONNECTOR(chunking), .name = "ChunkingEnabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer CHUNKING; servers without it get DATA."},
+	{CONNECTOR(binary_mime), .name = "BinaryMimeEnabled", .type = KEY_BOOLEAN,
+	 .fallback = "yes",
+	 .help = "Offer BINARYMIME, if all servers have it and CHUNKING; needs ChunkingEnabled."},
+	{CONNECTOR(long_addresses), .name = "LongAddressesEnabled", .type = KEY_BOOLEAN,
+	 .fallback = "no",
+	 .help = "Offer XLONGADDR, if all servers have it: addresses of up to 1860 octets, lines "
+		 "of "
+		 "up to 8000."},
 	{CONNECTOR(smtp_utf8), .name = "SmtpUtf8Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer SMTPUTF8, if all servers have it."},
 	{CONNECTOR(bare_linefeed_rejection), .name = "BareLinefeedRejectionEnabled",
@@ -315,6 +388,47 @@ static const struct key keys[] = {
 	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
 	 .choices = block_choices, .fallback = "drop",
 	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
+
+	// [ban]
+	{BAN(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Ban by points. Without it only `relaygate ban add` and bpftool ban."},
+	{BAN(threshold), .name = "Threshold", .type = KEY_NUMBER, .fallback = "100", .minimum = 1,
+	 .maximum = 100000, .help = "A source with so many points is banned."},
+	{BAN(points[OFFENCE_RELAY]), .name = "RelayPoints", .type = KEY_NUMBER, .fallback = "40",
+	 .minimum = 0, .maximum = 100000,
+	 .help = "For each recipient that is refused with \"Unable to relay\"."},
+	{BAN(points[OFFENCE_RECIPIENT]), .name = "RecipientPoints", .type = KEY_NUMBER,
+	 .fallback = "5", .minimum = 0, .maximum = 100000,
+	 .help = "For each other recipient that the gate or the mail server refuses for good "
+		 "(5xx): unknown, reserved, not an address."},
+	{BAN(points[OFFENCE_GREETING]), .name = "GreetingPoints", .type = KEY_NUMBER,
+	 .fallback = "25", .minimum = 0, .maximum = 100000,
+	 .help = "For a client that talks before it is its turn."},
+	{BAN(points[OFFENCE_PROTOCOL]), .name = "ProtocolPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed after MaxProtocolErrors."},
+	{BAN(points[OFFENCE_LINE_ENDING]), .name = "LineEndingPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed for a bare CR, a bare LF or a NUL, as SMTP "
+		 "smuggling has them."},
+	{BAN(points[OFFENCE_NOT_SMTP]), .name = "NotSmtpPoints", .type = KEY_NUMBER,
+	 .fallback = "100", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that began with another protocol."},
+	{BAN(point_ms), .restart = true, .name = "PointLifetime", .type = KEY_TIME,
+	 .fallback = "30s", .minimum = SECOND, .maximum = DAY,
+	 .help = "A score falls by one point in this time."},
+	{BAN(time_ms), .name = "BanTime", .type = KEY_TIME, .fallback = "10m", .minimum = SECOND,
+	 .maximum = 365 * DAY,
+	 .help = "How long a first ban lasts; each further one lasts twice as long."},
+	{BAN(time_max_ms), .name = "BanTimeMax", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = SECOND, .maximum = 365 * DAY, .help = "No ban by points lasts longer."},
+	{BAN(remembered_ms), .name = "RepetitionTime", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = 0, .maximum = 365 * DAY,
+	 .help = "A source is a repeated offender for so long after the end of its ban."},
+	{BAN(entries), .restart = true, .name = "BanEntries", .type = KEY_NUMBER,
+	 .fallback = "65536", .minimum = 16, .maximum = 16777216,
+	 .help = "Sources that may be banned, or remembered, at once; the one whose ban ends first "
+		 "makes room. 43 bytes each, and those that are banned 96 more in the kernel."},
 };
 // clang-format on
 
@@ -322,25 +436,11 @@ static const struct key keys[] = {
 
 // Parameters of Exchange's receive connectors that an administrator may bring along.
 static const char *const not_in_this_version[] = {
-	"AdvertiseClientSettings",
-	"AuthTarpitInterval",
-	"BinaryMimeEnabled",
-	"DefaultDomain",
-	"DomainSecureEnabled",
-	"EnableAuthGSSAPI",
-	"ExtendedProtectionPolicy",
-	"LongAddressesEnabled",
-	"MaxAcknowledgementDelay",
-	"MaxInboundConnection",
-	"MaxInboundConnectionPercentagePerSource",
-	"MaxInboundConnectionPerSource",
-	"MaxLogonFailures",
-	"OrarEnabled",
-	"ServiceDiscoveryFqdn",
-	"SuppressXAnonymousTls",
-	"TlsCertificateName",
-	"TlsDomainCapabilities",
-	"TransportRole",
+	"AdvertiseClientSettings", "AuthTarpitInterval",    "DefaultDomain",
+	"DomainSecureEnabled",     "EnableAuthGSSAPI",      "ExtendedProtectionPolicy",
+	"MaxAcknowledgementDelay", "MaxLogonFailures",      "OrarEnabled",
+	"ServiceDiscoveryFqdn",    "SuppressXAnonymousTls", "TlsCertificateName",
+	"TlsDomainCapabilities",   "TransportRole",
 };
 
 const struct section *section_row(enum section_kind kind)
@@ -433,6 +533,7 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
 		[KEY_BACKEND] = "name of a backend",
 		[KEY_BANNER] = "220 TEXT",
+		[KEY_LIMIT_REPLY] = "421 TEXT",
 		[KEY_COMMENT] = "text",
 		[KEY_INTERFACE_ADDRESSES] = "list of ADDRESS/LENGTH",
 		[KEY_GATEWAYS] = "list of ADDRESS",

@@ -98,6 +98,8 @@ bool restart_not_needed(const struct policy *running, const struct policy *next,
 				  "the ports, or their order, changed: that needs a restart");
 		return false;
 	}
+	compare_section(&comparison, SECTION_BAN, &running->ban, &next->ban, &next->ban.lines,
+			next->ban.line);
 	for (unsigned i = 0; i < next->port_count; i++)
 		compare_section(&comparison, SECTION_PORT, &running->ports[i], &next->ports[i],
 				&next->ports[i].lines, next->ports[i].line);

@@ -124,6 +124,7 @@ void pipeline_adopt(struct pipeline *pipeline, struct generation *generation, st
 	adopt_first(pipeline, generation);
 	net_adopt(pipeline->net, generation->policy);
 	servers_adopt(pipeline->servers, old_servers, &pipeline->random);
+	admit_init(pipeline, pipeline->spread ? pipeline->spread->workers : 1);
 	move_legs(pipeline, old);
 	leave_removed(pipeline, old_servers);
 	send_flush(pipeline);

@@ -25,15 +25,18 @@
 
 #include <stdbool.h>
 
+struct bans;
 struct generation;
 struct generation_news;
 struct handover;
+struct hash_key;
 struct policy;
 struct ruleset;
 struct pipeline;
 struct rates;
 struct record_ring;
 struct servers_shared;
+struct sources;
 struct spread;
 
 // Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
@@ -65,6 +68,10 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct sources *sources; // pipeline_sources
+	struct bans *bans;
+	// What the main thread has to tell (base/notice.h): worker 0's, or NULL.
+	struct record_ring *notices;
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;
@@ -75,6 +82,9 @@ struct pipeline_settings {
 	struct generation_news *news;
 };
 
+// The table of sources that the workers share. NULL when out of memory.
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key);
+
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not
 // enough.
 struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now);
@@ -83,6 +93,9 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 // as many as its first policy needs: a reload may add servers while those that it took away still
 // have theirs.
 #define PIPELINE_LEGS_SPARE 2
+// Numbers that connectors may have through all generations (generation_slot), when the first policy
+// has so many.
+#define PIPELINE_SLOTS(connectors) ((connectors)*2 + 16)
 uint32_t pipeline_server_legs(const struct policy *policy);
 // Frees everything; connections are not told (see pipeline_drain).
 void pipeline_destroy(struct pipeline *pipeline);

@@ -62,6 +62,10 @@
 	X(former_flows_dropped, "what the newest policy does not list is dropped, flows too")      \
 	X(servers_forgotten, "a reload forgets connections and waiters of servers")                \
 	X(moved_on_in_transaction, "a session's policy is freed when another one holds")           \
+	X(banned_go_on, "the sessions of a banned source go on")                                   \
+	X(session_not_given_back, "a closed session counts for its source for ever")               \
+	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
+	X(limits_not_asked, "no connector has a limit")                                            \
 	X(each_stops, "each worker says that the gate stopped")                                    \
 	X(log_goes_back, "each record of the log is older than the one before")
 
@@ -284,6 +288,27 @@ WRAP(const struct half_open_entry *, half_open_expire, struct half_open *half_op
 	return entry;
 }
 
+WRAP(void, sources_close, struct sources *sources, sources_hold hold)
+{
+	if (chosen != FAULT_session_not_given_back)
+		__real_sources_close(sources, hold);
+}
+
+WRAP(void, sources_close_connector, struct sources *sources, uint16_t connector)
+{
+	__real_sources_close_connector(sources, connector);
+	if (chosen == FAULT_session_given_back_twice &&
+	    sources_connector_sessions(sources, connector) > 0)
+		__real_sources_close_connector(sources, connector);
+}
+
+WRAP(bool, sources_open_connector, struct sources *sources, uint16_t connector, uint32_t limit)
+{
+	if (chosen == FAULT_limits_not_asked)
+		limit = SOURCES_UNLIMITED;
+	return __real_sources_open_connector(sources, connector, limit);
+}
+
 // ---- The pipeline ------------------------------------------------------------------------------
 
 // The server gets the end of data, and its connection closes politely.
@@ -338,12 +363,12 @@ static struct client *other_in_body(const struct pipeline *pipeline, const struc
 WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
      const struct slice body[SESSION_BODY_PIECES])
 {
-	struct slice wrong[SESSION_BODY_PIECES];
 	struct client *other = other_in_body(pipeline, client);
+	struct slice wrong[SESSION_BODY_PIECES];
 	size_t length = 0;
 
+	memcpy(wrong, body, sizeof(wrong));
 	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
-		wrong[i] = body[i];
 		length += body[i].length;
 		if (chosen == FAULT_dot_lost && wrong[i].length && wrong[i].data[0] == '.')
 			wrong[i] = slice_from(wrong[i], 1);
@@ -541,4 +566,9 @@ WRAP(void, servers_adopt, struct servers *servers, struct servers *old, struct r
 WRAP(bool, generation_unused, const struct generation *generation)
 {
 	return chosen == FAULT_moved_on_in_transaction || __real_generation_unused(generation);
+}
+
+WRAP(bool, session_in_message, const struct session *session)
+{
+	return chosen == FAULT_banned_go_on || __real_session_in_message(session);
 }

@@ -6,6 +6,7 @@
 #include "tests/sim/gate.h"
 
 #include "config/load.h"
+#include "dataplane/gate/bans.h"
 #include "dataplane/pipeline/worker.h"
 #include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
@@ -19,14 +20,21 @@
 static const char policy_text[] =
 	"[gate]\nName = mx.example.com\nWorkers = %u\nMaxSessions = %u\nBufferMemory = %uKB\n"
 	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
+	"SourceEntries = 64\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
 	"[accepted-domain accepted.test]\n"
 	"%s[connector %s]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = %s\nTarpitInterval = 30ms\n"
-	"MaxMessageSize = 128KB\n"
+	"MaxMessageSize = 128KB\nMaxInboundConnection = %u\nMaxInboundConnectionAction = %s\n"
+	"MaxInboundConnectionPerSource = %u\nMaxInboundConnectionPerSourceAction = %s\n"
+	"MaxInboundConnectionPerPrefix = %u\nMaxInboundConnectionPerPrefixAction = %s\n"
+	"MaxConnectionRatePerPrefix = %u\nMaxConnectionRatePerPrefixAction = %s\n"
+	"MaxInboundConnectionPercentagePerSource = %u\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
-	"MaxConnections = %u\nMaxWaiting = %u\n";
+	"MaxConnections = %u\nMaxWaiting = %u\n"
+	"[ban]\nEnabled = %s\nThreshold = 50\nPointLifetime = 1s\nBanTime = %us\n"
+	"BanTimeMax = 20s\nBanEntries = 16\n";
 
 #define CLIENT_SIDE                                                                                \
 	.outside = "192.0.2.10/24, 2001:db8:1::10/64", .inside = "10.0.0.1/24, 2001:db8:2::1/64",  \
@@ -137,6 +145,7 @@ void gate_text(const struct gate *gate, const struct gate_edit *edit, char text[
 {
 	const struct gate_plan *plan = &gate->plan;
 	const struct gate_place *place = gate->place;
+	const struct limits_plan *limits = &plan->limits;
 	const char *servers = place->servers;
 	char others[256] = "";
 	int length = (int)strlen(servers);
@@ -154,8 +163,11 @@ void gate_text(const struct gate *gate, const struct gate_edit *edit, char text[
 		 plan->buffer_kb, plan->receive_kb, plan->send_kb, plan->half_open, place->outside,
 		 place->inside, others, edit->renamed ? "renamed" : "clients", place->bindings,
 		 edit->unlisted ? "198.51.100.0/24" : place->ranges,
-		 edit->no_rights ? "None" : "AnonymousUsers", length, servers,
-		 plan->max_connections, plan->max_waiting);
+		 edit->no_rights ? "None" : "AnonymousUsers", limits->connections, limits->action,
+		 limits->per_source, limits->action, limits->per_prefix, limits->action,
+		 limits->prefix_rate, limits->action, limits->percentage, length, servers,
+		 plan->max_connections, plan->max_waiting, plan->ban_s ? "yes" : "no",
+		 plan->ban_s ? plan->ban_s : 1);
 }
 
 static void create_worker(struct gate *gate, struct gate_worker *worker, struct dice *dice)
@@ -167,6 +179,8 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 		worker->port_row[i] = &worker->port_rows[i];
 	worker->handover = (struct handover){hand};
 	worker->gate = gate;
+	settings.sources = gate->sources;
+	settings.bans = gate->bans;
 	if (gate->worker_count > 1) {
 		settings.worker = (unsigned)(worker - gate->workers);
 		settings.spread = &gate->spread;
@@ -194,6 +208,10 @@ static void create_workers(struct gate *gate)
 	gate->shared = servers_shared_create(gate->policy, gate->worker_count);
 	assert(gate->shared);
 	gate_first_generation(gate);
+	gate->sources = pipeline_sources(gate->policy, &(struct hash_key){{1}});
+	assert(gate->sources);
+	gate->bans = bans_create(gate->policy->ban.entries, &(struct hash_key){{2}});
+	assert(gate->bans);
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		create_worker(gate, &gate->workers[i], &dice);
 }
@@ -236,6 +254,8 @@ void gate_destroy(struct gate *gate)
 	}
 	gate_free_generations(gate);
 	servers_shared_destroy(gate->shared);
+	sources_destroy(gate->sources);
+	bans_destroy(gate->bans);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);
 	for (unsigned i = 0; i < 2; i++)

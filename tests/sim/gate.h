@@ -16,7 +16,7 @@
 #define GATE_LOG_RECORDS 64
 #define GATE_CONNECTORS  3 // names that any of its policies has
 #define GATE_HELD_MAX    16
-#define GATE_TEXT_MAX    2048
+#define GATE_TEXT_MAX    4096
 
 enum { GATE_OUTSIDE, GATE_INSIDE, GATE_PORTS };
 
@@ -76,6 +76,8 @@ struct gate {
 	unsigned worker_count;
 	struct spread spread; // with several workers only
 	struct servers_shared *shared;
+	struct sources *sources;
+	struct bans *bans;
 	struct gate_burst burst; // that a worker is at
 	struct dice dice;
 	uint64_t full_until_us;                // the device takes nothing

@@ -285,7 +285,7 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 // From a stream of its own, so that what else a seed means does not depend on it.
 static void draw_reloads(struct plan *plan, uint64_t seed)
 {
-	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 5};
 
 	if (!dice_one_in(&dice, 3))
 		return;
@@ -293,6 +293,33 @@ static void draw_reloads(struct plan *plan, uint64_t seed)
 		plan->gates[i].reload_us = 1000ull << dice_below(&dice, 12);
 		plan->gates[i].reloads = dice_one_in(&dice, 2) ? dice_between(&dice, 1, 3) : 1000;
 		plan->gates[i].rude_reloads = rough(plan) && dice_one_in(&dice, 2);
+	}
+}
+
+// From a stream of its own. In a good world nobody is above a limit, or banned.
+static void draw_limits(struct plan *plan, uint64_t seed)
+{
+	static const char *const actions[] = {"reply", "tarpit", "reset", "drop"};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct limits_plan *limits = &plan->gates[i].limits;
+		bool limited = rough(plan) && dice_one_in(&dice, 3);
+
+		*limits = (struct limits_plan){10000, 10000, 100,
+					       10000, 10000, actions[dice_below(&dice, 4)]};
+		if (limited && dice_one_in(&dice, 2))
+			limits->connections = dice_between(&dice, 1, 4);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_source = dice_between(&dice, 1, 2);
+		if (limited && dice_one_in(&dice, 3))
+			limits->percentage = dice_between(&dice, 1, 50);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_prefix = dice_between(&dice, 1, 3);
+		if (limited && dice_one_in(&dice, 3))
+			limits->prefix_rate = dice_between(&dice, 1, 4);
+		if (rough(plan) && dice_one_in(&dice, 3))
+			plan->gates[i].ban_s = dice_between(&dice, 1, 8);
 	}
 }
 
@@ -350,6 +377,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
+	draw_limits(plan, seed);
 	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
