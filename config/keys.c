@@ -317,6 +317,14 @@ static const struct key keys[] = {
 	 .fallback = "yes", .help = "Offer 8BITMIME, if all servers have it."},
 	{CONNECTOR(chunking), .name = "ChunkingEnabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer CHUNKING; servers without it get DATA."},
+	{CONNECTOR(binary_mime), .name = "BinaryMimeEnabled", .type = KEY_BOOLEAN,
+	 .fallback = "yes",
+	 .help = "Offer BINARYMIME, if all servers have it and CHUNKING; needs ChunkingEnabled."},
+	{CONNECTOR(long_addresses), .name = "LongAddressesEnabled", .type = KEY_BOOLEAN,
+	 .fallback = "no",
+	 .help = "Offer XLONGADDR, if all servers have it: addresses of up to 1860 octets, lines "
+		 "of "
+		 "up to 8000."},
 	{CONNECTOR(smtp_utf8), .name = "SmtpUtf8Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer SMTPUTF8, if all servers have it."},
 	{CONNECTOR(bare_linefeed_rejection), .name = "BareLinefeedRejectionEnabled",
@@ -428,22 +436,11 @@ static const struct key keys[] = {
 
 // Parameters of Exchange's receive connectors that an administrator may bring along.
 static const char *const not_in_this_version[] = {
-	"AdvertiseClientSettings",
-	"AuthTarpitInterval",
-	"BinaryMimeEnabled",
-	"DefaultDomain",
-	"DomainSecureEnabled",
-	"EnableAuthGSSAPI",
-	"ExtendedProtectionPolicy",
-	"LongAddressesEnabled",
-	"MaxAcknowledgementDelay",
-	"MaxLogonFailures",
-	"OrarEnabled",
-	"ServiceDiscoveryFqdn",
-	"SuppressXAnonymousTls",
-	"TlsCertificateName",
-	"TlsDomainCapabilities",
-	"TransportRole",
+	"AdvertiseClientSettings", "AuthTarpitInterval",    "DefaultDomain",
+	"DomainSecureEnabled",     "EnableAuthGSSAPI",      "ExtendedProtectionPolicy",
+	"MaxAcknowledgementDelay", "MaxLogonFailures",      "OrarEnabled",
+	"ServiceDiscoveryFqdn",    "SuppressXAnonymousTls", "TlsCertificateName",
+	"TlsDomainCapabilities",   "TransportRole",
 };
 
 const struct section *section_row(enum section_kind kind)

@@ -360,14 +360,17 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	return room < buffers ? room : buffers;
 }
 
-// What the servers of its backend can do.
-static unsigned extensions(const struct pipeline *pipeline, const struct client *client)
+// A body asks nothing of them.
+static struct session_servers servers_of(const struct pipeline *pipeline,
+					 const struct client *client)
 {
 	unsigned backend;
 
-	return client_backend(pipeline, client, &backend)
-		       ? servers_extensions(pipeline->servers, backend)
-		       : 0;
+	if (client->session.state >= SESSION_STATE_BODY ||
+	    !client_backend(pipeline, client, &backend))
+		return (struct session_servers){0, 0};
+	return (struct session_servers){servers_extensions(pipeline->servers, backend),
+					servers_size(pipeline->servers, backend)};
 }
 
 // One step of the session; false when nothing moves any more.
@@ -386,7 +389,7 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 		return false;
 	pipeline->reply.length = 0;
 	session_input(&client->session, in, body_room(pipeline, client),
-		      extensions(pipeline, client), pipeline->now, &pipeline->reply, &step);
+		      servers_of(pipeline, client), pipeline->now, &pipeline->reply, &step);
 	apply(pipeline, client, &step);
 	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
 	return step.intent != SESSION_MORE || step.consumed > 0;

@@ -296,6 +296,15 @@ static void draw_reloads(struct plan *plan, uint64_t seed)
 	}
 }
 
+// What the server has beside PIPELINING; from a stream of its own, too.
+static void draw_extensions(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 4};
+
+	plan->server.chunking = !dice_one_in(&dice, 3);
+	plan->server.binary_mime = plan->server.chunking && dice_one_in(&dice, 2);
+}
+
 // From a stream of its own. In a good world nobody is above a limit, or banned.
 static void draw_limits(struct plan *plan, uint64_t seed)
 {
@@ -377,6 +386,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
+	draw_extensions(plan, seed);
 	draw_limits(plan, seed);
 	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;

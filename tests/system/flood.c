@@ -9,6 +9,8 @@
 //
 // Prints the SYNs that the interface took and the microseconds that it needed.
 
+#include "tests/system/frame.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -45,34 +47,9 @@ static void fail(const char *what)
 	exit(1);
 }
 
-// splitmix64: good enough to spread sources and ports, and the same for the same seed.
-static uint64_t next_random(struct flood *flood)
-{
-	uint64_t z = flood->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static uint32_t sum_bytes(uint32_t sum, const uint8_t *bytes, unsigned length)
-{
-	for (unsigned i = 0; i + 1 < length; i += 2)
-		sum += (uint32_t)(bytes[i] << 8 | bytes[i + 1]);
-	return sum;
-}
-
-static void store_checksum(uint8_t *at, uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	at[0] = (uint8_t)(~sum >> 8);
-	at[1] = (uint8_t)~sum;
-}
-
 static void random_source(struct flood *flood, uint8_t *source)
 {
-	uint64_t low = next_random(flood), high = next_random(flood);
+	uint64_t low = next_random(&flood->random), high = next_random(&flood->random);
 
 	for (unsigned i = 0; i < flood->address_bytes; i++) {
 		unsigned before = 8 * i;
@@ -93,7 +70,7 @@ static unsigned build_syn(struct flood *flood, uint8_t frame[FRAME_BYTES])
 	uint8_t *ip = frame + LINK_BYTES;
 	uint8_t *tcp = ip + (ipv6 ? 40 : 20);
 	uint8_t *addresses = ip + (ipv6 ? 8 : 12);
-	uint64_t random = next_random(flood);
+	uint64_t random = next_random(&flood->random);
 	uint16_t source_port = (uint16_t)(1024 + (random & 0x7fff));
 	uint32_t sum;
 
@@ -116,7 +93,7 @@ static unsigned build_syn(struct flood *flood, uint8_t frame[FRAME_BYTES])
 	random_source(flood, addresses);
 	memcpy(addresses + flood->address_bytes, flood->destination, flood->address_bytes);
 	if (!ipv6)
-		store_checksum(ip + 10, sum_bytes(0, ip, 20));
+		store_checksum(ip + 10, sum_words(0, ip, 20));
 
 	tcp[0] = (uint8_t)(source_port >> 8);
 	tcp[1] = (uint8_t)source_port;
@@ -127,8 +104,8 @@ static unsigned build_syn(struct flood *flood, uint8_t frame[FRAME_BYTES])
 	tcp[13] = 0x02; // SYN
 	tcp[14] = 0xfa;
 	memcpy(tcp + 20, (uint8_t[]){2, 4, 0x05, 0xb4}, 4); // MSS 1460
-	sum = sum_bytes(6 + TCP_BYTES, addresses, 2 * flood->address_bytes);
-	store_checksum(tcp + 16, sum_bytes(sum, tcp, TCP_BYTES));
+	sum = sum_words(6 + TCP_BYTES, addresses, 2 * flood->address_bytes);
+	store_checksum(tcp + 16, sum_words(sum, tcp, TCP_BYTES));
 	return (unsigned)(tcp + TCP_BYTES - frame);
 }
 
