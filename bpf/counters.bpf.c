@@ -48,6 +48,9 @@ COUNTER_MAP(ports_worker, struct port_counters);
 COUNTER_MAP(ports, struct port_counters);
 // worker x records of a worker + sequence % records of a worker
 COUNTER_MAP(log, struct log_record);
+// one row each: what the gate says of itself, and what others ask of it
+COUNTER_MAP(instance, struct instance_record);
+COUNTER_MAP(requests, struct request_record);
 
 // Banned sources. Not an array: grows with what is in it.
 struct {

@@ -247,6 +247,16 @@ void export_sum(struct export *export)
 	table_sum(&export->ports);
 }
 
+struct instance_record *export_instance(struct export *export)
+{
+	return export->memory[EXPORT_MAP_INSTANCE].start;
+}
+
+const struct request_record *export_requests(const struct export *export)
+{
+	return export->memory[EXPORT_MAP_REQUESTS].start;
+}
+
 int export_chown(struct export *export, uint32_t uid, uint32_t gid)
 {
 	return pins_chown(export->directory, uid, gid);

@@ -5,8 +5,8 @@
 // Cold path only; control/ calls it from its own thread. Errors are -errno and a line for a person.
 //
 // Pins in the instance's directory: connectors_worker, connectors, reasons_worker, reasons,
-// ports_worker, ports, log (arrays), bans (hash) and connectors_table, reasons_table, ports_table,
-// bans_table (iterators).
+// ports_worker, ports, log, instance, requests (arrays), bans (hash) and connectors_table,
+// reasons_table, ports_table, bans_table (iterators).
 #ifndef RELAYGATE_BPF_EXPORT_H
 #define RELAYGATE_BPF_EXPORT_H
 
@@ -65,6 +65,11 @@ void export_port_release(struct export *export, unsigned slot);
 int export_bans(const struct export *export);
 // Adds the workers' rows up into the totals (connectors, reasons, ports). Every 100 ms.
 void export_sum(struct export *export);
+
+// The row in which the gate tells of itself (written by the caller's one thread, see counters.h;
+// a former instance's content is there until it is overwritten), and the one in which others ask.
+struct instance_record *export_instance(struct export *export);
+const struct request_record *export_requests(const struct export *export);
 
 // Gives the pins and the directory to a user, so that they can be removed after root was dropped.
 int export_chown(struct export *export, uint32_t uid, uint32_t gid);

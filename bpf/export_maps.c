@@ -41,6 +41,8 @@ MAP_OF(reasons)
 MAP_OF(ports_worker)
 MAP_OF(ports)
 MAP_OF(log)
+MAP_OF(instance)
+MAP_OF(requests)
 #undef MAP_OF
 
 static uint64_t connectors_worker_entries(const struct export_shape *shape)
@@ -79,6 +81,12 @@ static uint64_t log_entries(const struct export_shape *shape)
 	return (uint64_t)shape->workers * (shape->log_records ? shape->log_records : 1);
 }
 
+static uint64_t one_entry(const struct export_shape *shape)
+{
+	(void)shape;
+	return 1;
+}
+
 // The totals' rows say which row is whose: a worker's rows need them. Log records hold reasons by
 // number, and the readers count rings by the workers' reasons.
 #define MAP_ROW(name) #name, map_##name, name##_entries
@@ -91,6 +99,8 @@ static const struct map_row map_rows[EXPORT_MAPS] = {
 	[EXPORT_MAP_REASONS_WORKER] = {MAP_ROW(reasons_worker), EXPORT_MAP_REASONS, true, true},
 	[EXPORT_MAP_PORTS_WORKER] = {MAP_ROW(ports_worker), EXPORT_MAP_PORTS, true, false},
 	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false},
+	[EXPORT_MAP_INSTANCE] = {"instance", map_instance, one_entry, EXPORT_MAPS, false, false},
+	[EXPORT_MAP_REQUESTS] = {"requests", map_requests, one_entry, EXPORT_MAPS, false, false},
 };
 #undef MAP_ROW
 

@@ -21,6 +21,7 @@ struct command_options {
 	unsigned identities;   // explain --auth, --partner: bits (1 << enum principal)
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
+	bool undo;             // drain --undo
 	bool json;             // --json
 
 	const char *file;    // import CONNECTORS, replay IN.pcap, ban list|add|del, or NULL
@@ -45,6 +46,8 @@ int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
 int command_import(const struct command_options *options);
 int command_replay(const struct command_options *options);
+int command_reload(const struct command_options *options);
+int command_drain(const struct command_options *options);
 int command_log(const struct command_options *options);
 int command_ban(const struct command_options *options);
 

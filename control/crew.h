@@ -10,12 +10,12 @@
 struct bans;
 struct crew;
 struct export;
+struct generations;
 struct packet_port;
 struct policy;
 struct protocol_log;
 struct reason_counter;
 struct record_ring;
-struct ruleset;
 struct sources;
 struct spread;
 
@@ -23,8 +23,8 @@ struct spread;
 
 // What all of them work with; outlives the crew. As many workers as policy says, and spread too.
 struct crew_settings {
-	const struct policy *policy;
-	const struct ruleset *ruleset;
+	const struct policy *policy;            // of the newest generation
+	struct generations *generations;        // followed by the workers
 	struct port *ports;                     // [policy->port_count], open
 	const struct packet_port *packet_ports; // the same, as net/ wants them
 	const struct spread *spread;            // NULL for an only worker

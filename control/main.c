@@ -37,6 +37,11 @@ static const struct command commands[] = {
 	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
 	 "a capture through the data path: verdicts and reasons; no root, no device",
 	 command_replay, true, "a capture (pcap or pcapng)"},
+	{"reload", "-c FILE", "the running gate takes the file as it is now, without a pause",
+	 command_reload, true, NULL},
+	{"drain", "-c FILE [--undo]",
+	 "the running gate takes no new sessions; those there are go on, and it stays up",
+	 command_drain, true, NULL},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false, NULL},
 	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
@@ -72,6 +77,7 @@ enum option_key {
 	OPTION_ADDRESS,
 	OPTION_GATEWAY,
 	OPTION_WRITE,
+	OPTION_UNDO,
 	OPTION_FOR,
 };
 
@@ -101,6 +107,7 @@ static const struct argp_option option_rows[] = {
 	 0},
 	{"write", OPTION_WRITE, "OUT.pcap", 0, "replay: the gate's answers, at the capture's times",
 	 0},
+	{"undo", OPTION_UNDO, NULL, 0, "drain: take new sessions again", 0},
 	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
 	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
 	{"gateway", OPTION_GATEWAY, "ADDR[,...]", 0, "import: Gateway of the port", 0},
@@ -219,6 +226,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_PARTNER:
 		parsed->options.identities |= 1u << PRINCIPAL_PARTNER;
+		return 0;
+	case OPTION_UNDO:
+		parsed->options.undo = true;
 		return 0;
 	case OPTION_JSON:
 		parsed->options.json = true;

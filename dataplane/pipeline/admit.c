@@ -60,7 +60,7 @@ static struct admission_request request_of(const struct pipeline *pipeline, cons
 
 	return (struct admission_request){
 		.connector = &policy->connectors[connector],
-		.index = connector,
+		.index = generation_slot(pipeline->generation, connector),
 		.address = &view->source,
 		.exempt = ip_list_find(&policy->ip_allow, &view->source, pipeline->now.wall_us) ||
 			  ruleset_is_server(pipeline->ruleset, &view->source),
@@ -80,7 +80,8 @@ static enum reason turn_away(struct pipeline *pipeline, const struct view *view,
 			     const struct admission_request *request,
 			     enum connection_limit_kind limit)
 {
-	pipeline->counters.connectors[request->index]->connections_refused++;
+	pipeline->counters.connectors[request->connector - pipeline->policy->connectors]
+		->connections_refused++;
 	log_drop(pipeline, view, reasons[limit].dropped);
 	if (action_of(request, limit) == ABOVE_RESET)
 		send_reset_for(pipeline, view);
@@ -105,7 +106,8 @@ void admit_init(struct pipeline *pipeline, unsigned workers)
 {
 	for (unsigned i = 0; i < pipeline->policy->connector_count; i++) {
 		const struct connector *connector = &pipeline->policy->connectors[i];
-		struct syn_limits *syns = &pipeline->syns[i];
+		struct syn_limits *syns =
+			&pipeline->syns[generation_slot(pipeline->generation, (uint16_t)i)];
 		const uint32_t most = connector->limits[LIMIT_SYN_RATE].most;
 
 		syns->looks = looks_at_syns(connector);
@@ -124,7 +126,7 @@ static bool within_syn_rate(struct pipeline *pipeline, struct syn_limits *syns)
 
 enum reason admit_syn(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
-	struct syn_limits *syns = &pipeline->syns[connector];
+	struct syn_limits *syns = &pipeline->syns[generation_slot(pipeline->generation, connector)];
 	enum connection_limit_kind limit = LIMIT_WITHIN;
 	struct admission_request request;
 

@@ -20,7 +20,7 @@ void chunks_begin(struct pipeline *pipeline, struct server_leg *leg)
 {
 	assert(leg->staged.length == 0);
 	leg->ending = false;
-	upstream_chunks(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+	upstream_chunks(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 }
 
 size_t chunks_room(const struct server_leg *leg)
@@ -68,7 +68,7 @@ void chunks_send(struct pipeline *pipeline, struct server_leg *leg)
 {
 	if (!is_due(pipeline, leg) || !upstream_chunk_allowed(&leg->upstream, leg->ending))
 		return;
-	upstream_chunk(&leg->upstream, pipeline->policy, leg->staged.length, leg->ending,
+	upstream_chunk(&leg->upstream, server_leg_policy(leg), leg->staged.length, leg->ending,
 		       pipeline->now.now_us, &pipeline->commands);
 	leg->ending = false;
 	if (server_leg_queue(pipeline, leg) && queue_staged(pipeline, leg))

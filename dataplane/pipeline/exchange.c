@@ -51,7 +51,8 @@ static void take_back(struct client *client)
 // The leg is idle at the server and nobody's: the next transaction may have it.
 static void give_to_pool(struct pipeline *pipeline, struct server_leg *leg)
 {
-	if (pipeline->draining) {
+	// A server that is no more gets no further transaction.
+	if (pipeline->draining || leg->generation != pipeline->generation) {
 		server_leg_quit(pipeline, leg);
 		return;
 	}
@@ -88,7 +89,7 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 		fail(pipeline, client, REASON_backend_lacks_extension);
 		return;
 	}
-	if (upstream_recipient(&leg->upstream, pipeline->policy, sender, recipient,
+	if (upstream_recipient(&leg->upstream, server_leg_policy(leg), sender, recipient,
 			       pipeline->now.now_us, &pipeline->commands))
 		server_leg_say(pipeline, leg);
 	else
@@ -97,9 +98,13 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 
 static void connect_server(struct pipeline *pipeline, struct client *client, unsigned server)
 {
-	unsigned backend = client->session.peer.connector->backend;
+	unsigned backend = 0;
 	struct server_leg *leg;
-	enum reason reason = server_leg_create(pipeline, backend, server, false, &leg);
+	enum reason reason;
+	bool known = client_backend(pipeline, client, &backend);
+
+	assert(known); // the choice was just made there
+	reason = server_leg_create(pipeline, backend, server, false, &leg);
 
 	if (reason != REASON_NONE) {
 		answer_failure(pipeline, client, reason);
@@ -133,13 +138,16 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 
 void exchange_recipient(struct pipeline *pipeline, struct client *client)
 {
-	unsigned backend = client->session.peer.connector->backend;
 	struct servers_connection *connection = NULL;
 	enum servers_choice choice;
-	unsigned server = 0;
+	unsigned backend, server = 0;
 
 	if (client->server) {
 		say_recipient(pipeline, client);
+		return;
+	}
+	if (!client_backend(pipeline, client, &backend)) {
+		act_on_choice(pipeline, client, SERVERS_UNAVAILABLE, NULL, 0);
 		return;
 	}
 	client->waiter.fresh = client->replaced;
@@ -159,6 +167,15 @@ void exchange_waiters(struct pipeline *pipeline)
 					     &connection, &server)))
 		act_on_choice(pipeline, container_of(waiter, struct client, waiter), choice,
 			      connection, server);
+}
+
+void exchange_stranded(struct pipeline *pipeline, struct servers *old)
+{
+	struct servers_waiter *waiter;
+
+	while ((waiter = servers_next_stranded(old)))
+		act_on_choice(pipeline, container_of(waiter, struct client, waiter),
+			      SERVERS_UNAVAILABLE, NULL, 0);
 }
 
 // What the gate adds goes first (RFC 5321 4.4: one Received line at the top). False when buffers
@@ -204,8 +221,8 @@ void exchange_data(struct pipeline *pipeline, struct client *client)
 		client_pump(pipeline, client);
 		return;
 	}
-	upstream_data(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
-		      &pipeline->commands);
+	upstream_data(&client->server->upstream, server_leg_policy(client->server),
+		      pipeline->now.now_us, &pipeline->commands);
 	server_leg_say(pipeline, client->server);
 }
 
@@ -247,7 +264,7 @@ void exchange_body(struct pipeline *pipeline, struct client *client,
 		// body_room counted the send queue's room and the free buffers of this worker.
 		assert(taken == body[i].length);
 	}
-	upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+	upstream_progress(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 	send_mark_dirty(pipeline, &leg->leg);
 }
 
@@ -262,8 +279,8 @@ void exchange_end(struct pipeline *pipeline, struct client *client)
 		chunks_send(pipeline, client->server);
 		return;
 	}
-	upstream_end(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
-		     &pipeline->commands);
+	upstream_end(&client->server->upstream, server_leg_policy(client->server),
+		     pipeline->now.now_us, &pipeline->commands);
 	server_leg_say(pipeline, client->server);
 }
 
@@ -271,7 +288,7 @@ void exchange_end(struct pipeline *pipeline, struct client *client)
 static void cancel(struct pipeline *pipeline, struct server_leg *leg)
 {
 	chunks_forget(pipeline, leg);
-	if (upstream_reset(&leg->upstream, pipeline->policy, pipeline->now.now_us,
+	if (upstream_reset(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us,
 			   &pipeline->commands))
 		server_leg_say(pipeline, leg);
 	else
@@ -340,11 +357,12 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 // A pooled connection was dead before MAIL was answered: once, and unseen by the client, MAIL goes
 // to a new one (relay rule 7). The server's other pooled ones have been idle for longer: they go,
 // too.
-static void replace(struct pipeline *pipeline, struct client *client, const struct upstream *dead)
+static void replace(struct pipeline *pipeline, struct client *client, const struct server_leg *dead)
 {
 	struct servers_connection *connection;
 
-	while ((connection = servers_take_idle(pipeline->servers, dead->backend, dead->server)))
+	while ((connection = servers_take_idle(server_leg_servers(pipeline, dead),
+					       dead->upstream.backend, dead->upstream.server)))
 		server_leg_quit(pipeline, leg_of(connection));
 	client->replaced = true;
 	exchange_recipient(pipeline, client);
@@ -365,7 +383,7 @@ static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum 
 		return;
 	if (client->session.suspended) {
 		if (again && !client->replaced)
-			replace(pipeline, client, &leg->upstream);
+			replace(pipeline, client, leg);
 		else
 			answer_failure(pipeline, client, reason);
 	} else if (in_body || client->session.recipients > 0) {

@@ -51,8 +51,7 @@ static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_
 
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
-	struct half_open_entry entry = {
-		.tuple = tcp_tuple_of(view), .link = view->link, .connector = connector};
+	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
 	const struct half_open_entry *known = half_open_find(pipeline->half_open, &entry.tuple);
 	struct tcp_options options;
 	enum reason reason;
@@ -60,7 +59,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
-	if (pipeline->draining)
+	if (pipeline->draining || pipeline->closed)
 		return REASON_draining;
 	reason = admit_syn(pipeline, view, connector);
 	if (reason != REASON_NONE)
@@ -151,7 +150,9 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
 	if (!client) {
 		if (admitted.limit == LIMIT_WITHIN)
-			admission_close(pipeline->sources, connector, &admitted.admission);
+			admission_close(pipeline->sources,
+					generation_slot(pipeline->generation, connector),
+					&admitted.admission);
 		return REASON_sessions_full;
 	}
 	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
@@ -214,11 +215,14 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, connector)
 					       : REASON_no_flow;
 	switch (reason) {
+	case REASON_draining:
+		if (!pipeline->draining && pipeline->policy->gate.refuse != REFUSE_RESET)
+			break;
+		/* fall through */
 	case REASON_no_flow:
 	case REASON_cookie_invalid:
 	case REASON_cookie_no_entry:
 	case REASON_sessions_full:
-	case REASON_draining:
 		send_reset_for(pipeline, view);
 		break;
 	default:

@@ -14,6 +14,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
+#include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
 #include "dataplane/relay/upstream.h"
@@ -29,12 +30,12 @@ enum leg_kind { LEG_CLIENT, LEG_SERVER };
 // One TCP connection of ours, whichever way it points. First member of both kinds.
 struct leg {
 	enum leg_kind kind;
+	bool dirty;  // on the list of legs that may have something to send
+	bool doomed; // to be destroyed at the end of this turn
 	struct flow *flow;
 	struct link link;         // where its last frame came from
 	struct wheel_timer timer; // the earliest of all its deadlines
 	TAILQ_ENTRY(leg) in_dirty;
-	bool dirty;  // on the list of legs that may have something to send
-	bool doomed; // to be destroyed at the end of this turn
 };
 
 TAILQ_HEAD(leg_list, leg);
@@ -55,6 +56,7 @@ enum client_rank {
 
 struct client {
 	struct leg leg;
+	struct generation *generation; // whose policy and connector the session has
 	struct session session;
 	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
 	uint64_t active_us;          // when it spoke last, or came into its rank
@@ -84,17 +86,20 @@ struct client {
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
 TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(server_leg_list, server_leg);
 
 struct server_leg {
 	struct leg leg;
+	struct generation *generation; // whose policy upstream's and connection's places are in
 	struct upstream upstream;
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
 	struct server_leg *next_probe; // of all probes
-	struct chunk_queue staged;     // of the message, not yet in a chunk
-	uint64_t staged_until_us;      // and then in one, however few they are
-	bool ending;                   // what is staged is the message's rest
-	bool closing;                  // FIN sent or queued: nothing is read any more
+	TAILQ_ENTRY(server_leg) in_all;
+	struct chunk_queue staged; // of the message, not yet in a chunk
+	uint64_t staged_until_us;  // and then in one, however few they are
+	bool ending;               // what is staged is the message's rest
+	bool closing;              // FIN sent or queued: nothing is read any more
 };
 
 // So many a time interval and no more.
@@ -129,9 +134,15 @@ struct syn_limits {
 };
 
 struct pipeline {
-	struct outbox outbox; // first; counts what it hands on to `device`
+	struct outbox outbox;          // first; counts what it hands on to `device`
+	struct generation *generation; // the newest; the next three are its
 	const struct policy *policy;
 	const struct ruleset *ruleset;
+	struct servers *servers;
+	unsigned share;               // this worker's in each generation
+	uint64_t former;              // clients and connections to servers of older generations
+	struct generation_news *news; // NULL: there is one generation
+	struct generation *own_generation; // where none was given
 	const struct packet_port *ports;
 	struct pipeline_counters counters;
 	struct record_ring *protocol; // NULL: no connector's is logged
@@ -151,13 +162,12 @@ struct pipeline {
 	struct rates *own_rates;    // where there is only one
 	struct sources *sources;    // likewise
 	struct sources *own_sources;
-	struct syn_limits *syns; // [policy->connector_count]
+	struct syn_limits *syns; // by slot: [PIPELINE_SLOTS(connector_count of the first policy)]
 	struct bans *bans, *own_bans;
 	struct record_ring *notices; // of the main thread; NULL: none
 	struct ban_lap ban_lap;
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
-	struct servers *servers;
 
 	// All clients, those that spoke longest ago first; without and with payload buffers.
 	struct client_list ranks[CLIENT_RANKS][2];
@@ -169,7 +179,9 @@ struct pipeline {
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
+	struct server_leg_list server_legs; // all
 	bool draining;
+	bool closed; // no new connections
 
 	// One turn's surroundings and scratch.
 	struct tick now;
@@ -179,6 +191,15 @@ struct pipeline {
 	struct reply_buffer reply;
 	struct upstream_commands commands;
 };
+
+// ---- adopt.c: generations of the policy -------------------------------------------------------
+// The pipeline's first one.
+void adopt_first(struct pipeline *pipeline, struct generation *generation);
+// Something more, or less, of this worker refers to a generation; new ones to the newest only.
+void generation_enter(struct pipeline *pipeline, struct generation *generation);
+void generation_leave(struct pipeline *pipeline, struct generation *generation);
+// May some worker have a flow that the newest ruleset does not list?
+bool generation_former_anywhere(const struct pipeline *pipeline);
 
 // ---- send.c: frames out ----------------------------------------------------------------------
 extern const struct outbox send_counted_outbox;
@@ -252,6 +273,11 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 // The session_quota of all sessions of a worker.
 bool client_within_rate(struct session_quota *quota, const struct connector *connector,
 			const struct address *source, uint64_t now_us);
+// Its connector and policy by the newest generation, at MAIL. False: it has none there any more.
+bool client_renew(struct session_quota *quota, struct session_peer *peer);
+// The place of its connector's backend among pipeline->servers; false when it is no more.
+bool client_backend(const struct pipeline *pipeline, const struct client *client,
+		    unsigned *backend);
 void client_destroy(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);
@@ -298,6 +324,8 @@ void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		     const struct upstream_result *result);
 // Waiting transactions that can go on, or gave up.
 void exchange_waiters(struct pipeline *pipeline);
+// Those that wait for a backend which the newest policy does not have.
+void exchange_stranded(struct pipeline *pipeline, struct servers *old);
 
 // ---- chunks.c: a message's way to a server with CHUNKING
 // ----------------------------------------- In a transaction whose recipients are accepted.
@@ -339,6 +367,9 @@ void server_leg_abort_probes(struct pipeline *pipeline);
 // A change of the server's health (REASON_NONE: none) is counted and logged.
 void server_leg_tell_health(struct pipeline *pipeline, const struct endpoint *server,
 			    enum reason change);
+// The policy that the connection's server is of, and where it is counted.
+const struct policy *server_leg_policy(const struct server_leg *leg);
+struct servers *server_leg_servers(const struct pipeline *pipeline, const struct server_leg *leg);
 struct endpoint server_leg_endpoint(const struct pipeline *pipeline, const struct server_leg *leg);
 
 // ---- count.c: counters and the log ring ------------------------------------------------------

@@ -57,6 +57,11 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(generation_not_counted, "a session does not count as using its policy")                  \
+	X(generation_kept, "a session that ends goes on counting as using its policy")             \
+	X(former_flows_dropped, "what the newest policy does not list is dropped, flows too")      \
+	X(servers_forgotten, "a reload forgets connections and waiters of servers")                \
+	X(moved_on_in_transaction, "a session's policy is freed when another one holds")           \
 	X(banned_go_on, "the sessions of a banned source go on")                                   \
 	X(session_not_given_back, "a closed session counts for its source for ever")               \
 	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
@@ -567,6 +572,36 @@ WRAP(enum reason, decide_recipient, const struct policy *policy, const struct co
 
 	return chosen == FAULT_foreign_relay && reason == REASON_smtp_unable_to_relay ? REASON_NONE
 										      : reason;
+}
+
+WRAP(void, generation_enter, struct pipeline *pipeline, struct generation *generation)
+{
+	if (chosen != FAULT_generation_not_counted)
+		__real_generation_enter(pipeline, generation);
+}
+
+WRAP(void, generation_leave, struct pipeline *pipeline, struct generation *generation)
+{
+	if (chosen != FAULT_generation_kept)
+		__real_generation_leave(pipeline, generation);
+}
+
+WRAP(bool, generation_former_anywhere, const struct pipeline *pipeline)
+{
+	return chosen != FAULT_former_flows_dropped && __real_generation_former_anywhere(pipeline);
+}
+
+WRAP(void, servers_adopt, struct servers *servers, struct servers *old, struct random *random)
+{
+	if (chosen == FAULT_servers_forgotten)
+		servers_set_random(servers, random);
+	else
+		__real_servers_adopt(servers, old, random);
+}
+
+WRAP(bool, generation_unused, const struct generation *generation)
+{
+	return chosen == FAULT_moved_on_in_transaction || __real_generation_unused(generation);
 }
 
 WRAP(bool, session_in_message, const struct session *session)

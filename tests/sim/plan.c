@@ -282,6 +282,20 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
+// From a stream of its own, so that what else a seed means does not depend on it.
+static void draw_reloads(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 5};
+
+	if (!dice_one_in(&dice, 3))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		plan->gates[i].reload_us = 1000ull << dice_below(&dice, 12);
+		plan->gates[i].reloads = dice_one_in(&dice, 2) ? dice_between(&dice, 1, 3) : 1000;
+		plan->gates[i].rude_reloads = rough(plan) && dice_one_in(&dice, 2);
+	}
+}
+
 // What the server has beside PIPELINING; from a stream of its own, too.
 static void draw_extensions(struct plan *plan, uint64_t seed)
 {
@@ -374,6 +388,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	draw_crews(plan, seed);
 	draw_extensions(plan, seed);
 	draw_limits(plan, seed);
+	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);
