@@ -221,11 +221,22 @@ struct asked {
 static void grant_all(const struct ruleset *ruleset, const struct asked *asked,
 		      struct verdict verdicts[])
 {
-	for (unsigned i = 0; i < asked->count; i++)
+	uint8_t listed[BURST];
+	unsigned listed_count = 0;
+	for (unsigned i = 0; i < asked->count; i++) {
+		// Of a flood hardly any is, and there is nothing to look up.
+		if (asked->source_class[i] == 0) {
+			verdicts[asked->view[i]] = drop(REASON_no_connector);
+			continue;
+		}
 		grants_prefetch(&ruleset->grants, asked->binding_class[i], asked->source_class[i]);
-	for (unsigned i = 0; i < asked->count; i++)
-		verdicts[asked->view[i]] =
-			grant(ruleset, asked->binding_class[i], asked->source_class[i]);
+		listed[listed_count++] = (uint8_t)i;
+	}
+	for (unsigned i = 0; i < listed_count; i++) {
+		unsigned at = listed[i];
+		verdicts[asked->view[at]] =
+			grant(ruleset, asked->binding_class[at], asked->source_class[at]);
+	}
 }
 
 static bool same_destination(const struct view *a, const struct view *b)
