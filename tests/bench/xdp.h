@@ -8,8 +8,8 @@
 #define XDP_SOURCES_MAX 16384 /* a power of two */
 #define XDP_RANGES_MAX  1048576
 
-#define SYN_TCP_BYTES   24      /* with an MSS option */
-#define SYN_BYTES       (14 + 20 + SYN_TCP_BYTES)
+#define SYN_TCP_BYTES 24 /* with an MSS option */
+#define SYN_BYTES     (14 + 20 + SYN_TCP_BYTES)
 
 struct xdp_address {
 	unsigned char bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
