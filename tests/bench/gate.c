@@ -13,6 +13,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/io/worker.h"
 #include "dataplane/pipeline/pipeline.h"
+#include "tests/bench/sample.h"
 #include "tests/bench/stages.h"
 #include "tests/bench/syns.h"
 
@@ -22,6 +23,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +46,7 @@ struct options {
 	struct syns syns;
 	bool huge_pages;
 	unsigned milliseconds;
-	const char *json, *write_capture, *write_ranges, *write_sources;
+	const char *json, *samples, *write_capture, *write_ranges, *write_sources;
 };
 
 struct gate {
@@ -184,8 +186,14 @@ static double measure_tsc_mhz(void)
 	return (double)(__rdtsc() - cycles) * 1e3 / (double)(nanoseconds(CLOCK_MONOTONIC) - begin);
 }
 
+// In the worker's thread, which alone takes the sampler's signals.
 static int find_clock(void *argument)
 {
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPROF);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	return pthread_getcpuclockid(pthread_self(), argument);
 }
 
@@ -202,6 +210,10 @@ static void measure(const struct options *options, clockid_t clock, struct figur
 	figures->tsc_mhz = measure_tsc_mhz();
 	usleep(WARM_US);
 	stages_reset();
+	if (options->samples) {
+		sample_inside = true;
+		sample_start();
+	}
 	first = frames = frames_in();
 	cpu = nanoseconds(clock);
 	for (unsigned i = 0; i < windows && i < WINDOWS_MAX; i++) {
@@ -219,6 +231,8 @@ static void measure(const struct options *options, clockid_t clock, struct figur
 		cpu = cpu_now;
 	}
 	figures->frames = frames - first;
+	if (options->samples && sample_write(options->samples))
+		fail(options->samples, "cannot be written");
 }
 
 static int by_value(const void *a, const void *b)
@@ -281,11 +295,15 @@ static int run(const struct options *options)
 	int handle = mkstemp(capture);
 	FILE *json = options->json ? fopen(options->json, "w") : NULL;
 	clockid_t clock;
+	sigset_t set;
 	bool good;
 
 	if (handle < 0 || !syns_write_capture(&options->syns, gate_mac, capture))
 		fail(capture, "cannot be written");
 	close(handle);
+	sigemptyset(&set);
+	sigaddset(&set, SIGPROF);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	start_dpdk(options, capture);
 	compile_policy(&options->syns, "vdev:" DEVICE);
 	open_port(options);
@@ -345,7 +363,7 @@ static bool write_files(const struct options *options)
 
 // ---- Options ---------------------------------------------------------------------------------
 
-enum { KEY_LISTED = 1000, KEY_HUGE, KEY_JSON, KEY_CAPTURE, KEY_RANGES, KEY_SOURCES };
+enum { KEY_LISTED = 1000, KEY_HUGE, KEY_JSON, KEY_CAPTURE, KEY_RANGES, KEY_SOURCES, KEY_SAMPLES };
 
 static const struct argp_option arguments[] = {
 	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
@@ -356,6 +374,7 @@ static const struct argp_option arguments[] = {
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered", 0},
 	{"huge", KEY_HUGE, NULL, 0, "packets in huge pages", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
+	{"samples", KEY_SAMPLES, "FILE", 0, "addresses at which the time is spent", 0},
 	{"write-capture", KEY_CAPTURE, "FILE", 0, "write the flood and end", 0},
 	{"write-ranges", KEY_RANGES, "FILE", 0, "write the ranges and end", 0},
 	{"write-sources", KEY_SOURCES, "FILE", 0, "write the flood's sources and end", 0},
@@ -391,6 +410,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_JSON:
 		options->json = value;
+		break;
+	case KEY_SAMPLES:
+		options->samples = value;
 		break;
 	case KEY_CAPTURE:
 		options->write_capture = value;
