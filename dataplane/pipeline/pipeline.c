@@ -76,7 +76,7 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)
-		reason = handshake_input(pipeline, view, verdict->connector);
+		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector);
 	else
 		reason = REASON_no_flow;
 	if (!flow && verdict->kind == VERDICT_SERVER)
@@ -155,6 +155,8 @@ static void hash_all(struct pipeline *pipeline, struct burst *burst)
 		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
 		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
 		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
+		if (burst->tcp[i]->flags & TCP_SYN)
+			half_open_prefetch_bucket(pipeline->half_open, burst->hashes[i]);
 	}
 }
 

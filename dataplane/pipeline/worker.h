@@ -178,7 +178,9 @@ enum reason others_learn(struct pipeline *pipeline, const struct view *view, uns
 			 enum reason reason);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
+// hash: tcp_hash of its tuple.
+enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
+			    uint16_t connector);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 
