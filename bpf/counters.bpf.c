@@ -49,9 +49,20 @@ COUNTER_MAP(ports, struct port_counters);
 // worker x records of a worker + sequence % records of a worker
 COUNTER_MAP(log, struct log_record);
 
+// Banned sources. Not an array: grows with what is in it.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct ban_source);
+	__type(value, struct ban);
+} bans SEC(".maps");
+
 #define NUMBER_WIDTH  15 // a column's least width; NUMBER_FORMAT says the same
 #define NUMBER_FORMAT "%15llu"
 #define TITLE_FORMAT  "%15s"
+
+#define BAN_SOURCE_WIDTH 43 // of an IPv6 prefix as the kernel prints it, and a blank
 
 enum connector_column {
 #define X(name, help) CONNECTOR_COLUMN_##name,
@@ -69,6 +80,12 @@ enum port_column {
 
 static const char spaces[COUNTERS_NAME_BYTES + 1] =
 	"                                                                ";
+
+static const char reason_name[REASON_COUNT][40] = {[REASON_NONE] = "-",
+#define X(name, kind, help) [REASON_##name] = #name,
+						   REASONS(X)
+#undef X
+};
 
 static const char reason_help[REASON_COUNT][120] = {
 #define X(name, kind, help) [REASON_##name] = help,
@@ -213,5 +230,41 @@ int print_reasons(struct bpf_iter__bpf_map_elem *context)
 	if (count)
 		BPF_SEQ_PRINTF(seq, "%-40s %-7s " NUMBER_FORMAT "  %s\n", total->name, total->kind,
 			       count, reason_help[*row]);
+	return 0;
+}
+
+// What an address is shorter than the longest line's, a full IPv6 prefix.
+static __always_inline const char *padding_of_ipv4(const __u8 *bytes)
+{
+	__u32 length = 4 + 3; // a digit each, and the dots
+
+	for (int i = 0; i < 4; i++)
+		length += (bytes[i] > 9) + (bytes[i] > 99);
+	return padding(length, BAN_SOURCE_WIDTH);
+}
+
+// In no order; the end of a ban in seconds since 1970, as it is in the map.
+SEC("iter/bpf_map_elem")
+int print_bans(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct ban_source *key = context->key;
+	struct ban *ban = context->value;
+	__u8 address[16] = {};
+	__u32 reason;
+
+	if (!key || !ban)
+		return 0;
+	if (context->meta->seq_num == 0)
+		BPF_SEQ_PRINTF(seq, "%-43s " TITLE_FORMAT " " TITLE_FORMAT " %5s  %s\n", "source",
+			       "until", "packets", "level", "reason");
+	__builtin_memcpy(address, key->prefix, sizeof(key->prefix));
+	if (address[0] == 0xff)
+		BPF_SEQ_PRINTF(seq, "%pI4%s", address + 4, padding_of_ipv4(address + 4));
+	else
+		BPF_SEQ_PRINTF(seq, "%pI6/64 ", address);
+	reason = ban->reason < REASON_COUNT ? ban->reason : REASON_NONE;
+	BPF_SEQ_PRINTF(seq, " " NUMBER_FORMAT " " NUMBER_FORMAT " %5u  %s\n", ban->until,
+		       ban->packets, ban->level, reason_name[reason]);
 	return 0;
 }

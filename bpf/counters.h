@@ -47,8 +47,9 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
-	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
-	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
+	X(tarpitted, "replies kept back for TarpitInterval")                                       \
+	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")                       \
+	X(connections_refused, "SYNs and handshakes above a limit of the connector")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
 #define PORT_COUNTERS(X)                                                                           \
@@ -59,7 +60,9 @@ typedef unsigned long long counters_u64;
 	X(frames_out, "frames given to the device")                                                \
 	X(bytes_out, "their bytes, without FCS")                                                   \
 	X(frames_out_lost, "frames that the device or its queue did not take")                     \
-	X(device_missed, "frames that the device lost before us (its own count)")
+	X(device_missed, "frames that the device lost before us (its own count)")                  \
+	X(frames_banned, "frames of banned sources that the XDP program dropped: not in "          \
+			 "frames_in")
 
 /*
  * Reasons. kind drop: one received frame that was discarded or refused. kind refusal: an SMTP
@@ -102,6 +105,15 @@ typedef unsigned long long counters_u64;
 	X(no_binding, drop, "TCP to a port of ours that no connector is bound to")                 \
 	X(no_connector, drop, "source in no RemoteIPRanges of the binding's connectors")           \
 	X(ip_blocked, drop, "source on the IP Block list, without a connection")                   \
+	X(banned, drop, "segment of a banned source, without a connection")                        \
+	X(limit_syn_rate, drop, "SYN above MaxSynRate")                                            \
+	X(limit_connections, drop, "SYN or handshake above MaxInboundConnection")                  \
+	X(limit_per_source, drop, "SYN or handshake above MaxInboundConnectionPerSource")          \
+	X(limit_percentage, drop,                                                                  \
+	  "SYN or handshake above MaxInboundConnectionPercentagePerSource")                        \
+	X(limit_per_prefix, drop, "SYN or handshake above MaxInboundConnectionPerPrefix")          \
+	X(limit_source_rate, drop, "SYN or handshake above MaxConnectionRatePerSource")            \
+	X(limit_prefix_rate, drop, "SYN or handshake above MaxConnectionRatePerPrefix")            \
 	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
 	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
 	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \
@@ -145,11 +157,19 @@ typedef unsigned long long counters_u64;
 	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
 	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
 	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
+	X(smtp_limit_connections, refusal, "connection above MaxInboundConnection: 421")           \
+	X(smtp_limit_per_source, refusal, "connection above MaxInboundConnectionPerSource: 421")   \
+	X(smtp_limit_percentage, refusal,                                                          \
+	  "connection above MaxInboundConnectionPercentagePerSource: 421")                         \
+	X(smtp_limit_per_prefix, refusal, "connection above MaxInboundConnectionPerPrefix: 421")   \
+	X(smtp_limit_source_rate, refusal, "connection above MaxConnectionRatePerSource: 421")     \
+	X(smtp_limit_prefix_rate, refusal, "connection above MaxConnectionRatePerPrefix: 421")     \
 	X(smtp_exch50_refused, refusal, "XEXCH50 without the right Accept-Exch50")                 \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
+	X(smtp_banned, refusal, "session closed because its source is banned")                     \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
@@ -171,6 +191,9 @@ typedef unsigned long long counters_u64;
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
 	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
 	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(refused_evicted, fault,                                                                  \
+	  "connection above a limit, reset before it had closed to make room")                     \
+	X(sources_full, fault, "source let in uncounted: SourceEntries are all taken")             \
 	X(out_of_order_evicted, fault,                                                             \
 	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \
@@ -181,6 +204,12 @@ typedef unsigned long long counters_u64;
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
 	X(protocol_log_full, fault, "line of the protocol log lost: its worker's ring was full")   \
 	X(protocol_log_unwritten, fault, "line of the protocol log lost: no file could take it")   \
+	X(source_banned, fault, "event: a source was banned")                                      \
+	X(source_unbanned, fault, "event: a source is banned no more")                             \
+	X(offence_unscored, fault, "offence whose source found no place in the table of sources")  \
+	X(ban_exempt, fault, "event: a ban by hand was taken back: server, or on IP Allow list")   \
+	X(bans_full, fault, "ban given up for want of an entry: the one that ends first")          \
+	X(ban_not_shared, fault, "ban that the pinned map did not take, or the gate of it")        \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 
@@ -213,6 +242,22 @@ struct reason_counter {
 	counters_u64 count;
 	counters_u64 reserved;
 } __attribute__((aligned(64)));
+
+/*
+ * The map of banned sources: what is in it, the XDP programs drop, and bpftool may put in or take
+ * out. IPv4 a.b.c.d is 255 0 0 0 a b c d (where no source can be: ff00::/8 is multicast), IPv6 the
+ * first half of the address, which stands for the /64.
+ */
+struct ban_source {
+	counters_u8 prefix[8];
+};
+
+struct ban {
+	counters_u64 until;   /* seconds since 1970-01-01 UTC; 0 = for ever */
+	counters_u64 packets; /* that the XDP programs dropped */
+	counters_u32 level;   /* how often it was banned in a row; 0 = by hand */
+	counters_u32 reason;  /* enum reason of its last offence; 0 = by hand */
+};
 
 /*
  * One record of the log ring. Written by one worker: sequence 0, fields, then sequence (release); a

@@ -121,6 +121,7 @@ int export_open(const char *directory, const struct export_shape *shape, struct 
 	if (!export)
 		return message_failed(error, -ENOMEM, directory, "open the counters");
 	export->shape = *shape;
+	export->former_bans = -1;
 	export->directory = strdup(directory);
 	if (!export->directory) {
 		result = message_failed(error, -ENOMEM, directory, "open the counters");

@@ -5,7 +5,8 @@
 // Cold path only; control/ calls it from its own thread. Errors are -errno and a line for a person.
 //
 // Pins in the instance's directory: connectors_worker, connectors, reasons_worker, reasons,
-// ports_worker, ports, log (arrays) and connectors_table, reasons_table, ports_table (iterators).
+// ports_worker, ports, log (arrays), bans (hash) and connectors_table, reasons_table, ports_table,
+// bans_table (iterators).
 #ifndef RELAYGATE_BPF_EXPORT_H
 #define RELAYGATE_BPF_EXPORT_H
 
@@ -23,6 +24,7 @@ struct export_shape {
 	unsigned connectors_max; // rows a worker
 	unsigned ports_max;
 	unsigned log_records; // a worker
+	unsigned bans_max;    // sources that may be banned at once
 };
 
 // A worker's rows, plain memory shared with the maps: written with plain stores, no system call.
@@ -58,6 +60,9 @@ int export_port_slot(struct export *export, const char *name, unsigned *slot);
 // gone). The row stays readable under its name until a new name finds no empty one.
 void export_connector_release(struct export *export, unsigned slot);
 void export_port_release(struct export *export, unsigned slot);
+// The map of banned sources (ban_map.h), kept from a former instance, whatever its size was, as
+// long as its layout is ours. Belongs to the export.
+int export_bans(const struct export *export);
 // Adds the workers' rows up into the totals (connectors, reasons, ports). Every 100 ms.
 void export_sum(struct export *export);
 
@@ -95,6 +100,9 @@ int export_xdp_adopt(struct export *export, const char *interface,
 // New lists for an adopted interface, at a reload: needs no privilege and interrupts nothing.
 int export_xdp_update(struct export *export, const char *interface,
 		      const struct export_steering *steering, char error[EXPORT_ERROR_MAX]);
+// Frames of banned sources that the interface's program has dropped since it was attached. 0 or
+// -errno.
+int export_xdp_dropped(struct export *export, const char *interface, uint64_t *frames);
 // At stop, after the port was closed: detaches what is still attached, unpins, and restores
 // promiscuous mode. Without the privilege the rest is left to the next start's reclaim.
 void export_xdp_release(struct export *export, const char *interface);

@@ -40,6 +40,8 @@ struct export
 	struct export_memory memory[EXPORT_MAPS];
 	struct table connectors, reasons, ports;
 	struct steered *steered; // list
+	bool bans_adopted;
+	int former_bans; // the map of another size that held them; -1 = none
 };
 
 // Opens, adopts, loads, pins and maps the counter maps and attaches the tables.
@@ -47,6 +49,10 @@ int export_maps_load(struct export *export, char error[EXPORT_ERROR_MAX]);
 void export_maps_unload(struct export *export);
 // Widens the tables' first column for a name of this length.
 void export_maps_widen(struct export *export, const struct table *table, size_t length);
+// The map of bans, before and after the maps are loaded; what is left of a former one is closed.
+int export_bans_adopt(struct export *export, char error[EXPORT_ERROR_MAX]);
+int export_bans_pin(struct export *export, char error[EXPORT_ERROR_MAX]);
+void export_bans_forget(struct export *export);
 // Forgets every interface: closes descriptors, leaves programs and pins as they are.
 void export_xdp_forget(struct export *export);
 

@@ -282,6 +282,7 @@ static int attach_tables(struct export *export, char error[EXPORT_ERROR_MAX])
 		{bpf->progs.print_connectors, bpf->maps.connectors, "connectors_table"},
 		{bpf->progs.print_reasons, bpf->maps.reasons, "reasons_table"},
 		{bpf->progs.print_ports, bpf->maps.ports, "ports_table"},
+		{bpf->progs.print_bans, bpf->maps.bans, "bans_table"},
 	};
 
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
@@ -309,7 +310,11 @@ int export_maps_load(struct export *export, char error[EXPORT_ERROR_MAX])
 	for (int i = 0; i < EXPORT_MAPS && result == 0; i++)
 		result = adopt_map(export, i, error);
 	if (result == 0)
+		result = export_bans_adopt(export, error);
+	if (result == 0)
 		result = load(export, error);
+	if (result == 0)
+		result = export_bans_pin(export, error);
 	for (int i = 0; i < EXPORT_MAPS && result == 0; i++)
 		result = pin_and_map(export, i, error);
 	if (result == 0)
@@ -327,6 +332,7 @@ void export_maps_unload(struct export *export)
 			munmap(memory->start, memory->bytes);
 		*memory = (struct export_memory){0};
 	}
+	export_bans_forget(export);
 	counters_bpf__destroy(export->bpf);
 	export->bpf = NULL;
 }

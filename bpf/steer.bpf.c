@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0)
 //
 // The XDP program of an af_xdp port: frames for the gate go to the AF_XDP socket of their receive
-// queue, everything else on to the kernel. It judges by addresses and ports only and drops nothing:
-// whatever looks odd but is meant for the gate goes to the gate, which counts it.
+// queue, everything else on to the kernel. It judges by addresses and ports only; whatever looks
+// odd but is meant for the gate goes to the gate, which counts it. It drops, and counts, one thing:
+// TCP of a banned source to a binding.
 //
 // To the gate, on its VLAN only:
 //   ARP       whose target or sender is an address of ours (a sender claims it: a conflict)
@@ -96,6 +97,7 @@ struct extension_header {
 struct frame {
 	void *here;
 	void *end;
+	bool banned;
 };
 
 // One AF_XDP socket a receive queue; the DPDK driver puts them in.
@@ -140,6 +142,28 @@ struct {
 	__type(value, struct steer_config);
 } steer_config SEC(".maps");
 
+// The one map of bans that all interfaces of an instance share; export puts it in.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_HASH);
+			__uint(map_flags, BPF_F_NO_PREALLOC);
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(struct ban_source));
+			__uint(value_size, sizeof(struct ban));
+		});
+} steer_bans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} steer_dropped SEC(".maps");
+
 // The next bytes as a header, or NULL when the frame ends before; moves on behind them.
 static __always_inline void *take(struct frame *frame, __u32 bytes)
 {
@@ -181,21 +205,49 @@ static __always_inline bool arp_wanted(struct frame *frame)
 	return is_kind(&target, STEER_OWN) || is_kind(&sender, STEER_OWN);
 }
 
+static __always_inline struct ban *find_ban(const struct steer_address *source)
+{
+	struct ban_source key = {{0xff}};
+	__u32 first = 0;
+	void *bans = bpf_map_lookup_elem(&steer_bans, &first);
+	bool ipv4 = source->bytes[10] == 0xff && source->bytes[11] == 0xff;
+
+	if (!bans)
+		return NULL;
+	for (int i = 0; i < 10; i++)
+		ipv4 &= source->bytes[i] == 0;
+	if (ipv4)
+		__builtin_memcpy(key.prefix + 4, source->bytes + 12, 4);
+	else
+		__builtin_memcpy(key.prefix, source->bytes, 8);
+	return bpf_map_lookup_elem(bans, &key);
+}
+
 static __always_inline bool tcp_wanted(struct frame *frame, const struct steer_address *source,
 				       const struct steer_address *destination)
 {
 	struct tcp_ports *ports = take(frame, sizeof(*ports));
 	struct steer_endpoint endpoint = {};
+	struct ban *ban;
+	bool to_binding;
 
 	if (!ports) // cut off before its ports: whose it is, only the address says
 		return is_kind(destination, STEER_OWN);
 	endpoint.address = *destination;
 	endpoint.port = ports->destination;
-	if (bpf_map_lookup_elem(&steer_bindings, &endpoint))
-		return true;
+	to_binding = bpf_map_lookup_elem(&steer_bindings, &endpoint);
 	endpoint.address = *source;
 	endpoint.port = ports->source;
-	return bpf_map_lookup_elem(&steer_servers, &endpoint) && is_kind(destination, STEER_OWN);
+	if (!to_binding)
+		return bpf_map_lookup_elem(&steer_servers, &endpoint) &&
+		       is_kind(destination, STEER_OWN);
+	ban = find_ban(source);
+	// A server of ours is heard, whatever was put into the map.
+	if (ban && !bpf_map_lookup_elem(&steer_servers, &endpoint)) {
+		__sync_fetch_and_add(&ban->packets, 1);
+		frame->banned = true;
+	}
+	return true;
 }
 
 static __always_inline bool ipv4_wanted(struct frame *frame)
@@ -320,6 +372,16 @@ static __always_inline bool frame_wanted(struct frame *frame)
 	return type == bpf_htons(ETHERTYPE_ARP) && arp_wanted(frame);
 }
 
+static __always_inline int drop(void)
+{
+	__u32 first = 0;
+	__u64 *dropped = bpf_map_lookup_elem(&steer_dropped, &first);
+
+	if (dropped)
+		(*dropped)++; // this CPU's own
+	return XDP_DROP;
+}
+
 SEC("xdp")
 int relaygate_steer(struct xdp_md *context)
 {
@@ -333,6 +395,8 @@ int relaygate_steer(struct xdp_md *context)
 
 	if (!frame_wanted(&frame))
 		return XDP_PASS;
+	if (frame.banned)
+		return drop();
 	// A queue without a socket (the gate died, or does not serve it) leaves the frame alone.
 	return (int)bpf_redirect_map(&xsks_map, queue, XDP_PASS);
 }

@@ -15,6 +15,8 @@
 #define STEER_BINDINGS  "steer_bindings"  /* steer_endpoint -> 1 as u32 */
 #define STEER_SERVERS   "steer_servers"   /* steer_endpoint -> 1 as u32 */
 #define STEER_CONFIG    "steer_config"    /* 0 -> struct steer_config */
+#define STEER_BANS      "steer_bans"      /* 0 -> the instance's map `bans` (counters.h) */
+#define STEER_DROPPED   "steer_dropped"   /* 0 -> frames of banned sources, by CPU, as u64 */
 
 #define STEER_QUEUES_MAX    256
 #define STEER_ADDRESSES_MAX 4096

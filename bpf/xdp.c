@@ -14,6 +14,7 @@
 #include "bpf/steer_program.h"
 #include "bpf/steering.h"
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -27,14 +28,15 @@ struct steered {
 	char interface[IF_NAMESIZE];
 	int program;
 	int sockets;
+	int bans, dropped;
 	struct steering_maps maps;
 };
 
 #define PIN_BEFORE  "before"
 #define PIN_PROGRAM "program"
 
-static const char *const pin_suffixes[] = {PIN_PROGRAM, "sockets", "addresses",
-					   "bindings",  "servers", "config"};
+static const char *const pin_suffixes[] = {PIN_PROGRAM, "sockets", "addresses", "bindings",
+					   "servers",   "config",  "bans",      "dropped"};
 
 // xdp_INTERFACE_SUFFIX. bpffs allows no dot in a name, and an interface's name no colon.
 static void pin_name(const char *interface, const char *suffix, char name[NAME_MAX])
@@ -133,7 +135,8 @@ static struct steered *find_steered(struct export *export, const char *interface
 static void close_steered(struct steered *steered)
 {
 	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
-			   steered->maps.bindings, steered->maps.servers, steered->maps.config};
+			   steered->maps.bindings, steered->maps.servers, steered->maps.config,
+			   steered->bans,          steered->dropped};
 
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] >= 0)
@@ -153,6 +156,8 @@ static int open_maps(struct steered *steered)
 		{STEER_BINDINGS, &steered->maps.bindings},
 		{STEER_SERVERS, &steered->maps.servers},
 		{STEER_CONFIG, &steered->maps.config},
+		{STEER_BANS, &steered->bans},
+		{STEER_DROPPED, &steered->dropped},
 	};
 
 	for (unsigned i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
@@ -166,7 +171,8 @@ static int open_maps(struct steered *steered)
 static int pin_all(const struct steered *steered, const char *directory)
 {
 	const int fds[] = {steered->program,       steered->sockets,      steered->maps.addresses,
-			   steered->maps.bindings, steered->maps.servers, steered->maps.config};
+			   steered->maps.bindings, steered->maps.servers, steered->maps.config,
+			   steered->bans,          steered->dropped};
 	char name[NAME_MAX];
 	int result = 0;
 
@@ -175,6 +181,14 @@ static int pin_all(const struct steered *steered, const char *directory)
 		result = pins_replace(fds[i], directory, name);
 	}
 	return result;
+}
+
+// From here on the program drops what is in the instance's map.
+static int share_bans(const struct steered *steered, int bans)
+{
+	uint32_t first = 0;
+
+	return bpf_map_update_elem(steered->bans, &first, &bans, BPF_ANY) < 0 ? -errno : 0;
 }
 
 // Takes over the program's descriptor, whatever happens.
@@ -188,9 +202,15 @@ static int adopt(struct export *export, const char *interface, int program,
 		close(program);
 		return message_failed(error, -ENOMEM, interface, "keep its XDP program");
 	}
-	*steered = (struct steered){.program = program, .sockets = -1, .maps = {-1, -1, -1, -1}};
+	*steered = (struct steered){.program = program,
+				    .sockets = -1,
+				    .bans = -1,
+				    .dropped = -1,
+				    .maps = {-1, -1, -1, -1}};
 	snprintf(steered->interface, sizeof(steered->interface), "%s", interface);
 	result = open_maps(steered);
+	if (result == 0)
+		result = share_bans(steered, export_bans(export));
 	if (result == 0)
 		result = pin_all(steered, export->directory);
 	if (result) {
@@ -238,6 +258,24 @@ int export_xdp_update(struct export *export, const char *interface,
 		return message_set(error, -ENOENT, "%s: its XDP program was not adopted",
 				   interface);
 	return steering_fill(&steered->maps, steering, interface, error);
+}
+
+int export_xdp_dropped(struct export *export, const char *interface, uint64_t *frames)
+{
+	const struct steered *steered = find_steered(export, interface);
+	int cpus = libbpf_num_possible_cpus(), result = 0;
+	uint64_t *counts = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*counts));
+	uint32_t first = 0;
+
+	*frames = 0;
+	if (!steered || cpus <= 0 || !counts)
+		result = steered ? -ENOMEM : -ENOENT;
+	else if (bpf_map_lookup_elem(steered->dropped, &first, counts) < 0)
+		result = -errno;
+	for (int i = 0; result == 0 && i < cpus; i++)
+		*frames += counts[i];
+	free(counts);
+	return result;
 }
 
 void export_xdp_release(struct export *export, const char *interface)

@@ -6,6 +6,7 @@
 // in exposure.c. Owns no data; tells, and changes nothing.
 #include "config/check.h"
 #include "config/check_authentication.h"
+#include "config/check_limits.h"
 #include "config/check_logging.h"
 #include "config/exposure.h"
 #include "config/keys.h"
@@ -362,6 +363,11 @@ static void check_exposure(struct check *check)
 	exposure_check(check->policy, check->diagnostics);
 }
 
+static void check_limits_of_connectors(struct check *check)
+{
+	check_limits(check->policy, check->diagnostics);
+}
+
 static void check_protocol_log(struct check *check)
 {
 	check_logging(check->policy, check->diagnostics);
@@ -468,6 +474,17 @@ static void check_ip_lists(struct check *check)
 	}
 }
 
+static void check_ban(struct check *check)
+{
+	const struct ban_settings *ban = &check->policy->ban;
+
+	if (ban->time_max_ms < ban->time_ms)
+		diagnostics_error(
+			check->diagnostics,
+			at(check, keys_line(&ban->lines, SECTION_BAN, "BanTimeMax", ban->line)),
+			"BanTimeMax is shorter than BanTime");
+}
+
 // An entry for subdomains that another entry has already.
 static void check_domains(struct check *check)
 {
@@ -521,6 +538,7 @@ static const struct rule {
 } rules[] = {
 	{GATE, check_gate},
 	{GATE | BACKENDS, check_workers},
+	{1u << SECTION_BAN, check_ban},
 	{PORTS, check_presence_of_ports},
 	{PORTS, check_addresses},
 	{PORTS, check_devices},
@@ -528,6 +546,7 @@ static const struct rule {
 	{CONNECTORS, check_presence_of_connectors},
 	{CONNECTORS, check_timeouts},
 	{GATE | CONNECTORS, check_protocol_log},
+	{GATE | CONNECTORS, check_limits_of_connectors},
 	{CONNECTORS, check_authentication_of_connectors},
 	{CONNECTORS | PORTS, check_binding_addresses},
 	{BACKENDS, check_presence_of_backends},

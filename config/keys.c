@@ -29,6 +29,10 @@ static const struct section sections[SECTION_COUNT] = {
 	[SECTION_IP_BLOCK] = {"ip-block", "[ip-block]", false,
 			      "The IP Block list: who is not served, whatever a connector says. "
 			      "Who is on both lists is allowed."},
+	[SECTION_BAN] = {"ban", "[ban]", false,
+			 "Sources that misbehave are dropped for a while, as early as can be. A "
+			 "source is an IPv4 address or an IPv6 /64. What its sessions do gives "
+			 "points; servers and the IP Allow list are never banned."},
 };
 
 static const char *const refuse_choices[] = {
@@ -53,6 +57,12 @@ static const char *const rate_source_choices[] = {[RATE_SOURCE_NONE] = "None",
 						  NULL};
 static const char *const logging_choices[] = {
 	[PROTOCOL_LOGGING_NONE] = "None", [PROTOCOL_LOGGING_VERBOSE] = "Verbose", NULL};
+static const char *const limit_choices[] = {[ABOVE_DROP] = "drop",
+					    [ABOVE_RESET] = "reset",
+					    [ABOVE_TARPIT] = "tarpit",
+					    [ABOVE_REPLY] = "reply",
+					    NULL};
+static const char *const syn_choices[] = {[ABOVE_DROP] = "drop", [ABOVE_RESET] = "reset", NULL};
 static const char *const block_choices[] = {
 	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
 
@@ -71,7 +81,9 @@ static const char *const block_choices[] = {
 #define PORT(member)          .section = SECTION_PORT, FIELD(port_settings, member)
 #define DOMAIN(member)        .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
 #define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
+#define ACTION(kind)          CONNECTOR(limits[kind].action), .type = KEY_CHOICE, .choices = limit_choices
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
+#define BAN(member)           .section = SECTION_BAN, FIELD(ban_settings, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
@@ -109,6 +121,16 @@ static const struct key keys[] = {
 	{GATE(time_wait_entries), .name = "TimeWaitEntries", .type = KEY_NUMBER,
 	 .fallback = "65536", .minimum = 16, .maximum = 67108864,
 	 .help = "Closed connections remembered; the oldest makes room when all are taken."},
+	{GATE(source_entries), .name = "SourceEntries", .type = KEY_NUMBER, .fallback = "131072",
+	 .minimum = 16, .maximum = 8388608,
+	 .help = "Sources and prefixes whose connections are counted, of all connectors; while all "
+		 "are taken, further ones are let in uncounted."},
+	{GATE(source_prefix_ipv4), .name = "SourcePrefixIPv4", .type = KEY_NUMBER, .fallback = "24",
+	 .minimum = 8, .maximum = 32,
+	 .help = "Length of the prefixes that the limits per prefix are about, in bits."},
+	{GATE(source_prefix_ipv6), .name = "SourcePrefixIPv6", .type = KEY_NUMBER, .fallback = "64",
+	 .minimum = 16, .maximum = 64,
+	 .help = "The same for IPv6, where a source by itself is a /64."},
 	{GATE(buffer_memory), .name = "BufferMemory", .type = KEY_SIZE, .fallback = "64MB",
 	 .minimum = MB, .maximum = TB, .help = "Memory for the payload of all sessions together."},
 	{GATE(receive_buffer), .name = "ReceiveBuffer", .type = KEY_SIZE, .fallback = "512KB",
@@ -222,9 +244,57 @@ static const struct key keys[] = {
 	{CONNECTOR(message_rate_source), .name = "MessageRateSource", .type = KEY_CHOICE,
 	 .choices = rate_source_choices, .fallback = "IPAddress",
 	 .help = "Whose messages MessageRateLimit counts. Nobody is a User in this version."},
+	{CONNECTOR(limits[LIMIT_CONNECTIONS].most), .name = "MaxInboundConnection",
+	 .type = KEY_NUMBER, .fallback = "5000", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true, .help = "Sessions of the connector at once."},
+	{ACTION(LIMIT_CONNECTIONS), .name = "MaxInboundConnectionAction", .fallback = "reply",
+	 .help = "What a connection above MaxInboundConnection gets: silence, RST, 421 after "
+		 "TarpitInterval, or 421 at once."},
+	{CONNECTOR(limits[LIMIT_PER_SOURCE].most), .name = "MaxInboundConnectionPerSource",
+	 .type = KEY_NUMBER, .fallback = "20", .minimum = 1, .maximum = 10000, .unlimited = true,
+	 .help = "Those of one source: an IPv4 address or an IPv6 /64. Who is on the IP Allow list "
+		 "and the backends' servers have no limits but MaxSessions."},
+	{ACTION(LIMIT_PER_SOURCE), .name = "MaxInboundConnectionPerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PERCENTAGE].most),
+	 .name = "MaxInboundConnectionPercentagePerSource", .type = KEY_NUMBER, .fallback = "2",
+	 .minimum = 1, .maximum = 100,
+	 .help = "The same as a percentage, rounded up, of the connections that are left: "
+		 "MaxInboundConnection (at most MaxSessions) less the connector's open ones. 100 = "
+		 "no such limit."},
+	{ACTION(LIMIT_PERCENTAGE), .name = "MaxInboundConnectionPercentagePerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PER_PREFIX].most), .name = "MaxInboundConnectionPerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true,
+	 .help = "Sessions at once of one prefix (SourcePrefixIPv4, SourcePrefixIPv6)."},
+	{ACTION(LIMIT_PER_PREFIX), .name = "MaxInboundConnectionPerPrefixAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SOURCE_RATE].most), .name = "MaxConnectionRatePerSource",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true,
+	 .help = "New connections a minute of one source: so many at once after a rest, and then "
+		 "as many evenly over each minute."},
+	{ACTION(LIMIT_SOURCE_RATE), .name = "MaxConnectionRatePerSourceAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PREFIX_RATE].most), .name = "MaxConnectionRatePerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true, .help = "The same of one prefix."},
+	{ACTION(LIMIT_PREFIX_RATE), .name = "MaxConnectionRatePerPrefixAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].most), .name = "MaxSynRate", .type = KEY_NUMBER,
+	 .fallback = "unlimited", .minimum = 1, .maximum = 1000000000, .unlimited = true,
+	 .help = "SYNs a second that are answered, whoever sent them; divided among the workers."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].action), .name = "MaxSynRateAction", .type = KEY_CHOICE,
+	 .choices = syn_choices, .fallback = "drop",
+	 .help = "What a SYN above it gets: silence, or RST (rate-limited)."},
+	{CONNECTOR(limit_reply), .name = "ConnectionLimitReply", .type = KEY_LIMIT_REPLY,
+	 .help = "What a connection above a limit reads, beginning with 421; without it, "
+		 "Exchange's own."},
 	{CONNECTOR(tarpit_interval_ms), .name = "TarpitInterval", .type = KEY_TIME,
 	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
-	 .help = "Delay of a 5xx reply to an anonymous session; 0s = none."},
+	 .help = "Delay of a 5xx reply to an anonymous session, and of the 421 of a limit whose "
+		 "action is tarpit; 0s = none."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest life of a session, even in the middle of a message."},
@@ -307,6 +377,46 @@ static const struct key keys[] = {
 	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
 	 .choices = block_choices, .fallback = "drop",
 	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
+
+	// [ban]
+	{BAN(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Ban by points. Without it only `relaygate ban add` and bpftool ban."},
+	{BAN(threshold), .name = "Threshold", .type = KEY_NUMBER, .fallback = "100", .minimum = 1,
+	 .maximum = 100000, .help = "A source with so many points is banned."},
+	{BAN(points[OFFENCE_RELAY]), .name = "RelayPoints", .type = KEY_NUMBER, .fallback = "40",
+	 .minimum = 0, .maximum = 100000,
+	 .help = "For each recipient that is refused with \"Unable to relay\"."},
+	{BAN(points[OFFENCE_RECIPIENT]), .name = "RecipientPoints", .type = KEY_NUMBER,
+	 .fallback = "5", .minimum = 0, .maximum = 100000,
+	 .help = "For each other recipient that the gate or the mail server refuses for good "
+		 "(5xx): unknown, reserved, not an address."},
+	{BAN(points[OFFENCE_GREETING]), .name = "GreetingPoints", .type = KEY_NUMBER,
+	 .fallback = "25", .minimum = 0, .maximum = 100000,
+	 .help = "For a client that talks before it is its turn."},
+	{BAN(points[OFFENCE_PROTOCOL]), .name = "ProtocolPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed after MaxProtocolErrors."},
+	{BAN(points[OFFENCE_LINE_ENDING]), .name = "LineEndingPoints", .type = KEY_NUMBER,
+	 .fallback = "50", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that was closed for a bare CR, a bare LF or a NUL, as SMTP "
+		 "smuggling has them."},
+	{BAN(points[OFFENCE_NOT_SMTP]), .name = "NotSmtpPoints", .type = KEY_NUMBER,
+	 .fallback = "100", .minimum = 0, .maximum = 100000,
+	 .help = "For a session that began with another protocol."},
+	{BAN(point_ms), .name = "PointLifetime", .type = KEY_TIME, .fallback = "30s",
+	 .minimum = SECOND, .maximum = DAY, .help = "A score falls by one point in this time."},
+	{BAN(time_ms), .name = "BanTime", .type = KEY_TIME, .fallback = "10m", .minimum = SECOND,
+	 .maximum = 365 * DAY,
+	 .help = "How long a first ban lasts; each further one lasts twice as long."},
+	{BAN(time_max_ms), .name = "BanTimeMax", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = SECOND, .maximum = 365 * DAY, .help = "No ban by points lasts longer."},
+	{BAN(remembered_ms), .name = "RepetitionTime", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = 0, .maximum = 365 * DAY,
+	 .help = "A source is a repeated offender for so long after the end of its ban."},
+	{BAN(entries), .name = "BanEntries", .type = KEY_NUMBER, .fallback = "65536", .minimum = 16,
+	 .maximum = 16777216,
+	 .help = "Sources that may be banned, or remembered, at once; the one whose ban ends first "
+		 "makes room. 43 bytes each, and those that are banned 96 more in the kernel."},
 };
 // clang-format on
 
@@ -323,9 +433,6 @@ static const char *const not_in_this_version[] = {
 	"ExtendedProtectionPolicy",
 	"LongAddressesEnabled",
 	"MaxAcknowledgementDelay",
-	"MaxInboundConnection",
-	"MaxInboundConnectionPercentagePerSource",
-	"MaxInboundConnectionPerSource",
 	"MaxLogonFailures",
 	"OrarEnabled",
 	"ServiceDiscoveryFqdn",
@@ -425,6 +532,7 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
 		[KEY_BACKEND] = "name of a backend",
 		[KEY_BANNER] = "220 TEXT",
+		[KEY_LIMIT_REPLY] = "421 TEXT",
 		[KEY_COMMENT] = "text",
 		[KEY_INTERFACE_ADDRESSES] = "list of ADDRESS/LENGTH",
 		[KEY_GATEWAYS] = "list of ADDRESS",

@@ -208,6 +208,15 @@ static void open_ip_list(struct loader *loader, struct ip_list *list)
 	list->line = loader->line;
 }
 
+static void open_ban(struct loader *loader)
+{
+	struct ban_settings *ban = &loader->policy->ban;
+
+	loader->object = ban;
+	loader->lines = &ban->lines;
+	ban->line = loader->line;
+}
+
 static int open_object(struct loader *loader, const char *name)
 {
 	struct policy *policy = loader->policy;
@@ -224,6 +233,9 @@ static int open_object(struct loader *loader, const char *name)
 		break;
 	case SECTION_IP_BLOCK:
 		open_ip_list(loader, &policy->ip_block);
+		break;
+	case SECTION_BAN:
+		open_ban(loader);
 		break;
 	default:
 		if (new_object(loader, name, &index) != 0)
@@ -293,7 +305,7 @@ static void on_section(void *context, const char *kind, const char *name, unsign
 		diagnostics_error(
 			loader->diagnostics, at_line(loader, line),
 			"unknown section %s: write [gate], [port NAME], [connector NAME], "
-			"[backend NAME], [accepted-domain DOMAIN], [ip-allow] or [ip-block]",
+			"[backend NAME], [accepted-domain DOMAIN], [ip-allow], [ip-block] or [ban]",
 			diagnostics_quote(kind, quote));
 		loader->faulty = ALL_SECTIONS;
 		return;
@@ -487,7 +499,9 @@ struct policy *policy_load_bytes(const char *file, const char *bytes, size_t len
 	loader.policy = calloc(1, sizeof(*loader.policy));
 	if (loader.policy != NULL)
 		loader.policy->file = strdup(file);
-	if (loader.policy == NULL || loader.policy->file == NULL) {
+	if (loader.policy == NULL || loader.policy->file == NULL ||
+	    assign_defaults(SECTION_BAN, &loader.policy->ban) != 0) { // sources are banned by hand,
+								      // too
 		loader.error = -ENOMEM;
 	} else {
 		int status = reader_run(bytes, length, &listener);

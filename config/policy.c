@@ -17,6 +17,7 @@ static void connector_fini(struct connector *connector)
 	free(connector->backend_name);
 	free(connector->fqdn);
 	free(connector->banner);
+	free(connector->limit_reply);
 }
 
 void policy_destroy(struct policy *policy)
@@ -49,6 +50,13 @@ void policy_destroy(struct policy *policy)
 	free(policy->gate.protocol_log_path);
 	free(policy->file);
 	free(policy);
+}
+
+bool limit_is_set(const struct connector *connector, enum connection_limit_kind kind)
+{
+	const uint32_t most = connector->limits[kind].most;
+
+	return most != 0 && most != UINT32_MAX && (kind != LIMIT_PERCENTAGE || most < 100);
 }
 
 unsigned connector_identities(const struct connector *connector)
@@ -121,6 +129,31 @@ const struct ip_entry *ip_list_find(const struct ip_list *list, const struct add
 			return entry;
 	}
 	return NULL;
+}
+
+bool ip_list_touches(const struct ip_list *list, const struct range *range, uint64_t wall_us)
+{
+	for (unsigned i = list->count; i > 0; i--) {
+		const struct ip_entry *entry = &list->entries[i - 1];
+
+		if (address_compare(&entry->reach, &range->first) < 0)
+			break;
+		if (address_compare(&entry->range.first, &range->last) <= 0 &&
+		    address_compare(&entry->range.last, &range->first) >= 0 &&
+		    address_is_ipv4(&entry->range.first) == address_is_ipv4(&range->first) &&
+		    (entry->expires_s == 0 || wall_us / 1000000 < entry->expires_s))
+			return true;
+	}
+	return false;
+}
+
+bool policy_never_banned(const struct policy *policy, const struct range *source, uint64_t wall_us)
+{
+	for (unsigned i = 0; i < policy->backend_count; i++)
+		for (unsigned j = 0; j < policy->backends[i].server_count; j++)
+			if (range_contains(source, &policy->backends[i].servers[j].address))
+				return true;
+	return ip_list_touches(&policy->ip_allow, source, wall_us);
 }
 
 // ---- Accepted domains ------------------------------------------------------------------------

@@ -13,7 +13,7 @@
 #define POLICY_NAME_MAX       64 // bytes in a connector's, port's or backend's name, without NUL
 #define POLICY_CONNECTORS_MAX 65534
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
-#define POLICY_KEYS_MAX       48 // keys of one section, see keys.h
+#define POLICY_KEYS_MAX       96 // keys of one section, see keys.h
 #define POLICY_WORKERS_MAX    16
 
 // The line of each key of a section in the file; 0 = not there, the default holds.
@@ -64,6 +64,32 @@ enum protocol_logging {
 	PROTOCOL_LOGGING_VERBOSE,
 };
 
+// What a connection gets that would be above a limit.
+enum limit_action {
+	ABOVE_DROP,   // nothing
+	ABOVE_RESET,  // RST
+	ABOVE_TARPIT, // 421 after TarpitInterval, then FIN
+	ABOVE_REPLY,  // the same at once
+};
+
+// The limits on connections of a connector, in the order in which they are asked.
+enum connection_limit_kind {
+	LIMIT_SYN_RATE,    // SYNs a second
+	LIMIT_CONNECTIONS, // open sessions
+	LIMIT_PER_SOURCE,  // those of a source: an IPv4 address or an IPv6 /64
+	LIMIT_PERCENTAGE, // the same, as a percentage of the sessions that are left; 100 = no limit
+	LIMIT_PER_PREFIX, // those of a prefix
+	LIMIT_SOURCE_RATE, // connections a minute of a source
+	LIMIT_PREFIX_RATE, // of a prefix
+	LIMIT_COUNT,
+	LIMIT_WITHIN = LIMIT_COUNT,
+};
+
+struct connection_limit {
+	uint32_t most; // 0 and UINT32_MAX = unlimited
+	enum limit_action action;
+};
+
 enum block_list_action {
 	BLOCK_LIST_DROP,  // no packet is answered
 	BLOCK_LIST_REPLY, // 550 to every recipient, then the session is closed, as Exchange does
@@ -81,6 +107,9 @@ struct gate_settings {
 	uint32_t max_sessions;      // client sessions at once
 	uint32_t half_open_entries; // SYN-ACKs remembered for retransmission
 	uint32_t time_wait_entries;
+	uint32_t source_entries;     // sources and prefixes whose connections are counted
+	uint32_t source_prefix_ipv4; // bits of what is a prefix
+	uint32_t source_prefix_ipv6;
 	uint64_t buffer_memory;  // bytes of payload buffers
 	uint32_t receive_buffer; // bytes a flow may hold unread: the window offered
 	uint32_t send_buffer;    // bytes a flow may hold unsent and unacknowledged
@@ -148,7 +177,9 @@ struct connector {
 	uint32_t max_protocol_errors; // UINT32_MAX = unlimited
 	uint32_t message_rate_limit;  // a minute; UINT32_MAX = unlimited
 	enum rate_source message_rate_source;
-	uint32_t tarpit_interval_ms; // 0 = none
+	struct connection_limit limits[LIMIT_COUNT]; // by enum connection_limit_kind
+	char *limit_reply;                           // text after 421; NULL = Exchange's own
+	uint32_t tarpit_interval_ms;                 // 0 = none
 	uint32_t connection_timeout_ms;
 	uint32_t inactivity_timeout_ms;
 
@@ -188,6 +219,30 @@ struct ip_list {
 	struct policy_lines lines;
 };
 
+// What sessions are banned for: each kind of offence has its points (pipeline/offence.c says which
+// reasons are of which kind).
+enum offence {
+	OFFENCE_RELAY,       // a recipient that may not be relayed to
+	OFFENCE_RECIPIENT,   // an unknown or impossible one
+	OFFENCE_GREETING,    // talking before it is one's turn
+	OFFENCE_PROTOCOL,    // closed after MaxProtocolErrors
+	OFFENCE_LINE_ENDING, // smuggling: bare CR, bare LF, NUL
+	OFFENCE_NOT_SMTP,    // another protocol's first line
+	OFFENCE_COUNT
+};
+
+struct ban_settings {
+	bool enabled; // sources are banned by their scores; by hand always
+	uint32_t threshold;
+	uint32_t points[OFFENCE_COUNT];
+	uint64_t point_ms; // a score falls by one point in this time
+	uint64_t time_ms, time_max_ms;
+	uint64_t remembered_ms; // a ban that is over, for the next one's length
+	uint32_t entries;
+	unsigned line;
+	struct policy_lines lines;
+};
+
 struct backend {
 	char *name;
 	struct endpoint *servers;
@@ -212,6 +267,7 @@ struct policy {
 	struct accepted_domain *domains;
 	unsigned domain_count;
 	struct ip_list ip_allow, ip_block;
+	struct ban_settings ban;
 	bool domains_sorted; // set by policy_sort_domains(): makes the search below logarithmic
 	struct connector *connectors;
 	unsigned connector_count;
@@ -220,6 +276,9 @@ struct policy {
 };
 
 void policy_destroy(struct policy *policy); // NULL is fine
+
+// Does the connector limit this?
+bool limit_is_set(const struct connector *connector, enum connection_limit_kind kind);
 
 // Bits (1 << enum principal) of a session that has not authenticated: anonymous, and externally
 // secured where AuthMechanism says so.
@@ -235,6 +294,13 @@ void ip_list_sort(struct ip_list *list);
 // The entry of a list that holds an address at a time (microseconds since 1970), or NULL.
 const struct ip_entry *ip_list_find(const struct ip_list *list, const struct address *address,
 				    uint64_t wall_us);
+
+// Is an address of this range on a list at that time?
+bool ip_list_touches(const struct ip_list *list, const struct range *range, uint64_t wall_us);
+
+// May a source never be banned: is one of its addresses (an IPv4 address, an IPv6 /64) a server's,
+// or on the IP Allow list?
+bool policy_never_banned(const struct policy *policy, const struct range *source, uint64_t wall_us);
 
 // Orders the accepted domains by name. The loader does it; a policy made by hand works without.
 void policy_sort_domains(struct policy *policy);

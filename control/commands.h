@@ -23,7 +23,9 @@ struct command_options {
 	bool follow;           // log -f
 	bool json;             // --json
 
-	const char *file;    // import CONNECTORS, replay IN.pcap, or NULL
+	const char *file;    // import CONNECTORS, replay IN.pcap, ban list|add|del, or NULL
+	const char *source;  // ban add|del ADDRESS, or NULL
+	const char *time;    // ban add --for, or NULL
 	const char *backend; // import --backend ADDRESSES, replay --backend MOOD, or NULL
 	const char *write;   // replay --write OUT.pcap, or NULL
 
@@ -44,6 +46,7 @@ int command_explain(const struct command_options *options);
 int command_import(const struct command_options *options);
 int command_replay(const struct command_options *options);
 int command_log(const struct command_options *options);
+int command_ban(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.
 struct policy *load_and_report(const char *path);

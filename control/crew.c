@@ -10,6 +10,7 @@
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/rates.h"
+#include "dataplane/gate/sources.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
@@ -29,6 +30,7 @@ struct member {
 struct crew {
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct sources *sources;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
 	unsigned launched; // of these, running
@@ -84,6 +86,9 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.spread = settings->spread,
 		.servers = crew->servers,
 		.rates = crew->rates,
+		.sources = crew->sources,
+		.bans = settings->bans,
+		.notices = index == 0 ? settings->notices : NULL,
 		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
@@ -118,7 +123,9 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	crew->servers = servers_shared_create(settings->policy, workers);
 	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->rates = rates_create(RATE_ENTRIES, &key);
-	if (!crew->servers || !crew->rates)
+	randombytes_buf(key.bytes, sizeof(key.bytes));
+	crew->sources = pipeline_sources(settings->policy, &key);
+	if (!crew->servers || !crew->rates || !crew->sources)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -150,6 +157,7 @@ void crew_destroy(struct crew *crew)
 		free(member->counters.ports);
 	}
 	inboxes_destroy(crew->inboxes);
+	sources_destroy(crew->sources);
 	rates_destroy(crew->rates);
 	servers_shared_destroy(crew->servers);
 	free(crew);
@@ -190,6 +198,11 @@ void crew_stop(struct crew *crew)
 		worker_order(worker, WORKER_STOP);
 		worker_wait(worker);
 	}
+}
+
+const struct sources *crew_sources(const struct crew *crew)
+{
+	return crew->sources;
 }
 
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)

@@ -7,13 +7,16 @@
 
 #include "dataplane/io/worker.h"
 
+struct bans;
 struct crew;
 struct export;
 struct packet_port;
 struct policy;
 struct protocol_log;
 struct reason_counter;
+struct record_ring;
 struct ruleset;
+struct sources;
 struct spread;
 
 #define CREW_ERROR_MAX 128
@@ -27,6 +30,8 @@ struct crew_settings {
 	const struct spread *spread;            // NULL for an only worker
 	struct export *export;
 	struct protocol_log *protocol_log; // NULL for none
+	struct bans *bans;
+	struct record_ring *notices; // for the log (base/notice.h)
 };
 
 // All memory that they need. NULL, with a line for a person, when there is not enough.
@@ -40,6 +45,8 @@ void crew_order(struct crew *crew, enum worker_order order);
 bool crew_drained(const struct crew *crew);
 // Returns when no worker runs any more.
 void crew_stop(struct crew *crew);
+// What is known of sources.
+const struct sources *crew_sources(const struct crew *crew);
 // Worker 0's row of a port: control counts in it what no worker counts.
 struct port_counters *crew_port_row(struct crew *crew, unsigned port);
 // The same of a reason that no worker counts.

@@ -7,6 +7,7 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/ban_sync.h"
 #include "control/crew.h"
 #include "control/privileges.h"
 #include "control/protocol_log.h"
@@ -29,12 +30,14 @@ struct instance {
 	struct export *export;
 	struct port *ports;
 	uint64_t *missed; // by each device, as far as it is in the counters
+	uint64_t *banned; // frames dropped by each XDP program, likewise
 	unsigned ports_open;
 	unsigned ports_reclaimed; // their interface must be left as it was found
 	struct packet_port *packet_ports;
 	struct ruleset *ruleset;
 	struct spread *spread;             // whose flow is whose; NULL when there is one worker
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
+	struct ban_sync *ban_sync;
 	struct crew *crew;
 	char *error;
 };
@@ -61,6 +64,7 @@ static int open_counters(struct instance *instance)
 		.connectors_max = policy->connector_count * 2 + 16,
 		.ports_max = policy->port_count * 2 + 4,
 		.log_records = policy->gate.log_records,
+		.bans_max = policy->ban.entries,
 	};
 	char error[EXPORT_ERROR_MAX];
 
@@ -129,7 +133,8 @@ static int open_ports(struct instance *instance)
 	instance->ports = calloc(policy->port_count, sizeof(*instance->ports));
 	instance->packet_ports = calloc(policy->port_count, sizeof(*instance->packet_ports));
 	instance->missed = calloc(policy->port_count, sizeof(*instance->missed));
-	if (!instance->ports || !instance->packet_ports || !instance->missed)
+	instance->banned = calloc(policy->port_count, sizeof(*instance->banned));
+	if (!instance->ports || !instance->packet_ports || !instance->missed || !instance->banned)
 		return fail(instance, "out of memory");
 	for (; instance->ports_open < policy->port_count; instance->ports_open++) {
 		struct port *port = &instance->ports[instance->ports_open];
@@ -200,6 +205,17 @@ static int open_protocol_log(struct instance *instance)
 	return instance->protocol_log ? 0 : fail(instance, error);
 }
 
+static int create_bans(struct instance *instance)
+{
+	struct ban_sync_settings settings = {
+		.policy = instance->policy,
+		.map = export_bans(instance->export),
+	};
+
+	instance->ban_sync = ban_sync_create(&settings, worker_now().wall_us);
+	return instance->ban_sync ? 0 : fail(instance, "not enough memory: lower BanEntries");
+}
+
 static int create_crew(struct instance *instance)
 {
 	struct crew_settings settings = {
@@ -210,6 +226,8 @@ static int create_crew(struct instance *instance)
 		.spread = instance->spread,
 		.export = instance->export,
 		.protocol_log = instance->protocol_log,
+		.bans = ban_sync_bans(instance->ban_sync),
+		.notices = ban_sync_notices(instance->ban_sync),
 	};
 	char error[CREW_ERROR_MAX];
 
@@ -263,6 +281,7 @@ static void release(struct instance *instance)
 	const struct policy *policy = instance->policy;
 
 	crew_destroy(instance->crew);
+	ban_sync_destroy(instance->ban_sync);
 	protocol_log_destroy(instance->protocol_log);
 	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
@@ -279,6 +298,7 @@ static void release(struct instance *instance)
 	free(instance->spread);
 	free(instance->packet_ports);
 	free(instance->missed);
+	free(instance->banned);
 	free(instance->ports);
 	free(instance);
 }
@@ -286,9 +306,19 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters, start_environment,  create_spread,
-		open_ports,        attach_ports,  create_ruleset,     open_protocol_log,
-		create_crew,       drop_root,     check_protocol_log, launch,
+		check_environment,
+		open_counters,
+		start_environment,
+		create_spread,
+		open_ports,
+		attach_ports,
+		create_ruleset,
+		open_protocol_log,
+		create_bans,
+		create_crew,
+		drop_root,
+		check_protocol_log,
+		launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -315,13 +345,35 @@ static void write_protocol_log(struct instance *instance)
 			protocol_log_drain(instance->protocol_log, worker_now().wall_us);
 }
 
+// What its XDP program dropped never came to the port. A program that cannot be asked shows less
+// than before.
+static void count_banned(struct instance *instance, unsigned port)
+{
+	const char *interface = steering_interface(&instance->policy->ports[port]);
+	uint64_t frames;
+
+	if (!interface || export_xdp_dropped(instance->export, interface, &frames) ||
+	    frames <= instance->banned[port])
+		return;
+	crew_port_row(instance->crew, port)->frames_banned += frames - instance->banned[port];
+	instance->banned[port] = frames;
+}
+
+static void sync_bans(struct instance *instance)
+{
+	crew_reason_row(instance->crew, REASON_ban_not_shared)->count += ban_sync_turn(
+		instance->ban_sync, crew_sources(instance->crew), worker_now().wall_us);
+}
+
 void instance_sum(struct instance *instance)
 {
 	write_protocol_log(instance);
+	sync_bans(instance);
 	// The device counts from its start, the row from the first start of the gate.
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
 		uint64_t missed = port_missed(&instance->ports[i]);
 
+		count_banned(instance, i);
 		// A device that cannot say shows less than before: a counter never goes back.
 		if (missed <= instance->missed[i])
 			continue;

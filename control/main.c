@@ -39,6 +39,9 @@ static const struct command commands[] = {
 	 command_replay, true, "a capture (pcap or pcapng)"},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false, NULL},
+	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
+	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
+	 "list, add or del"},
 	{"import", "CONNECTORS [-o FILE]",
 	 "an INI file from exports of an Exchange server; what has no equivalent is told",
 	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
@@ -69,6 +72,7 @@ enum option_key {
 	OPTION_ADDRESS,
 	OPTION_GATEWAY,
 	OPTION_WRITE,
+	OPTION_FOR,
 };
 
 static const struct argp_option option_rows[] = {
@@ -81,7 +85,9 @@ static const struct argp_option option_rows[] = {
 	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
 	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
 	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
-	{"json", OPTION_JSON, NULL, 0, "audit, explain, replay: JSON instead of text", 0},
+	{"json", OPTION_JSON, NULL, 0, "audit, ban list, explain, replay: JSON instead of text", 0},
+	{"for", OPTION_FOR, "TIME", 0, "ban add: how long (90s, 1h, 2d, ever); without it, BanTime",
+	 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
 	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
 	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
@@ -160,6 +166,7 @@ static const struct {
 	{OPTION_ADDRESS, offsetof(struct command_options, address)},
 	{OPTION_GATEWAY, offsetof(struct command_options, gateway)},
 	{OPTION_WRITE, offsetof(struct command_options, write)},
+	{OPTION_FOR, offsetof(struct command_options, time)},
 };
 
 static error_t keep_text(struct command_options *options, int key, const char *argument)
@@ -179,9 +186,16 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 		parsed->options.file = argument;
 		return;
 	}
+	// The one command of two words.
+	if (parsed->command && parsed->command->run == command_ban && !parsed->options.source) {
+		parsed->options.source = argument;
+		return;
+	}
 	if (parsed->command)
 		argp_error(state,
-			   parsed->command->file ? "%s takes one file" : "one command at a time",
+			   parsed->command->run == command_ban ? "%s: too many words"
+			   : parsed->command->file             ? "%s takes one file"
+							       : "one command at a time",
 			   parsed->command->name);
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argument, commands[i].name) == 0)
@@ -218,8 +232,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
 		if (parsed->command->file && !parsed->options.file)
-			argp_error(state, "%s needs a file: %s", parsed->command->name,
-				   parsed->command->file);
+			argp_error(state,
+				   parsed->command->run == command_ban ? "%s needs %s"
+								       : "%s needs a file: %s",
+				   parsed->command->name, parsed->command->file);
 		return 0;
 	default:
 		return keep_text(&parsed->options, key, argument);

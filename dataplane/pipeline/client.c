@@ -54,8 +54,24 @@ static bool say(struct pipeline *pipeline, struct client *client)
 	return false;
 }
 
+static void apply(struct pipeline *pipeline, struct client *client,
+		  const struct session_step *step);
+
+// 421 in place of the banner.
+static void refuse(struct pipeline *pipeline, struct client *client)
+{
+	const enum connection_limit_kind limit = client->refused;
+	struct session_step step;
+
+	client->tarpitted = client->session.peer.connector->limits[limit].action == ABOVE_TARPIT;
+	client_counters(pipeline, client)->connections_refused++;
+	session_refuse(&client->session, admit_reason(limit), &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+}
+
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
-			     const struct link *link, uint16_t connector)
+			     const struct link *link, uint16_t connector,
+			     const struct admission_result *admitted)
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
 	struct client *client = pool_get(&pipeline->clients);
@@ -90,9 +106,14 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	client->connector = connector;
 	wheel_timer_init(&client->leg.timer);
 	tcp_set_user(client->leg.flow, &client->leg);
-	pipeline->counters.connectors[connector]->sessions++;
-	pipeline->counters.connectors[connector]->sessions_open++;
+	client->admission = admitted->admission;
+	client->refused = (uint8_t)admitted->limit;
+	if (admitted->limit == LIMIT_WITHIN) {
+		pipeline->counters.connectors[connector]->sessions++;
+		pipeline->counters.connectors[connector]->sessions_open++;
+	}
 
+	ban_enter(pipeline, client);
 	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
 	evict_enter(pipeline, client);
@@ -100,7 +121,10 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
 	if (client->verbose)
 		protocol_open(pipeline, client);
-	say(pipeline, client);
+	if (admitted->limit == LIMIT_WITHIN)
+		say(pipeline, client);
+	else
+		refuse(pipeline, client);
 	return client;
 }
 
@@ -121,10 +145,14 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
 	chunk_queue_clear(&client->held, &pipeline->chunks);
-	client_counters(pipeline, client)->sessions_open--;
+	if (client->refused == LIMIT_WITHIN) {
+		admission_close(pipeline->sources, client->connector, &client->admission);
+		client_counters(pipeline, client)->sessions_open--;
+	}
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
 	evict_leave(pipeline, client);
+	ban_leave(pipeline, client);
 	pool_put(&pipeline->clients, client);
 }
 
@@ -139,17 +167,23 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	evict_note(pipeline, client, false);
 }
 
-// A 5xx reply to a session that nobody vouches for waits in a buffer for TarpitInterval: the
-// session costs a timer meanwhile, and its input stays in the flow. Without a buffer it goes out at
-// once.
+// May the reply be kept back? A 5xx to a session that nobody vouches for, and the 421 of a limit
+// whose action says so.
+static bool tarpits(const struct client *client, const struct session_step *step)
+{
+	return client->tarpitted || (step->code / 100 == 5 &&
+				     client->session.peer.identities == 1u << PRINCIPAL_ANONYMOUS);
+}
+
+// Such a reply waits in a buffer for TarpitInterval: the session costs a timer meanwhile, and its
+// input stays in the flow. Without a buffer it goes out at once.
 static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	const struct session_peer *peer = &client->session.peer;
 	struct slice reply = reply_bytes(&pipeline->reply);
 
-	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
-	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
-	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
+	if (!tarpits(client, step) || !reply.length || !peer->connector->tarpit_interval_ms ||
+	    client->peer_closed || pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
 		return false;
 	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
 		chunk_queue_clear(&client->held, &pipeline->chunks);
@@ -316,6 +350,23 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 	return true;
 }
 
+// Its source was banned: what the tarpit keeps back goes out, then it is closed; inside a message
+// only when that was answered.
+static bool expel(struct pipeline *pipeline, struct client *client)
+{
+	struct session_step step;
+
+	if (!client->banned || client->linger_deadline_us || session_in_message(&client->session))
+		return false;
+	release(pipeline, client);
+	if (client->leg.doomed || client->linger_deadline_us || !may_reply(pipeline, client))
+		return false;
+	pipeline->reply.length = 0;
+	session_expel(&client->session, &pipeline->reply, &step);
+	apply(pipeline, client, &step);
+	return true;
+}
+
 // The client's FIN counts once everything before it was dealt with.
 static void end_of_input(struct pipeline *pipeline, struct client *client)
 {
@@ -341,7 +392,8 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	// Who does not wait for the reply is let go.
 	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
 		release(pipeline, client);
-	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
+	while (!client->leg.doomed &&
+	       (leave(pipeline, client) || expel(pipeline, client) || turn(pipeline, client)))
 		;
 	if (!client->leg.doomed && client->peer_closed && !client->linger_deadline_us &&
 	    !client->session.suspended && tcp_received(client->leg.flow).length == 0)
@@ -427,14 +479,16 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 
 void client_evict(struct pipeline *pipeline, struct client *client)
 {
-	bool lingers;
+	const bool lingers = client->linger_deadline_us != 0;
 	struct session_step step;
 
+	// What it was told last comes before its end.
 	release(pipeline, client);
-	lingers = client->linger_deadline_us != 0;
-	if (lingers) {
+	if (client->refused != LIMIT_WITHIN) {
+		count_reason(pipeline, REASON_refused_evicted);
+	} else if (client->linger_deadline_us) {
 		count_reason(pipeline, REASON_half_closed_evicted);
-	} else {
+	} else if (!client->leg.doomed) {
 		pipeline->reply.length = 0;
 		session_evict(&client->session, &pipeline->reply, &step);
 		apply(pipeline, client, &step);

@@ -197,6 +197,7 @@ void count_step(struct pipeline *pipeline, struct client *client, const struct s
 	// A fault was counted where it struck, once, however many commands it refuses.
 	if (!is_fault(step->reason))
 		count_reason(pipeline, step->reason);
+	ban_offence(pipeline, client, step);
 	if (!may_log(pipeline, client, step->reason))
 		return;
 	log_write(pipeline, &(struct log_entry){

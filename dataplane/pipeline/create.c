@@ -4,9 +4,14 @@
 // order, released through labels in reverse. Does not start anything.
 
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/bans.h"
+#include "dataplane/gate/sources.h"
 #include "dataplane/pipeline/worker.h"
 
 #include <stdlib.h>
+
+// A source's score falls by one point in this time.
+#define POINT_US 30000000u
 
 // This worker's part of a total of the gate's.
 static uint64_t share(const struct pipeline *pipeline, uint64_t total)
@@ -72,11 +77,74 @@ free_chunks:
 	return -1;
 }
 
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key)
+{
+	return sources_create(&(struct sources_settings){
+		.entries = policy->gate.source_entries,
+		.ipv4_prefix = (uint8_t)policy->gate.source_prefix_ipv4,
+		.ipv6_prefix = (uint8_t)policy->gate.source_prefix_ipv6,
+		.point_us = policy->ban.point_ms ? policy->ban.point_ms * 1000 : POINT_US,
+		.key = *key,
+	});
+}
+
+static int create_bans(struct pipeline *pipeline, const struct pipeline_settings *settings)
+{
+	struct hash_key key = random_key(pipeline);
+
+	pipeline->notices = settings->notices;
+	pipeline->bans = settings->bans;
+	if (!pipeline->bans)
+		pipeline->bans = pipeline->own_bans =
+			bans_create(pipeline->policy->ban.entries, &key);
+	if (!pipeline->bans)
+		return -1;
+	if (ban_init(pipeline) == 0)
+		return 0;
+	bans_destroy(pipeline->own_bans);
+	return -1;
+}
+
+// What is counted by source and by connector, here and with the other workers.
+static int create_counts(struct pipeline *pipeline, const struct pipeline_settings *settings)
+{
+	const struct policy *policy = pipeline->policy;
+	struct hash_key rates_key = random_key(pipeline), sources_key = random_key(pipeline);
+
+	pipeline->rates = settings->rates;
+	if (!pipeline->rates)
+		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
+	if (!pipeline->rates)
+		return -1;
+	pipeline->sources = settings->sources;
+	if (!pipeline->sources)
+		pipeline->sources = pipeline->own_sources = pipeline_sources(policy, &sources_key);
+	if (!pipeline->sources)
+		goto destroy_rates;
+	pipeline->syns = calloc(policy->connector_count + 1, sizeof(pipeline->syns[0]));
+	if (!pipeline->syns)
+		goto destroy_sources;
+	admit_init(pipeline, pipeline->spread ? pipeline->spread->workers : 1);
+	return 0;
+
+destroy_sources:
+	sources_destroy(pipeline->own_sources);
+destroy_rates:
+	rates_destroy(pipeline->own_rates);
+	return -1;
+}
+
+static void destroy_counts(struct pipeline *pipeline)
+{
+	free(pipeline->syns);
+	sources_destroy(pipeline->own_sources);
+	rates_destroy(pipeline->own_rates);
+}
+
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
-	struct hash_key rates_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -96,15 +164,16 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
 	if (!pipeline->servers)
 		goto destroy_tcp;
-	pipeline->rates = settings->rates;
-	if (!pipeline->rates)
-		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
-	if (!pipeline->rates)
+	if (create_counts(pipeline, settings))
 		goto destroy_servers;
+	if (create_bans(pipeline, settings))
+		goto destroy_counts;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
+destroy_counts:
+	destroy_counts(pipeline);
 destroy_servers:
 	servers_destroy(pipeline->servers);
 destroy_tcp:
@@ -162,7 +231,9 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
-	rates_destroy(pipeline->own_rates);
+	ban_fini(pipeline);
+	bans_destroy(pipeline->own_bans);
+	destroy_counts(pipeline);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);
 	half_open_destroy(pipeline->half_open);

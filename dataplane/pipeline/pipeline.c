@@ -157,6 +157,7 @@ static void hash_all(struct pipeline *pipeline, struct burst *burst)
 		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
 		if (burst->tcp[i]->flags & TCP_SYN)
 			half_open_prefetch_bucket(pipeline->half_open, burst->hashes[i]);
+		ban_look_ahead(pipeline, burst->tcp[i]);
 	}
 }
 
@@ -337,7 +338,7 @@ static uint64_t servers_due(const struct pipeline *pipeline)
 
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
-	uint64_t next;
+	uint64_t next, bans;
 	uint64_t evicted;
 
 	pipeline->now = now;
@@ -352,6 +353,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
 	evict_for_bounds(pipeline);
+	bans = ban_turn(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
 		count_reason(pipeline, REASON_time_wait_evicted);
@@ -359,6 +361,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	next = earlier(next, wheel_next_us(pipeline->wheel));
 	next = earlier(next, half_open_next_us(pipeline->half_open));
 	next = earlier(next, servers_due(pipeline));
+	next = earlier(next, bans);
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
 	if (!TAILQ_EMPTY(&pipeline->dirty))
@@ -390,7 +393,7 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 // Those that linger first: the others come to linger by it.
 static void drain_clients(struct pipeline *pipeline, bool force)
 {
-	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
+	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_REFUSED, CLIENT_PROTECTED,
 						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
 	struct client *client;
 

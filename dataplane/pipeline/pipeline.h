@@ -25,13 +25,16 @@
 
 #include <stdbool.h>
 
+struct bans;
 struct handover;
+struct hash_key;
 struct policy;
 struct ruleset;
 struct pipeline;
 struct rates;
 struct record_ring;
 struct servers_shared;
+struct sources;
 struct spread;
 
 // Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
@@ -63,10 +66,17 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct sources *sources; // pipeline_sources
+	struct bans *bans;
+	// What the main thread has to tell (base/notice.h): worker 0's, or NULL.
+	struct record_ring *notices;
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;
 };
+
+// The table of sources that the workers share. NULL when out of memory.
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key);
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not
 // enough.

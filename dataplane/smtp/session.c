@@ -356,12 +356,45 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 	return true;
 }
 
-void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step)
+// Closed by us, whatever is open.
+static void end_session(struct session *session, enum reason reason, struct reply_buffer *reply,
+			struct session_step *step)
 {
 	struct turn turn = {session, reply, step, {0, 0}, 0};
 	turn_begin(&turn);
-	refuse_and_close(&turn, REASON_session_evicted, slice_of_text(""));
+	refuse_and_close(&turn, reason, slice_of_text(""));
 	step->transaction_ended_by_client = false; // it was us
+}
+
+void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step)
+{
+	end_session(session, REASON_session_evicted, reply, step);
+}
+
+void session_expel(struct session *session, struct reply_buffer *reply, struct session_step *step)
+{
+	assert(!session_in_message(session));
+	end_session(session, REASON_smtp_banned, reply, step);
+}
+
+bool session_in_message(const struct session *session)
+{
+	if (session->suspended &&
+	    (session->pending == SESSION_DATA || session->pending == SESSION_END))
+		return true;
+	return session->state >= SESSION_STATE_CHUNKS && session->state < SESSION_STATE_CLOSED;
+}
+
+void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
+		    struct session_step *step)
+{
+	struct turn turn = {session, reply, step, {0, 0}, 0};
+	const char *text = session->peer.connector->limit_reply;
+
+	turn_begin(&turn);
+	turn_reply(&turn, text ? REPLY_limit_configured : reply_of_reason(reason), &text);
+	step->reason = reason;
+	turn_close(&turn);
 }
 
 bool session_holds_chunks(const struct session *session)

@@ -6,6 +6,7 @@
 #include "tests/sim/gate.h"
 
 #include "config/load.h"
+#include "dataplane/gate/bans.h"
 #include "dataplane/pipeline/worker.h"
 #include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
@@ -19,14 +20,21 @@
 static const char policy_text[] =
 	"[gate]\nName = mx.example.com\nWorkers = %u\nMaxSessions = %u\nBufferMemory = %uKB\n"
 	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
+	"SourceEntries = 64\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\nTarpitInterval = 30ms\n"
-	"MaxMessageSize = 128KB\n"
+	"MaxMessageSize = 128KB\nMaxInboundConnection = %u\nMaxInboundConnectionAction = %s\n"
+	"MaxInboundConnectionPerSource = %u\nMaxInboundConnectionPerSourceAction = %s\n"
+	"MaxInboundConnectionPerPrefix = %u\nMaxInboundConnectionPerPrefixAction = %s\n"
+	"MaxConnectionRatePerPrefix = %u\nMaxConnectionRatePerPrefixAction = %s\n"
+	"MaxInboundConnectionPercentagePerSource = %u\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
-	"MaxConnections = %u\nMaxWaiting = %u\n";
+	"MaxConnections = %u\nMaxWaiting = %u\n"
+	"[ban]\nEnabled = %s\nThreshold = 50\nPointLifetime = 1s\nBanTime = %us\n"
+	"BanTimeMax = 20s\nBanEntries = 16\n";
 
 #define CLIENT_SIDE                                                                                \
 	.outside = "192.0.2.10/24, 2001:db8:1::10/64", .inside = "10.0.0.1/24, 2001:db8:2::1/64",  \
@@ -143,6 +151,8 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	worker->connectors[0] = &worker->connector;
 	worker->handover = (struct handover){hand};
 	worker->gate = gate;
+	settings.sources = gate->sources;
+	settings.bans = gate->bans;
 	if (gate->worker_count > 1) {
 		settings.worker = (unsigned)(worker - gate->workers);
 		settings.spread = &gate->spread;
@@ -172,6 +182,10 @@ static void create_workers(struct gate *gate)
 		gate->shared = servers_shared_create(gate->policy, gate->worker_count);
 		assert(gate->shared);
 	}
+	gate->sources = pipeline_sources(gate->policy, &(struct hash_key){{1}});
+	assert(gate->sources);
+	gate->bans = bans_create(gate->policy->ban.entries, &(struct hash_key){{2}});
+	assert(gate->bans);
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		create_worker(gate, &gate->workers[i], &dice);
 }
@@ -179,7 +193,8 @@ static void create_workers(struct gate *gate)
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
 		 const struct gate_plan *gate_plan, struct wire *wire, struct tick now)
 {
-	char text[2048];
+	const struct limits_plan *limits = &gate_plan->limits;
+	char text[4096];
 	struct diagnostics diagnostics = {.report = report};
 	struct watch_rules rules = {.receive_buffer = gate_plan->receive_kb * 1024,
 				    .prompt = plan->climate == CLIMATE_CALM,
@@ -200,8 +215,11 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
 		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
 		 gate_plan->half_open, place->outside, place->inside, place->bindings,
-		 place->ranges, servers, place->servers, gate_plan->max_connections,
-		 gate_plan->max_waiting);
+		 place->ranges, limits->connections, limits->action, limits->per_source,
+		 limits->action, limits->per_prefix, limits->action, limits->prefix_rate,
+		 limits->action, limits->percentage, servers, place->servers,
+		 gate_plan->max_connections, gate_plan->max_waiting,
+		 gate_plan->ban_s ? "yes" : "no", gate_plan->ban_s ? gate_plan->ban_s : 1);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
@@ -219,6 +237,8 @@ void gate_destroy(struct gate *gate)
 		pipeline_destroy(gate->workers[i].pipeline);
 	}
 	servers_shared_destroy(gate->shared);
+	sources_destroy(gate->sources);
+	bans_destroy(gate->bans);
 	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);

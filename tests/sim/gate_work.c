@@ -122,6 +122,27 @@ static void judge_queues(struct gate *gate, const struct flow *flow)
 			 flow->unread.length);
 }
 
+// From DATA or BDAT to the answer to the message.
+static bool on_its_way(const struct session *session)
+{
+	return (session->suspended &&
+		(session->pending == SESSION_DATA || session->pending == SESSION_END)) ||
+	       session->state == SESSION_STATE_BODY || session->state == SESSION_STATE_DISCARD ||
+	       session->state == SESSION_STATE_CHUNKS;
+}
+
+// The sessions of a banned source are closed, but for a message on its way, and when no reply finds
+// room.
+static void judge_ban(struct gate *gate, const struct pipeline *pipeline,
+		      const struct client *client)
+{
+	if (client->banned && !client->leg.doomed && !client->linger_deadline_us &&
+	    !on_its_way(&client->session) && tcp_send_room(client->leg.flow) >= REPLY_MAX &&
+	    pipeline->chunks.free_count >= pipeline->chunks.count / 4 && !gate->watch.fault[0])
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "a session of a banned source goes on");
+}
+
 static void note_levels(struct gate *gate, struct gate_worker *worker)
 {
 	struct pipeline_levels levels = pipeline_levels(worker->pipeline);
@@ -131,6 +152,7 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 		TAILQ_FOREACH(client, &worker->pipeline->ranks[i / 2][i % 2], in_rank)
 		{
 			judge_queues(gate, client->leg.flow);
+			judge_ban(gate, worker->pipeline, client);
 			if (client->server)
 				judge_queues(gate, client->server->leg.flow);
 		}
@@ -138,6 +160,32 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 		worker->most_chunks = levels.chunks_used;
 	if (levels.flows > worker->most_flows)
 		worker->most_flows = levels.flows;
+}
+
+// Sessions of a worker that count for the limits.
+static uint32_t counted(const struct pipeline *pipeline)
+{
+	const struct client *client;
+	uint32_t count = 0;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(client, &pipeline->ranks[i / 2][i % 2], in_rank)
+	count += client->refused == LIMIT_WITHIN;
+	return count;
+}
+
+// Each session is counted once, and none of the others; never more than the limit.
+static void judge_limits(struct gate *gate)
+{
+	uint32_t sessions = 0, known = sources_connector_sessions(gate->sources, 0);
+
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		sessions += counted(gate->workers[i].pipeline);
+	if (!gate->watch.fault[0] &&
+	    (sessions != known || sessions > gate->plan.limits.connections))
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%u sessions, %u counted, %u allowed", sessions, known,
+			 gate->plan.limits.connections);
 }
 
 // What is all workers' together.
@@ -153,6 +201,7 @@ static void judge_totals(struct gate *gate)
 		for (unsigned j = 0; j < servers; j++)
 			connections[j] += servers_connections(pipeline->servers, 0, j);
 	}
+	judge_limits(gate);
 	if (gate->watch.fault[0])
 		return;
 	if (clients > gate->plan.max_sessions || connections[0] > gate->plan.max_connections ||

@@ -282,6 +282,33 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
+// From a stream of its own. In a good world nobody is above a limit, or banned.
+static void draw_limits(struct plan *plan, uint64_t seed)
+{
+	static const char *const actions[] = {"reply", "tarpit", "reset", "drop"};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct limits_plan *limits = &plan->gates[i].limits;
+		bool limited = rough(plan) && dice_one_in(&dice, 3);
+
+		*limits = (struct limits_plan){10000, 10000, 100,
+					       10000, 10000, actions[dice_below(&dice, 4)]};
+		if (limited && dice_one_in(&dice, 2))
+			limits->connections = dice_between(&dice, 1, 4);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_source = dice_between(&dice, 1, 2);
+		if (limited && dice_one_in(&dice, 3))
+			limits->percentage = dice_between(&dice, 1, 50);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_prefix = dice_between(&dice, 1, 3);
+		if (limited && dice_one_in(&dice, 3))
+			limits->prefix_rate = dice_between(&dice, 1, 4);
+		if (rough(plan) && dice_one_in(&dice, 3))
+			plan->gates[i].ban_s = dice_between(&dice, 1, 8);
+	}
+}
+
 // ---- Time ------------------------------------------------------------------------------------
 
 // How long all of it may take when nothing is lost. Each client by itself, and all after one
@@ -336,6 +363,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
+	draw_limits(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);

@@ -306,6 +306,81 @@ static void check(const struct loaded *loaded, const struct frame_case *cases, s
 
 #define CHECK(loaded, cases) check(loaded, cases, sizeof(cases) / sizeof((cases)[0]))
 
+// ---- Banned sources
+// ------------------------------------------------------------------------------
+
+static uint64_t dropped(const struct loaded *loaded)
+{
+	uint64_t counts[1024], sum = 0;
+	uint32_t first = 0;
+	int map = bpf_object__find_map_fd_by_name(loaded->object, STEER_DROPPED);
+
+	assert_true(libbpf_num_possible_cpus() <= 1024);
+	assert_int_equal(bpf_map_lookup_elem(map, &first, counts), 0);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += counts[i];
+	return sum;
+}
+
+// Only TCP to a binding is dropped, and never a server's; each frame is counted twice: in all, and
+// in the source's entry.
+static void test_banned(void **state)
+{
+	static const struct {
+		struct frame_case frame;
+		int verdict;
+	} rows[] = {
+		{{"banned", true, IPV4, PEER, OURS, TCP, .ports = {40000, 25}}, XDP_DROP},
+		{{"banned, not TCP", true, IPV4, PEER, OURS, .protocol = ICMP}, XDP_REDIRECT},
+		{{"banned, ARP", true, ARP, PEER, .destination = OURS}, XDP_REDIRECT},
+		{{"banned, no binding", false, IPV4, PEER, OURS, TCP, .ports = {40000, 22}},
+		 XDP_PASS},
+		{{"neighbour", true, IPV4, "198.51.100.8", OURS, TCP, .ports = {40000, 25}},
+		 XDP_REDIRECT},
+		{{"banned /64", true, IPV6, PEER6, OURS6, TCP, .ports = {40000, 25}}, XDP_DROP},
+		{{"the same /64", true, IPV6, "2001:db8:ffff:0:8000::1", OURS6, TCP,
+		  .ports = {40000, 25}},
+		 XDP_DROP},
+		{{"another /64", true, IPV6, "2001:db8:ffff:1::7", OURS6, TCP,
+		  .ports = {40000, 25}},
+		 XDP_REDIRECT},
+		{{"a server answers", true, IPV4, SERVER, OURS, TCP, .ports = {25, 31000}},
+		 XDP_REDIRECT},
+		{{"a server from its port", true, IPV4, SERVER, OURS, TCP, .ports = {25, 25}},
+		 XDP_REDIRECT},
+	};
+	static const struct ban_source banned[] = {
+		{{0xff, 0, 0, 0, 198, 51, 100, 7}},
+		{{0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, 0, 0}},
+		{{0xff, 0, 0, 0, 10, 0, 0, 11}},
+	};
+	static const uint64_t packets[] = {1, 2, 0};
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
+	int bans = bpf_map_create(BPF_MAP_TYPE_HASH, "bans", sizeof(struct ban_source),
+				  sizeof(struct ban), 16, &options);
+	struct loaded *loaded = *state;
+	int outer = bpf_object__find_map_fd_by_name(loaded->object, STEER_BANS);
+	uint32_t first = 0;
+	struct ban ban = {0};
+
+	assert_int_equal(fill(loaded, 3, 0), 0);
+	CHECK(loaded, untagged_cases); // without a map nothing is dropped
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(bpf_map_update_elem(bans, &banned[i], &ban, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(outer, &first, &bans, BPF_ANY), 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (verdict(loaded, &rows[i].frame) != rows[i].verdict)
+			fail_msg("%s: not %d", rows[i].frame.what, rows[i].verdict);
+	assert_int_equal(dropped(loaded), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(bpf_map_lookup_elem(bans, &banned[i], &ban), 0);
+		assert_int_equal(ban.packets, packets[i]);
+		assert_int_equal(bpf_map_delete_elem(bans, &banned[i]), 0);
+	}
+	CHECK(loaded, untagged_cases);
+	close(bans);
+}
+
 static int setup(void **state)
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
@@ -401,6 +476,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_untagged_port),
+		TEST(test_banned),
 		TEST(test_port_on_a_vlan),
 		TEST(test_port_without_ipv6_leaves_mld_alone),
 		TEST(test_nothing_is_taken_before_the_maps_are_filled),

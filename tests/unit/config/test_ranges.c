@@ -21,6 +21,7 @@ static const char *const sections[SECTION_COUNT] = {
 	[SECTION_BACKEND] = "[backend b]\nServers = 192.0.2.20\n",
 	[SECTION_IP_ALLOW] = "[ip-allow]\nAddresses = 203.0.113.1\n",
 	[SECTION_IP_BLOCK] = "[ip-block]\nAddresses = 203.0.113.2\n",
+	[SECTION_BAN] = "[ban]\n",
 };
 
 static const void *object_of(const struct policy *policy, enum section_kind kind)
@@ -38,6 +39,8 @@ static const void *object_of(const struct policy *policy, enum section_kind kind
 		return &policy->backends[0];
 	case SECTION_IP_ALLOW:
 		return &policy->ip_allow;
+	case SECTION_BAN:
+		return &policy->ban;
 	default:
 		return &policy->ip_block;
 	}
@@ -73,6 +76,10 @@ static bool load(const struct key *key, const char *text, uint64_t *value)
 		if (kind == key->section && text != NULL)
 			sprintf(file + strlen(file), "%s = %s\n", key->name, text);
 		// What other keys' defaults would be in the way of.
+		if (kind == SECTION_BAN && strcmp(key->name, "BanTime") == 0)
+			strcat(file, "BanTimeMax = 365d\n");
+		if (kind == SECTION_BAN && strcmp(key->name, "BanTimeMax") == 0)
+			strcat(file, "BanTime = 1s\n");
 		if (kind == SECTION_CONNECTOR && strcmp(key->name, "ConnectionTimeout") == 0)
 			strcat(file, "ConnectionInactivityTimeout = 1s\n");
 		if (kind == SECTION_CONNECTOR &&
