@@ -90,7 +90,9 @@ def relaygate(lab):
     config['backend cluster']['MaxConnections'] = '200'
     config['backend cluster']['Servers'] = f'{lab_relay.SERVER}:25'
     ranges = ', '.join('%s/%d' % source for source in LISTED.values())
-    config['connector Flooded'] = dict(config['connector Submission'], RemoteIPRanges=ranges)
+    # What an operator sets who expects forged SYNs from a network that he lists.
+    config['connector Flooded'] = dict(config['connector Submission'], RemoteIPRanges=ranges,
+                                       MaxSynRate='20000', MaxSynRateAction='drop')
     with labs.Gate(lab, config):
         yield
 
