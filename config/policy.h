@@ -189,7 +189,9 @@ struct connector {
 	bool delivery_status_notification;
 	bool enhanced_status_codes;
 	bool eight_bit_mime;
+	bool binary_mime; // only with chunking
 	bool chunking;
+	bool long_addresses;
 	bool smtp_utf8;
 
 	bool bare_linefeed_rejection;

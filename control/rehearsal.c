@@ -93,8 +93,9 @@ static bool say(struct play *play, const char *line)
 		return false;
 	}
 	add_line(play, true, line, strlen(line));
-	session_input(&play->session, slice_of_text(text), SIZE_MAX, ALL_EXTENSIONS, play->now,
-		      &play->reply, &play->step);
+	session_input(&play->session, slice_of_text(text), SIZE_MAX,
+		      (struct session_servers){ALL_EXTENSIONS, 0}, play->now, &play->reply,
+		      &play->step);
 	free(text);
 	good = play->step.reason == REASON_NONE;
 	if (play->step.intent == SESSION_RECIPIENT || play->step.intent == SESSION_DATA)

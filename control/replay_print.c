@@ -84,19 +84,27 @@ static void put_text(struct json_object *object, const char *key, const char *te
 	json_object_object_add(object, key, json_object_new_string(text));
 }
 
+// A new object of that name at the end of the array, which owns it.
+static struct json_object *add_named(struct json_object *array, const char *name)
+{
+	struct json_object *object = json_object_new_object();
+
+	put_text(object, "name", name);
+	json_object_array_add(array, object);
+	return object;
+}
+
 static struct json_object *json_of_connectors(const struct replay_results *results)
 {
 	struct json_object *array = json_object_new_array();
 
 	for (unsigned i = 0; i < results->policy->connector_count; i++) {
 		const struct connector_counters *row = &results->connectors[i];
-		struct json_object *object = json_object_new_object();
+		struct json_object *object = add_named(array, results->policy->connectors[i].name);
 
-		put_text(object, "name", results->policy->connectors[i].name);
 #define X(name, help) put_number(object, #name, row->name);
 		CONNECTOR_COUNTERS(X)
 #undef X
-		json_object_array_add(array, object);
 	}
 	return array;
 }
@@ -107,13 +115,11 @@ static struct json_object *json_of_ports(const struct replay_results *results)
 
 	for (unsigned i = 0; i < results->policy->port_count; i++) {
 		const struct port_counters *row = &results->ports[i];
-		struct json_object *object = json_object_new_object();
+		struct json_object *object = add_named(array, results->policy->ports[i].name);
 
-		put_text(object, "name", results->policy->ports[i].name);
 #define X(name, help) put_number(object, #name, row->name);
 		PORT_COUNTERS(X)
 #undef X
-		json_object_array_add(array, object);
 	}
 	return array;
 }
@@ -127,12 +133,10 @@ static struct json_object *json_of_reasons(const struct replay_results *results)
 
 		if (!is_told(results, i))
 			continue;
-		object = json_object_new_object();
-		put_text(object, "name", reason_rows[i].name);
+		object = add_named(array, reason_rows[i].name);
 		put_text(object, "kind", reason_rows[i].kind);
 		put_number(object, "count", results->reasons[i].count);
 		put_text(object, "help", reason_rows[i].help);
-		json_object_array_add(array, object);
 	}
 	return array;
 }

@@ -311,6 +311,18 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	return room < buffers ? room : buffers;
 }
 
+// A body asks nothing of them.
+static struct session_servers servers_of(const struct pipeline *pipeline,
+					 const struct client *client)
+{
+	unsigned backend = client->session.peer.connector->backend;
+
+	if (client->session.state >= SESSION_STATE_BODY)
+		return (struct session_servers){0, 0};
+	return (struct session_servers){servers_extensions(pipeline->servers, backend),
+					servers_size(pipeline->servers, backend)};
+}
+
 // One step of the session; false when nothing moves any more.
 static bool turn(struct pipeline *pipeline, struct client *client)
 {
@@ -326,10 +338,8 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
-	session_input(
-		&client->session, in, body_room(pipeline, client),
-		servers_extensions(pipeline->servers, client->session.peer.connector->backend),
-		pipeline->now, &pipeline->reply, &step);
+	session_input(&client->session, in, body_room(pipeline, client),
+		      servers_of(pipeline, client), pipeline->now, &pipeline->reply, &step);
 	apply(pipeline, client, &step);
 	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
 	return step.intent != SESSION_MORE || step.consumed > 0;

@@ -6,6 +6,7 @@
 // permitted RCPT, given back after the final reply or RSET, reset when a message is abandoned.
 
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/smtp/extension.h"
 
 // The end of data, which must always find room behind the body.
 #define END_OF_DATA_BYTES (sizeof(".\r\n") - 1)
@@ -160,10 +161,47 @@ void exchange_waiters(struct pipeline *pipeline)
 			      connection, server);
 }
 
+// What the gate adds goes first (RFC 5321 4.4: one Received line at the top). False when buffers
+// end in it: half a line would swallow the message's first one.
+static bool begin_body(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+	char text[SESSION_ADDED_MAX];
+	struct slice header = slice_of(
+		text, session_added_header(&client->session, pipeline->now, text, sizeof(text)));
+
+	client->in_body = true;
+	send_mark_dirty(pipeline, &leg->leg);
+	if (leg->upstream.state == UPSTREAM_CHUNKS)
+		return chunks_stage(pipeline, leg, header);
+	return tcp_send(pipeline->tcp, leg->leg.flow, header) == header.length;
+}
+
+// The server takes the message: the answer to DATA.
+static struct session_answer begin_message(struct pipeline *pipeline, struct client *client)
+{
+	bool chunked = client->server->upstream.state == UPSTREAM_CHUNKS;
+
+	if (begin_body(pipeline, client))
+		return (struct session_answer){.code = 354, .chunked = chunked};
+	count_reason(pipeline, REASON_buffers_low);
+	exchange_abort(pipeline, client);
+	return (struct session_answer){.failure = REASON_buffers_low};
+}
+
 void exchange_data(struct pipeline *pipeline, struct client *client)
 {
+	struct session_answer answer;
+
 	if (!client->server) {
 		answer_failure(pipeline, client, REASON_backend_lost);
+		return;
+	}
+	if (client->server->upstream.extensions & SMTP_EXTENSION_CHUNKING) {
+		chunks_begin(pipeline, client->server);
+		answer = begin_message(pipeline, client);
+		client_answer(pipeline, client, &answer);
+		client_pump(pipeline, client);
 		return;
 	}
 	upstream_data(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
@@ -175,7 +213,21 @@ size_t exchange_body_room(const struct pipeline *pipeline, const struct client *
 {
 	size_t room = tcp_send_room(client->server->leg.flow);
 
+	if (client->server->upstream.state == UPSTREAM_CHUNKS)
+		return chunks_room(client->server);
 	return room > END_OF_DATA_BYTES ? room - END_OF_DATA_BYTES : 0;
+}
+
+static void stage(struct pipeline *pipeline, struct server_leg *leg,
+		  const struct slice body[SESSION_BODY_PIECES])
+{
+	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
+		bool staged = chunks_stage(pipeline, leg, body[i]);
+
+		assert(staged); // as below
+	}
+	chunks_send(pipeline, leg);
+	send_mark_dirty(pipeline, &leg->leg);
 }
 
 void exchange_body(struct pipeline *pipeline, struct client *client,
@@ -185,6 +237,10 @@ void exchange_body(struct pipeline *pipeline, struct client *client,
 
 	if (!client->in_body)
 		return;
+	if (leg->upstream.state == UPSTREAM_CHUNKS) {
+		stage(pipeline, leg, body);
+		return;
+	}
 	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
 		size_t taken = tcp_send(pipeline->tcp, leg->leg.flow, body[i]);
 
@@ -201,9 +257,25 @@ void exchange_end(struct pipeline *pipeline, struct client *client)
 		answer_failure(pipeline, client, REASON_backend_lost);
 		return;
 	}
+	if (client->server->upstream.state == UPSTREAM_CHUNKS) {
+		client->server->ending = true;
+		chunks_send(pipeline, client->server);
+		return;
+	}
 	upstream_end(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
 		     &pipeline->commands);
 	server_leg_say(pipeline, client->server);
+}
+
+// The server forgets the transaction. What was in chunks never ended.
+static void cancel(struct pipeline *pipeline, struct server_leg *leg)
+{
+	chunks_forget(pipeline, leg);
+	if (upstream_reset(&leg->upstream, pipeline->policy, pipeline->now.now_us,
+			   &pipeline->commands))
+		server_leg_say(pipeline, leg);
+	else
+		give_to_pool(pipeline, leg);
 }
 
 void exchange_abort(struct pipeline *pipeline, struct client *client)
@@ -215,7 +287,10 @@ void exchange_abort(struct pipeline *pipeline, struct client *client)
 	if (!leg)
 		return;
 	take_back(client);
-	server_leg_abort(pipeline, leg);
+	if (leg->upstream.state == UPSTREAM_CHUNKS)
+		cancel(pipeline, leg);
+	else
+		server_leg_abort(pipeline, leg);
 }
 
 void exchange_reset(struct pipeline *pipeline, struct client *client)
@@ -227,29 +302,11 @@ void exchange_reset(struct pipeline *pipeline, struct client *client)
 	if (!leg)
 		return;
 	take_back(client);
-	if (leg->upstream.state != UPSTREAM_OPEN && leg->upstream.state != UPSTREAM_IDLE) {
-		server_leg_abort(pipeline, leg);
-		return;
-	}
-	if (upstream_reset(&leg->upstream, pipeline->policy, pipeline->now.now_us,
-			   &pipeline->commands))
-		server_leg_say(pipeline, leg);
+	if (leg->upstream.state == UPSTREAM_OPEN || leg->upstream.state == UPSTREAM_CHUNKS ||
+	    leg->upstream.state == UPSTREAM_IDLE)
+		cancel(pipeline, leg);
 	else
-		give_to_pool(pipeline, leg);
-}
-
-// The 354: what the gate adds goes first (RFC 5321 4.4: one Received line at the top). False when
-// buffers end in it: half a line would swallow the message's first one.
-static bool begin_body(struct pipeline *pipeline, struct client *client)
-{
-	char header[SESSION_ADDED_MAX];
-	size_t length =
-		session_added_header(&client->session, pipeline->now, header, sizeof(header));
-
-	client->in_body = true;
-	send_mark_dirty(pipeline, &client->server->leg);
-	return tcp_send(pipeline->tcp, client->server->leg.flow, slice_of(header, length)) ==
-	       length;
+		server_leg_abort(pipeline, leg);
 }
 
 static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
@@ -266,11 +323,7 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 		take_back(client);
 		server_leg_abort(pipeline, leg);
 	} else if (leg->upstream.state == UPSTREAM_BODY) {
-		if (!begin_body(pipeline, client)) {
-			count_reason(pipeline, REASON_buffers_low);
-			exchange_abort(pipeline, client);
-			answer = (struct session_answer){.failure = REASON_buffers_low};
-		}
+		answer = begin_message(pipeline, client);
 	} else if (client->in_body) {
 		// The final reply: this transaction needs the leg no more.
 		take_back(client);
@@ -328,13 +381,27 @@ static void server_answered_early(struct pipeline *pipeline, struct server_leg *
 	struct client *client = leg->client;
 	struct session_answer answer = {.code = result->code, .reply = result->reply};
 
-	if (client) {
-		session_fail_body(&client->session, &answer);
-		take_back(client);
-	}
-	server_leg_abort(pipeline, leg);
 	if (client)
-		client_pump(pipeline, client);
+		take_back(client);
+	chunks_forget(pipeline, leg);
+	if (leg->upstream.state == UPSTREAM_FAILED)
+		server_leg_abort(pipeline, leg);
+	if (!client)
+		return;
+	// The client's end may have been seen, and only the last chunk not been said.
+	if (client->session.suspended)
+		client_answer(pipeline, client, &answer);
+	else
+		session_fail_body(&client->session, &answer);
+	client_pump(pipeline, client);
+}
+
+// The server took a chunk: the next one may be said, and more be read for it.
+static void server_took_chunk(struct pipeline *pipeline, struct server_leg *leg)
+{
+	chunks_send(pipeline, leg);
+	if (leg->client)
+		client_pump(pipeline, leg->client);
 }
 
 void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
@@ -352,6 +419,9 @@ void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		break;
 	case UPSTREAM_ANSWER:
 		server_answered(pipeline, leg, result);
+		break;
+	case UPSTREAM_CHUNK:
+		server_took_chunk(pipeline, leg);
 		break;
 	case UPSTREAM_EARLY:
 		server_answered_early(pipeline, leg, result);

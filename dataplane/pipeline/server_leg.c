@@ -92,6 +92,7 @@ enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsig
 		memset(leg, 0, sizeof(*leg));
 		leg->leg.kind = LEG_SERVER;
 		wheel_timer_init(&leg->leg.timer);
+		chunk_queue_init(&leg->staged);
 		upstream_init(&leg->upstream, pipeline->policy, backend, server, probe,
 			      pipeline->now.now_us);
 		reason = open_flow(pipeline, leg);
@@ -135,6 +136,7 @@ static void forget_probe(struct pipeline *pipeline, const struct server_leg *leg
 void server_leg_destroy(struct pipeline *pipeline, struct server_leg *leg)
 {
 	leave_server(pipeline, leg);
+	chunks_forget(pipeline, leg);
 	wheel_cancel(pipeline->wheel, &leg->leg.timer);
 	tcp_release(pipeline->tcp, leg->leg.flow, pipeline->now.now_us);
 	pipeline->server_count--;
@@ -221,7 +223,7 @@ static void judge_health(struct pipeline *pipeline, struct server_leg *leg,
 }
 
 // False when buffers ended in them.
-static bool queue_commands(struct pipeline *pipeline, struct server_leg *leg)
+bool server_leg_queue(struct pipeline *pipeline, struct server_leg *leg)
 {
 	struct slice commands = slice_of(pipeline->commands.text, pipeline->commands.length);
 
@@ -232,7 +234,7 @@ static bool queue_commands(struct pipeline *pipeline, struct server_leg *leg)
 
 // Half a command would be another command: a connection that could not say one cannot go on. It is
 // no fault of the server's, whose health stays as it was.
-static void give_up(struct pipeline *pipeline, struct server_leg *leg)
+void server_leg_give_up(struct pipeline *pipeline, struct server_leg *leg)
 {
 	struct upstream *upstream = &leg->upstream;
 	enum upstream_state before = upstream->state;
@@ -254,8 +256,8 @@ static void give_up(struct pipeline *pipeline, struct server_leg *leg)
 
 void server_leg_say(struct pipeline *pipeline, struct server_leg *leg)
 {
-	if (!queue_commands(pipeline, leg))
-		give_up(pipeline, leg);
+	if (!server_leg_queue(pipeline, leg))
+		server_leg_give_up(pipeline, leg);
 }
 
 static void handle(struct pipeline *pipeline, struct server_leg *leg, enum upstream_state before,
@@ -294,11 +296,11 @@ size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct
 	// Before anything else is asked of this leg: what was heard is used up.
 	tcp_consume(pipeline->tcp, leg->leg.flow, result.consumed);
 	if (pipeline->commands.length)
-		said = queue_commands(pipeline, leg);
+		said = server_leg_queue(pipeline, leg);
 	// What was heard stands, also when nothing more can be said: it may be the final answer.
 	handle(pipeline, leg, before, &result);
 	if (!said)
-		give_up(pipeline, leg);
+		server_leg_give_up(pipeline, leg);
 	return result.consumed;
 }
 
@@ -352,7 +354,9 @@ void server_leg_events(struct pipeline *pipeline, struct server_leg *leg, unsign
 uint64_t server_leg_deadline(const struct server_leg *leg)
 {
 	uint64_t deadline = tcp_deadline(leg->leg.flow);
+	uint64_t staged = chunks_deadline(leg);
 
+	deadline = staged < deadline ? staged : deadline;
 	return deadline < leg->upstream.deadline_us ? deadline : leg->upstream.deadline_us;
 }
 
@@ -374,6 +378,8 @@ void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 	if ((events & TCP_EVENT_TIMED_OUT) && leg->connection.pooled)
 		tell_silence(pipeline, leg);
 	server_leg_events(pipeline, leg, events);
+	if (!leg->leg.doomed)
+		chunks_send(pipeline, leg);
 	if (leg->leg.doomed || leg->upstream.deadline_us > pipeline->now.now_us)
 		return;
 	if (leg->closing) {

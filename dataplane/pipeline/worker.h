@@ -91,6 +91,9 @@ struct server_leg {
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
 	struct server_leg *next_probe; // of all probes
+	struct chunk_queue staged;     // of the message, not yet in a chunk
+	uint64_t staged_until_us;      // and then in one, however few they are
+	bool ending;                   // what is staged is the message's rest
 	bool closing;                  // FIN sent or queued: nothing is read any more
 };
 
@@ -290,12 +293,26 @@ void exchange_body(struct pipeline *pipeline, struct client *client,
 void exchange_end(struct pipeline *pipeline, struct client *client);
 // The transaction is over with nothing half-sent: RSET and back to the pool.
 void exchange_reset(struct pipeline *pipeline, struct client *client);
-// The message is abandoned: the connection is reset without end of data.
+// The message is abandoned: the connection is reset without end of data; or it is kept, if the
+// message came in chunks.
 void exchange_abort(struct pipeline *pipeline, struct client *client);
 void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		     const struct upstream_result *result);
 // Waiting transactions that can go on, or gave up.
 void exchange_waiters(struct pipeline *pipeline);
+
+// ---- chunks.c: a message's way to a server with CHUNKING
+// ----------------------------------------- In a transaction whose recipients are accepted.
+void chunks_begin(struct pipeline *pipeline, struct server_leg *leg);
+// How many bytes may be staged now.
+size_t chunks_room(const struct server_leg *leg);
+// False when buffers ended in it.
+bool chunks_stage(struct pipeline *pipeline, struct server_leg *leg, struct slice bytes);
+// Says the next chunk, if it is due and the server may be told: the last one once leg->ending.
+void chunks_send(struct pipeline *pipeline, struct server_leg *leg);
+void chunks_forget(struct pipeline *pipeline, struct server_leg *leg);
+// When chunks_send has something to do because of time alone; UINT64_MAX when never.
+uint64_t chunks_deadline(const struct server_leg *leg);
 
 // ---- server_leg.c: a backend's flow and upstream ---------------------------------------------
 // Opens a connection; it is already counted by servers_request (not for a probe). On failure the
@@ -312,6 +329,9 @@ uint64_t server_leg_deadline(const struct server_leg *leg);
 size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct slice in);
 // Sends pipeline->commands.
 void server_leg_say(struct pipeline *pipeline, struct server_leg *leg);
+// The same in two steps: queues them, false when buffers ended in them; then the leg is given up.
+bool server_leg_queue(struct pipeline *pipeline, struct server_leg *leg);
+void server_leg_give_up(struct pipeline *pipeline, struct server_leg *leg);
 // RST and destruction at the end of the turn; the leg is no longer lent.
 void server_leg_abort(struct pipeline *pipeline, struct server_leg *leg);
 // QUIT, then FIN.

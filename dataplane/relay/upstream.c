@@ -8,6 +8,10 @@
 #include "dataplane/smtp/extension.h"
 
 #include <assert.h>
+#include <stdio.h>
+
+// Chunks that a server with PIPELINING may owe answers to.
+#define UNANSWERED_CHUNKS_MAX 16
 
 static const struct backend *backend_of(const struct upstream *upstream,
 					const struct policy *policy)
@@ -44,7 +48,7 @@ static void take_reply(struct turn *turn, struct slice rest)
 		return;
 	// Every command sent so far is answered, so the rest answers none, least of all the next.
 	turn->commands->length = commands_before;
-	if (turn->result->event == UPSTREAM_ANSWER)
+	if (turn->result->event == UPSTREAM_ANSWER || turn->result->event == UPSTREAM_EARLY)
 		upstream_state_fail(upstream, unasked_reason(upstream, rest));
 	else
 		upstream_reply_gone(turn, unasked_reason(upstream, rest));
@@ -181,6 +185,33 @@ void upstream_end(struct upstream *upstream, const struct policy *policy, uint64
 	upstream_state_enter(upstream, backend_of(upstream, policy), UPSTREAM_FINAL, now_us);
 }
 
+void upstream_chunks(struct upstream *upstream, const struct policy *policy, uint64_t now_us)
+{
+	assert(upstream->state == UPSTREAM_OPEN && upstream->mail_refusal_code == 0);
+	assert(upstream->extensions & SMTP_EXTENSION_CHUNKING);
+	upstream_state_enter(upstream, backend_of(upstream, policy), UPSTREAM_CHUNKS, now_us);
+}
+
+bool upstream_chunk_allowed(const struct upstream *upstream, bool last)
+{
+	bool pipelining = upstream->extensions & SMTP_EXTENSION_PIPELINING;
+
+	return upstream->state == UPSTREAM_CHUNKS &&
+	       upstream->unanswered < (pipelining && !last ? UNANSWERED_CHUNKS_MAX : 1);
+}
+
+void upstream_chunk(struct upstream *upstream, const struct policy *policy, size_t octets,
+		    bool last, uint64_t now_us, struct upstream_commands *commands)
+{
+	char argument[32];
+	int length = snprintf(argument, sizeof(argument), "%zu%s", octets, last ? " LAST" : "");
+
+	assert(upstream_chunk_allowed(upstream, last));
+	upstream_state_command(upstream, commands, "BDAT ", slice_of(argument, (size_t)length));
+	upstream_state_enter(upstream, backend_of(upstream, policy),
+			     last ? UPSTREAM_FINAL : UPSTREAM_CHUNKS, now_us);
+}
+
 bool upstream_reset(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		    struct upstream_commands *commands)
 {
@@ -188,9 +219,8 @@ bool upstream_reset(struct upstream *upstream, const struct policy *policy, uint
 		return false;
 	if (upstream->state == UPSTREAM_RESETTING)
 		return true;
-	assert(upstream->state == UPSTREAM_OPEN);
-	upstream_state_command(upstream, commands, "RSET", slice_of("", 0));
-	upstream_state_enter(upstream, backend_of(upstream, policy), UPSTREAM_RESETTING, now_us);
+	assert(upstream->state == UPSTREAM_OPEN || upstream->state == UPSTREAM_CHUNKS);
+	upstream_state_cancel(upstream, backend_of(upstream, policy), commands, now_us);
 	return true;
 }
 
@@ -227,8 +257,9 @@ void upstream_timeout(struct upstream *upstream, struct upstream_result *result)
 
 void upstream_progress(struct upstream *upstream, const struct policy *policy, uint64_t now_us)
 {
-	if (upstream->state == UPSTREAM_BODY)
-		upstream_state_enter(upstream, backend_of(upstream, policy), UPSTREAM_BODY, now_us);
+	if (upstream->state == UPSTREAM_BODY || upstream->state == UPSTREAM_CHUNKS)
+		upstream_state_enter(upstream, backend_of(upstream, policy), upstream->state,
+				     now_us);
 }
 
 bool upstream_replaceable(const struct upstream *upstream)

@@ -23,28 +23,30 @@ enum upstream_state {
 	UPSTREAM_OPEN,       // transaction open, nothing unanswered
 	UPSTREAM_DATA,       // DATA sent
 	UPSTREAM_BODY,       // 354 seen: body flows
-	UPSTREAM_FINAL,      // end of data sent
-	UPSTREAM_RESETTING,  // RSET sent
+	UPSTREAM_CHUNKS,     // body flows in BDAT chunks; any number of them may be unanswered
+	UPSTREAM_FINAL,      // end of data, or the last chunk, sent
+	UPSTREAM_RESETTING,  // RSET sent, or to be sent once all chunks are answered
 	UPSTREAM_QUITTING,   // QUIT sent
 	UPSTREAM_FAILED,     // only to be aborted
 };
 
 // The longest sender or recipient argument: a path, and what MAIL may carry behind it.
-#define UPSTREAM_ARGUMENT_MAX 1152
+#define UPSTREAM_ARGUMENT_MAX 2816
 
 // Bytes for the server, appended by calls below; the caller sends and empties it after each call.
 struct upstream_commands {
 	uint16_t length;
-	char text[4096];
+	char text[6144];
 };
 
 enum upstream_event {
-	UPSTREAM_NONE,     // nothing for the client
-	UPSTREAM_READY,    // greeted, or RSET answered 250: IDLE now (never of a probe)
-	UPSTREAM_ANSWER,   // answer to the last request: code, reply
-	UPSTREAM_EARLY,    // the server refused inside the body: code (4xx, 5xx), reply; connection
-			   // is spent
-	UPSTREAM_GONE,     // failed: reason says how; abort the connection
+	UPSTREAM_NONE,   // nothing for the client
+	UPSTREAM_READY,  // greeted, or RSET answered 250: IDLE now (never of a probe)
+	UPSTREAM_ANSWER, // answer to the last request: code, reply
+	UPSTREAM_CHUNK,  // a chunk was taken: perhaps there may be another one now
+	UPSTREAM_EARLY,  // the server refused inside the body: code (4xx, 5xx), reply. FAILED: the
+			 // connection is spent; else RSET follows by itself
+	UPSTREAM_GONE,   // failed: reason says how; abort the connection
 	UPSTREAM_FINISHED, // QUIT answered: close the connection; a probe's success
 };
 
@@ -69,6 +71,7 @@ struct upstream {
 	bool replaceable;   // see upstream_replaceable
 	bool reply_begun;   // the parser holds a part of a reply
 	bool early_begun;   // the reply to the end of data began before we sent that
+	bool reset_due;     // RESETTING: chunks are unanswered, RSET is not sent yet
 	uint8_t unanswered; // replies that the server owes us
 	enum reason failure;        // in FAILED: why
 	uint16_t mail_refusal_code; // MAIL refused: answer to this RCPT and all later ones
@@ -103,8 +106,20 @@ void upstream_data(struct upstream *upstream, const struct policy *policy, uint6
 // 4.5.2), and end with CR LF.
 void upstream_end(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		  struct upstream_commands *commands);
-// The transaction is over. Sends RSET from OPEN. Nothing to do in IDLE (false), nor in RESETTING:
-// after the final answer the RSET follows by itself. True when READY is awaited.
+// The body in chunks (RFC 3030), from OPEN, when the server accepted a recipient and has CHUNKING.
+// Sends nothing yet.
+void upstream_chunks(struct upstream *upstream, const struct policy *policy, uint64_t now_us);
+// May a chunk be said now? Without PIPELINING only when none is unanswered; with it few may be. The
+// last one only after the server took all others, so that it never sees the end of a message of
+// which it refused a part.
+bool upstream_chunk_allowed(const struct upstream *upstream, bool last);
+// BDAT, when allowed. The caller sends so many octets right behind it. The answer to the last one
+// is the final one, as after upstream_end.
+void upstream_chunk(struct upstream *upstream, const struct policy *policy, size_t octets,
+		    bool last, uint64_t now_us, struct upstream_commands *commands);
+// The transaction is over. Sends RSET from OPEN, and from CHUNKS once all chunks are answered, so
+// that none is left half sent. Nothing to do in IDLE (false), nor in RESETTING: after the final
+// answer the RSET follows by itself. True when READY is awaited.
 bool upstream_reset(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		    struct upstream_commands *commands);
 // From IDLE.
@@ -126,9 +141,9 @@ void upstream_lost(struct upstream *upstream, struct upstream_result *result);
 // The deadline (upstream->deadline_us, UINT64_MAX = none) passed: UPSTREAM_GONE with
 // backend_timeout, or backend_connect_failed of a TCP handshake.
 void upstream_timeout(struct upstream *upstream, struct upstream_result *result);
-// In BODY the server has reply_timeout_ms to take bytes: call this whenever it acknowledged some,
-// and when the deadline passes while no body byte waits for it (then the client is the slow one).
-// Nothing in other states.
+// In BODY and CHUNKS the server has reply_timeout_ms to take bytes: call this whenever it
+// acknowledged some, and, in BODY, when the deadline passes while no body byte waits for it (then
+// the client is the slow one). Nothing in other states.
 void upstream_progress(struct upstream *upstream, const struct policy *policy, uint64_t now_us);
 
 // After UPSTREAM_GONE: may this borrowed connection be replaced once, unseen by the client? True

@@ -173,6 +173,25 @@ static void body_reply(struct turn *turn)
 	upstream_state_fail(turn->upstream, REASON_NONE);
 }
 
+static void chunk_reply(struct turn *turn)
+{
+	struct upstream *upstream = turn->upstream;
+
+	if (class_of(turn) == 2) {
+		upstream_state_enter(upstream, turn->backend, UPSTREAM_CHUNKS, turn->now_us);
+		turn->result->event = UPSTREAM_CHUNK;
+		return;
+	}
+	with_reply(turn);
+	if (!is_refusal(turn)) {
+		upstream_reply_gone(turn, REASON_backend_malformed_reply);
+		return;
+	}
+	// Whatever the chunks behind it are answered, nothing of the message will be kept.
+	turn->result->event = UPSTREAM_EARLY;
+	upstream_state_cancel(upstream, turn->backend, turn->commands, turn->now_us);
+}
+
 static void final_reply(struct turn *turn)
 {
 	struct upstream *upstream = turn->upstream;
@@ -192,6 +211,12 @@ static void reset_reply(struct turn *turn)
 {
 	struct upstream *upstream = turn->upstream;
 
+	if (upstream->reset_due) { // the answer to a chunk of a message that is abandoned
+		if (upstream->unanswered == 0)
+			upstream_state_cancel(upstream, turn->backend, turn->commands,
+					      turn->now_us);
+		return;
+	}
 	if (upstream->parser.code != 250) { // who knows what the server still remembers
 		with_reply(turn);
 		upstream_reply_gone(turn, REASON_backend_malformed_reply);
@@ -218,6 +243,7 @@ static const struct {
 	[UPSTREAM_RCPT] = {rcpt_reply, UPSTREAM_ANSWER},
 	[UPSTREAM_DATA] = {data_reply, UPSTREAM_ANSWER},
 	[UPSTREAM_BODY] = {body_reply, UPSTREAM_EARLY},
+	[UPSTREAM_CHUNKS] = {chunk_reply, UPSTREAM_EARLY},
 	[UPSTREAM_FINAL] = {final_reply, UPSTREAM_ANSWER},
 	[UPSTREAM_RESETTING] = {reset_reply, UPSTREAM_GONE},
 	[UPSTREAM_QUITTING] = {quit_reply, UPSTREAM_FINISHED},
@@ -241,7 +267,7 @@ static void closing_reply(struct turn *turn)
 	if (turn->result->event == UPSTREAM_GONE)
 		turn->result->reason = lost;
 	// After these the transaction is answered, and nothing is lost with the connection.
-	if (state == UPSTREAM_BODY || state == UPSTREAM_FINAL)
+	if (state == UPSTREAM_BODY || state == UPSTREAM_CHUNKS || state == UPSTREAM_FINAL)
 		lost = REASON_NONE;
 	upstream_state_fail(upstream, lost);
 }

@@ -25,6 +25,7 @@ static const struct {
 	[UPSTREAM_OPEN] = {REASON_backend_lost, REASON_NONE, LIMIT_NONE},
 	[UPSTREAM_DATA] = {REASON_backend_lost, REASON_backend_timeout, LIMIT_REPLY},
 	[UPSTREAM_BODY] = {REASON_backend_lost, REASON_backend_timeout, LIMIT_REPLY},
+	[UPSTREAM_CHUNKS] = {REASON_backend_lost, REASON_backend_timeout, LIMIT_REPLY},
 	[UPSTREAM_FINAL] = {REASON_backend_lost, REASON_backend_timeout, LIMIT_FINAL_REPLY},
 	// The transaction is answered: a server that leaves now leaves an idle connection.
 	[UPSTREAM_RESETTING] = {REASON_NONE, REASON_backend_timeout, LIMIT_REPLY},
@@ -52,6 +53,9 @@ void upstream_state_enter(struct upstream *upstream, const struct backend *backe
 {
 	enum limit limit = rows[state].limit;
 
+	// Between chunks the server owes nothing, and the client is the slow one.
+	if (state == UPSTREAM_CHUNKS && upstream->unanswered == 0)
+		limit = LIMIT_NONE;
 	upstream->state = state;
 	upstream->deadline_us = limit == LIMIT_NONE ? NEVER : now_us + limit_us(backend, limit);
 }
@@ -91,4 +95,13 @@ void upstream_state_command(struct upstream *upstream, struct upstream_commands 
 	append(commands, argument);
 	append(commands, slice_of_text("\r\n"));
 	upstream->unanswered++;
+}
+
+void upstream_state_cancel(struct upstream *upstream, const struct backend *backend,
+			   struct upstream_commands *commands, uint64_t now_us)
+{
+	upstream->reset_due = upstream->unanswered > 0;
+	if (!upstream->reset_due)
+		upstream_state_command(upstream, commands, "RSET", slice_of("", 0));
+	upstream_state_enter(upstream, backend, UPSTREAM_RESETTING, now_us);
 }

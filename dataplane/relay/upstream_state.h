@@ -30,6 +30,10 @@ enum reason upstream_state_late(enum upstream_state state);
 void upstream_state_command(struct upstream *upstream, struct upstream_commands *commands,
 			    const char *verb, struct slice argument);
 
+// The transaction is over while chunks may be unanswered: RSET, now or behind the last answer.
+void upstream_state_cancel(struct upstream *upstream, const struct backend *backend,
+			   struct upstream_commands *commands, uint64_t now_us);
+
 // upstream_reply.c: the parser holds a whole reply that is owed, or one inside the body. Acts on
 // it: next state, commands that follow, result.
 void upstream_reply(struct turn *turn);

@@ -114,7 +114,7 @@ static void answer_chunk(struct turn *turn, enum fit fit, const struct session_a
 	const struct slice none = {NULL, 0};
 
 	if (fit == FIT_YES)
-		chunking_begin(turn);
+		chunking_begin(turn, answer->chunked);
 	else
 		chunking_refused(turn, reason_of(fit, answer),
 				 fit == FIT_NO ? answer->reply : none);
@@ -132,7 +132,7 @@ static void answer_data(struct turn *turn, enum fit fit, const struct session_an
 	}
 	if (fit == FIT_YES) {
 		turn->step->intent = SESSION_NEXT;
-		session_begin_body(session, SESSION_STATE_BODY);
+		session_begin_body(session, SESSION_STATE_BODY, answer->chunked);
 		turn_reply(turn, REPLY_start_mail_input, NULL);
 		return;
 	}
@@ -169,7 +169,7 @@ static void answer_end(struct turn *turn, enum fit fit, const struct session_ans
 void session_answer(struct session *session, const struct session_answer *answer, struct tick now,
 		    struct reply_buffer *reply, struct session_step *step)
 {
-	struct turn turn = {session, reply, step, now, 0};
+	struct turn turn = {session, reply, step, now, {0, 0}};
 	const enum fit fit = judge(session->pending, answer);
 
 	assert(session->suspended);

@@ -51,12 +51,12 @@ void body_init(uint8_t *state)
 }
 
 // What an earlier call kept back and a later byte may set free. Dot and CR together are never set
-// free: only LF may follow, and that is the end.
-static struct slice kept_back(uint8_t state)
+// free: only LF may follow, and that is the end. A stuffed dot goes on in DATA form only.
+static struct slice kept_back(uint8_t state, unsigned how)
 {
 	if (state == STATE_CR)
 		return slice_of_text("\r");
-	if (state == STATE_DOT)
+	if (state == STATE_DOT && !(how & BODY_UNSTUFFED))
 		return slice_of_text(".");
 	return slice_of_text("");
 }
@@ -83,8 +83,8 @@ struct walk {
 };
 
 // To the end of the window, of the message, or to the byte that spoils it. A bare LF that is
-// accepted waits for a call of its own.
-static void walk(struct walk *walk, struct slice window, bool accept_bare_lf)
+// accepted waits for a call of its own, and so does a stuffed dot that is to be left out.
+static void walk(struct walk *walk, struct slice window, unsigned how)
 {
 	while (walk->at < window.length) {
 		if (walk->state == STATE_LINE) {
@@ -94,8 +94,11 @@ static void walk(struct walk *walk, struct slice window, bool accept_bare_lf)
 				return;
 		}
 		const uint8_t before = walk->state;
-		if (accept_bare_lf && walk->at > 0 && window.data[walk->at] == '\n' &&
+		if (how & BODY_TAKE_BARE_LF && walk->at > 0 && window.data[walk->at] == '\n' &&
 		    before != STATE_CR && before != STATE_DOT_CR)
+			return;
+		if (how & BODY_UNSTUFFED && walk->at > 0 && before == STATE_LINE_START &&
+		    window.data[walk->at] == '.')
 			return;
 		walk->state = next_state[before][class_of[window.data[walk->at]]];
 		if (walk->state == STATE_BAD || walk->state == STATE_END)
@@ -108,25 +111,25 @@ static void walk(struct walk *walk, struct slice window, bool accept_bare_lf)
 	}
 }
 
-void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
-		struct body_scan *scan)
+void body_input(uint8_t *state, struct slice in, size_t room, unsigned how, struct body_scan *scan)
 {
-	const bool dot_behind_bare_lf =
-		*state == STATE_SOFT_START && in.length && in.data[0] == '.';
-	const struct slice held = dot_behind_bare_lf ? slice_of_text(".") : kept_back(*state);
+	const bool dot = in.length && in.data[0] == '.', unstuffed = how & BODY_UNSTUFFED;
+	const bool dot_behind_bare_lf = dot && *state == STATE_SOFT_START && !unstuffed;
+	const bool left_out = dot && *state == STATE_LINE_START && unstuffed;
+	const struct slice held = dot_behind_bare_lf ? slice_of_text(".") : kept_back(*state, how);
 	struct walk walked = {.state = *state};
 
 	assert(*state > STATE_BAD && *state < STATE_END);
 	*scan = (struct body_scan){
 		.verdict = BODY_MORE, .held = slice_of_text(""), .run = slice_first(in, 0)};
-	if (accept_bare_lf && in.length && in.data[0] == '\n' && *state != STATE_CR &&
+	if (how & BODY_TAKE_BARE_LF && in.length && in.data[0] == '\n' && *state != STATE_CR &&
 	    *state != STATE_DOT_CR) {
 		end_softly(state, room, scan);
 		return;
 	}
 	if (room <= held.length)
 		return;
-	walk(&walked, slice_first(in, room - held.length), accept_bare_lf);
+	walk(&walked, slice_first(in, room - held.length), how);
 	if (walked.state == STATE_BAD) {
 		scan->verdict = BODY_BAD_LINE_ENDING;
 		scan->consumed = walked.at + 1;
@@ -140,8 +143,10 @@ void body_input(uint8_t *state, struct slice in, size_t room, bool accept_bare_l
 		scan->consumed = walked.at + 1;
 	} else if (walked.passed > 0) {
 		scan->held = held;
-		scan->run = slice_first(in, walked.passed);
-		scan->octets = held.length + walked.passed - walked.dots - dot_behind_bare_lf;
+		scan->run = slice_from(slice_first(in, walked.passed), left_out);
+		scan->octets = held.length + scan->run.length;
+		if (!unstuffed)
+			scan->octets -= walked.dots + dot_behind_bare_lf;
 	}
 }
 
@@ -163,12 +168,12 @@ static uint8_t next_chunk_state(uint8_t state, uint8_t byte)
 	return byte == '\r' ? STATE_CR : byte == '\n' ? STATE_LINE_START : STATE_LINE;
 }
 
-void body_chunk(uint8_t *state, struct slice in, size_t room, bool accept_bare_lf,
-		struct body_scan *scan)
+void body_chunk(uint8_t *state, struct slice in, size_t room, unsigned how, struct body_scan *scan)
 {
+	const bool accept_bare_lf = how & BODY_TAKE_BARE_LF, unstuffed = how & BODY_UNSTUFFED;
 	const bool at_start = *state == STATE_LINE_START || *state == STATE_SOFT_START;
-	const bool stuffed = at_start && in.length && in.data[0] == '.';
-	const struct slice held = stuffed ? slice_of_text(".") : kept_back(*state);
+	const bool stuffed = !unstuffed && at_start && in.length && in.data[0] == '.';
+	const struct slice held = stuffed ? slice_of_text(".") : kept_back(*state, how);
 	uint8_t current = *state;
 	size_t at = 0, passed = 0;
 
@@ -190,7 +195,7 @@ void body_chunk(uint8_t *state, struct slice in, size_t room, bool accept_bare_l
 		}
 		const uint8_t byte = window.data[at];
 		// What needs something put before it waits for a call of its own.
-		if (at > 0 && ((byte == '.' && current == STATE_LINE_START) ||
+		if (at > 0 && ((byte == '.' && current == STATE_LINE_START && !unstuffed) ||
 			       (accept_bare_lf && byte == '\n' && current != STATE_CR)))
 			break;
 		current = next_chunk_state(current, byte);

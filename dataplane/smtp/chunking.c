@@ -142,9 +142,9 @@ void chunking_exch50(struct turn *turn, struct slice argument)
 	turn_reply(turn, REPLY_send_binary_data, NULL);
 }
 
-void chunking_begin(struct turn *turn)
+void chunking_begin(struct turn *turn, bool chunked)
 {
-	session_begin_body(turn->session, SESSION_STATE_CHUNKS);
+	session_begin_body(turn->session, SESSION_STATE_CHUNKS, chunked);
 	turn->step->intent = SESSION_NEXT;
 }
 
@@ -166,12 +166,11 @@ void chunking_refused(struct turn *turn, enum reason reason, struct slice reply)
 
 void chunking_fail(struct session *session, enum reason reason, struct slice reply)
 {
-	if (chunking_active(session)) {
-		keep_reply(session, reply);
+	keep_reply(session, reply);
+	if (chunking_active(session))
 		refuse_chunk(session, reply_of_reason(reason), reason);
-	} else {
+	else
 		session->failure = reason; // told to the next chunk
-	}
 }
 
 // What the octets get that were only read.
@@ -200,6 +199,28 @@ static void bad_line_ending(struct turn *turn)
 	turn_close(turn);
 }
 
+static void refuse_message(struct turn *turn, enum reason reason)
+{
+	refuse_chunk(turn->session, reply_of_reason(reason), reason);
+	turn->session->chunk_due = turn->session->chunk_left == 0;
+	turn->step->intent = SESSION_ABORT;
+}
+
+// The end of data in DATA form stands on a line of its own. A line that the header firewall still
+// keeps back has to be ended in any form: only then is it known what it is.
+static void end_last_line(struct turn *turn, size_t room)
+{
+	const struct body_scan end = {.held = slice_of_text("\r\n"), .run = slice_of_text("")};
+
+	if (room < end.held.length + HEADER_HELD_MAX)
+		return;
+	body_init(&turn->session->body_state);
+	turn->step->intent = SESSION_NEXT;
+	const enum reason reason = session_pass_body(turn, &end);
+	if (reason != REASON_NONE)
+		refuse_message(turn, reason);
+}
+
 // All octets were read: the answer, or the end of the message.
 static void answer(struct turn *turn, size_t room)
 {
@@ -215,31 +236,30 @@ static void answer(struct turn *turn, size_t room)
 		turn->step->intent = SESSION_NEXT;
 	} else if (body_has_half_a_line_end(session->body_state)) {
 		bad_line_ending(turn);
-	} else if (body_in_line(session->body_state)) {
-		if (room < 2)
-			return;
-		// The end of data in DATA form stands on a line of its own.
-		body_init(&session->body_state);
-		turn->step->body[0] = slice_of_text("\r\n");
-		turn->step->intent = SESSION_BODY;
+	} else if ((body_in_line(session->body_state) && !session->chunked) ||
+		   header_keeps_back(&session->header)) {
+		end_last_line(turn, room);
 	} else {
 		session->chunk_due = false;
 		turn_suspend(turn, SESSION_END);
 	}
 }
 
-static void refuse_message(struct turn *turn, enum reason reason)
+// What goes on in counted octets needs no form.
+static void scan_binary(struct slice in, size_t room, struct body_scan *scan)
 {
-	refuse_chunk(turn->session, reply_of_reason(reason), reason);
-	turn->session->chunk_due = turn->session->chunk_left == 0;
-	turn->step->intent = SESSION_ABORT;
+	in = slice_first(in, room);
+	*scan = (struct body_scan){.verdict = BODY_MORE,
+				   .consumed = in.length,
+				   .held = slice_of_text(""),
+				   .run = in,
+				   .octets = in.length};
 }
 
 void chunking_input(struct turn *turn, struct slice in, size_t room)
 {
 	struct session *session = turn->session;
 	struct session_step *step = turn->step;
-	const struct connector *connector = session->peer.connector;
 	struct body_scan scan;
 	enum reason reason;
 
@@ -254,8 +274,11 @@ void chunking_input(struct turn *turn, struct slice in, size_t room)
 		scan = (struct body_scan){.verdict = BODY_MORE, .consumed = in.length};
 	} else {
 		in = session_header_line(session, in, &room);
-		body_chunk(&session->body_state, in, room, !connector->bare_linefeed_rejection,
-			   &scan);
+		if (session_is_binary(session))
+			scan_binary(in, room, &scan);
+		else
+			body_chunk(&session->body_state, in, room, session_body_how(session),
+				   &scan);
 	}
 	step->consumed = scan.consumed;
 	step->intent = scan.consumed > 0 ? SESSION_NEXT : SESSION_MORE;

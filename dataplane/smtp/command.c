@@ -76,6 +76,7 @@ static bool greet(struct turn *turn, struct slice name, bool extended)
 	leave_transaction(turn);
 	session->extended = extended;
 	session->offered = 0;
+	session->line.long_lines = false;
 
 	char peer[ADDRESS_TEXT_MAX];
 	address_format(&session->peer.client.address, peer);
@@ -88,10 +89,19 @@ static void handle_helo(struct turn *turn, struct slice argument)
 	greet(turn, argument, false);
 }
 
+// The connector's limit or the servers', whichever is smaller.
+static uint64_t size_limit(const struct turn *turn)
+{
+	const struct session_peer *peer = &turn->session->peer;
+	const uint64_t limit = decide_size_limit(peer->connector, peer->identities);
+
+	return turn->servers.size && turn->servers.size < limit ? turn->servers.size : limit;
+}
+
 static void offer_size(struct turn *turn)
 {
 	const struct connector *connector = turn->session->peer.connector;
-	const uint64_t limit = decide_size_limit(connector, turn->session->peer.identities);
+	const uint64_t limit = size_limit(turn);
 	char number[24];
 	if (connector->size == SIZE_DISABLED)
 		return;
@@ -113,7 +123,11 @@ static const struct offer {
 	 SMTP_EXTENSION_DSN},
 	{REPLY_ehlo_enhanced_status_codes, offsetof(struct connector, enhanced_status_codes), 0},
 	{REPLY_ehlo_8bitmime, offsetof(struct connector, eight_bit_mime), SMTP_EXTENSION_8BITMIME},
+	{REPLY_ehlo_binarymime, offsetof(struct connector, binary_mime),
+	 SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING},
 	{REPLY_ehlo_chunking, offsetof(struct connector, chunking), 0},
+	{REPLY_ehlo_xlongaddr, offsetof(struct connector, long_addresses),
+	 SMTP_EXTENSION_XLONGADDR},
 	{REPLY_ehlo_smtputf8, offsetof(struct connector, smtp_utf8), SMTP_EXTENSION_SMTPUTF8},
 };
 
@@ -127,11 +141,15 @@ static void handle_ehlo(struct turn *turn, struct slice argument)
 		const struct offer *offer = &offers[i];
 		const bool *enabled =
 			(const bool *)((const char *)session->peer.connector + offer->enabled);
-		if (!*enabled || offer->extension & ~turn->extensions)
+		if (!*enabled || offer->extension & ~turn->servers.extensions)
 			continue;
-		session->offered |= (uint8_t)offer->extension;
+		if (offer->extension & SMTP_EXTENSION_BINARYMIME &&
+		    !session->peer.connector->chunking)
+			continue;
+		session->offered |= (uint16_t)offer->extension;
 		turn_reply(turn, offer->reply, NULL);
 	}
+	session->line.long_lines = session->offered & SMTP_EXTENSION_XLONGADDR;
 	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
 		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
 }
@@ -142,9 +160,21 @@ static const struct path_form {
 } reverse_path = {"FROM:", REPLY_bad_sender_address},
   forward_path = {"TO:", REPLY_bad_recipient_address};
 
-// "FROM:" or "TO:", then the path; *rest is what follows it. False after a refusal.
+// As long as RFC 5321 lets it be, or as XLONGADDR does, which a server must then have: *needed.
+static bool read_path(const struct turn *turn, struct slice in, struct path *path, size_t *used,
+		      unsigned *needed)
+{
+	*needed = 0;
+	if (path_parse(in, path, used))
+		return true;
+	*needed = turn->session->offered & SMTP_EXTENSION_XLONGADDR;
+	return *needed && path_parse_long(in, path, used);
+}
+
+// "FROM:" or "TO:", then the path; *rest is what follows it, *needed of a server for it. False
+// after a refusal.
 static bool parse_path(struct turn *turn, struct slice argument, const struct path_form *form,
-		       struct path *path, struct slice *rest)
+		       struct path *path, struct slice *rest, unsigned *needed)
 {
 	const size_t length = strlen(form->keyword);
 	size_t used;
@@ -156,7 +186,7 @@ static bool parse_path(struct turn *turn, struct slice argument, const struct pa
 	argument = slice_from(argument, length);
 	while (argument.length && argument.data[0] == ' ')
 		argument = slice_from(argument, 1);
-	if (!path_parse(argument, path, &used)) {
+	if (!read_path(turn, argument, path, &used, needed)) {
 		turn_refuse(turn, form->bad_address, REASON_smtp_bad_address, argument);
 		return false;
 	}
@@ -233,9 +263,10 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	struct path path;
 	struct parameters parameters;
 	struct slice rest;
+	unsigned needed;
 
 	session->mail_refused = true; // until it was accepted
-	if (!parse_path(turn, argument, &reverse_path, &path, &rest))
+	if (!parse_path(turn, argument, &reverse_path, &path, &rest, &needed))
 		return;
 	// A sender needs a domain, or answers to it could go nowhere.
 	if (path.postmaster) {
@@ -245,8 +276,10 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	if (!parse_parameters(turn, rest, PARAMETERS_OF_MAIL, &parameters) ||
 	    !allow_utf8(turn, &path, &reverse_path, parameters.needed))
 		return;
-	const enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
-						 session->peer.identities, &path, parameters.size);
+	enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
+					   session->peer.identities, &path, parameters.size);
+	if (reason == REASON_NONE && parameters.size > size_limit(turn))
+		reason = REASON_smtp_too_large;
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
 		return;
@@ -260,7 +293,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	if (!keep_path(turn, &session->sender, &path, &parameters))
 		return;
 	session->declared_size = parameters.size;
-	session->needed = (uint8_t)parameters.needed;
+	session->needed = (uint16_t)(parameters.needed | needed);
 	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
 									 session->peer.identities);
 	session->mail_refused = false;
@@ -284,10 +317,11 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 	struct path path;
 	struct parameters parameters;
 	struct slice rest;
+	unsigned needed;
 
 	if (session->recipients_asked < UINT32_MAX)
 		session->recipients_asked++;
-	if (!parse_path(turn, argument, &forward_path, &path, &rest))
+	if (!parse_path(turn, argument, &forward_path, &path, &rest, &needed))
 		return;
 	// The null path is a sender's only.
 	if (path.null) {
@@ -310,7 +344,7 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 		return;
 	}
 	// NOTIFY of one recipient makes the whole transaction need a server with DSN.
-	session->needed |= (uint8_t)parameters.needed;
+	session->needed |= (uint16_t)(parameters.needed | needed);
 	if (keep_path(turn, &session->recipient, &path, &parameters))
 		turn_suspend(turn, SESSION_RECIPIENT);
 }
@@ -318,6 +352,11 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 static void handle_data(struct turn *turn, struct slice argument)
 {
 	struct session *session = turn->session;
+	// RFC 3030 section 3: such a body has no end that DATA could show.
+	if (session_is_binary(session)) {
+		turn_refuse(turn, REPLY_need_bdat_command, REASON_smtp_bad_sequence, no_detail);
+		return;
+	}
 	if (session->failure == REASON_NONE) {
 		turn_suspend(turn, SESSION_DATA);
 		return;

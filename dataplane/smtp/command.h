@@ -14,7 +14,7 @@ struct turn {
 	struct reply_buffer *reply;
 	struct session_step *step;
 	struct tick now;
-	unsigned extensions; // that EHLO may offer
+	struct session_servers servers;
 };
 
 // Deals with one whole line, CR LF removed.
@@ -28,8 +28,12 @@ bool session_transaction_open(const struct session *session);
 // Forgets the envelope and everything about the message; state READY.
 void session_end_transaction(struct session *session);
 
-// A message begins, in state BODY or CHUNKS.
-void session_begin_body(struct session *session, enum session_state state);
+// A message begins, in state BODY or CHUNKS. chunked: see session_answer.
+void session_begin_body(struct session *session, enum session_state state, bool chunked);
+// How body.h is to read the message and to pass it on.
+unsigned session_body_how(const struct session *session);
+// Any octets may come (RFC 3030 section 3): no line ending is wrong, and none ends anything.
+bool session_is_binary(const struct session *session);
 // At most the rest of one line while the header lasts, which keeps some of the room back.
 struct slice session_header_line(const struct session *session, struct slice in, size_t *room);
 // Message bytes that may go on to the server, as far as the header firewall lets them, into

@@ -31,6 +31,9 @@ struct slice session_sender(const struct session *session, unsigned server_exten
 	if (session->needed & SMTP_EXTENSION_8BITMIME && *possible)
 		length += snprintf(parameters + length, sizeof(parameters) - (size_t)length,
 				   " BODY=8BITMIME");
+	if (session->needed & SMTP_EXTENSION_BINARYMIME && *possible)
+		length += snprintf(parameters + length, sizeof(parameters) - (size_t)length,
+				   " BODY=BINARYMIME");
 	assert(text.length + (size_t)length <= scratch_size);
 	memcpy(scratch + text.length, parameters, (size_t)length);
 	text.length += (size_t)length;

@@ -13,6 +13,9 @@ enum smtp_extension {
 	SMTP_EXTENSION_SIZE = 1 << 2,       // RFC 1870
 	SMTP_EXTENSION_DSN = 1 << 3,        // RFC 3461
 	SMTP_EXTENSION_SMTPUTF8 = 1 << 4,   // RFC 6531
+	SMTP_EXTENSION_CHUNKING = 1 << 5,   // RFC 3030
+	SMTP_EXTENSION_BINARYMIME = 1 << 6, // RFC 3030
+	SMTP_EXTENSION_XLONGADDR = 1 << 7,  // of Exchange: addresses of up to 1,860 octets
 };
 
 #endif

@@ -55,6 +55,11 @@ bool header_ended(const struct header *header)
 	return header->state == STATE_ENDED;
 }
 
+bool header_keeps_back(const struct header *header)
+{
+	return header->length > 0;
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';

@@ -36,6 +36,8 @@ struct header {
 void header_init(struct header *header, rights_mask rights);
 // The empty line was seen: everything from here on is body and not this file's.
 bool header_ended(const struct header *header);
+// Bytes of an unfinished line are kept back: with a CR LF they go on, or are removed.
+bool header_keeps_back(const struct header *header);
 
 // A piece of one line: `in` holds no byte behind a CR or LF but the LF of CR LF. *before and
 // *passed are what goes on, in this order: bytes kept back earlier (valid until the next call), and

@@ -6,7 +6,11 @@
 #include "dataplane/smtp/foreign.h"
 #include "dataplane/smtp/scan.h"
 
-#define TEXT_MAX (LINE_MAX_OCTETS - 2) // without CR LF
+// Without CR LF.
+static size_t text_max(const struct line *line)
+{
+	return (line->long_lines ? LINE_LONG_OCTETS : LINE_MAX_OCTETS) - 2;
+}
 
 void line_init(struct line *line)
 {
@@ -21,13 +25,13 @@ void line_clear(struct line *line, struct pool *chunks)
 	line->carriage_return = false;
 }
 
-// The stored beginning and `more` of the input as one run, TEXT_MAX bytes at most.
+// The stored beginning and `more` of the input as one run, text_max bytes at most.
 static struct slice gather(const struct line *line, struct slice more, struct line_scan *scan)
 {
 	const size_t stored = line->text.length;
 	if (stored == 0)
-		return slice_first(more, TEXT_MAX);
-	more = slice_first(more, TEXT_MAX - stored);
+		return slice_first(more, text_max(line));
+	more = slice_first(more, text_max(line) - stored);
 	chunk_queue_copy(&line->text, 0, scan->scratch, stored);
 	memcpy(scan->scratch + stored, more.data, more.length);
 	return slice_of(scan->scratch, stored + more.length);
@@ -43,7 +47,7 @@ static void discard(struct line *line, struct pool *chunks, enum line_result why
 static bool above_limit(struct line *line, struct pool *chunks, struct slice more,
 			struct line_scan *scan)
 {
-	if (line->text.length + more.length <= TEXT_MAX)
+	if (line->text.length + more.length <= text_max(line))
 		return false;
 	const bool foreign = foreign_protocol(gather(line, more, scan));
 	discard(line, chunks, foreign ? LINE_FOREIGN : LINE_TOO_LONG);

@@ -32,6 +32,8 @@ static bool parse_body(struct slice value, struct parameters *out)
 {
 	if (is_text(value, "8BITMIME"))
 		out->needed |= SMTP_EXTENSION_8BITMIME;
+	else if (is_text(value, "BINARYMIME"))
+		out->needed |= SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING;
 	else
 		return is_text(value, "7BIT");
 	return true;
@@ -176,7 +178,7 @@ static enum parameters_result take(const struct context *context, const struct r
 		return PARAMETERS_BAD;
 	out->given |= bit;
 	out->needed |= row->extension;
-	// BODY=8BITMIME brings an extension of its own.
+	// BODY brings an extension of its own.
 	if (out->needed & ~context->offered)
 		return PARAMETERS_UNKNOWN;
 	if (row->forward)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What follows the path in MAIL and RCPT: ESMTP parameters (RFC 5321 section 4.1.2). MAIL knows
-// SIZE (RFC 1870), BODY (RFC 6152), RET and ENVID (RFC 3461), SMTPUTF8 (RFC 6531) and AUTH (RFC
-// 4954); RCPT knows NOTIFY and ORCPT (RFC 3461). One is known if its extension was offered.
+// SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), RET and ENVID (RFC 3461), SMTPUTF8 (RFC 6531) and
+// AUTH (RFC 4954); RCPT knows NOTIFY and ORCPT (RFC 3461). One is known if its extension was
+// offered.
 #ifndef RELAYGATE_SMTP_PARAMETERS_H
 #define RELAYGATE_SMTP_PARAMETERS_H
 

@@ -11,6 +11,7 @@
 struct reader {
 	struct slice in;
 	size_t at;
+	size_t local_max; // octets of a local part
 };
 
 static int peek(const struct reader *reader)
@@ -150,7 +151,7 @@ static bool source_route(struct reader *reader, struct path *path)
 
 static bool add_local(struct path *path, int c)
 {
-	if (path->local_length == PATH_LOCAL_MAX)
+	if (path->local_length == sizeof(path->local))
 		return false;
 	path->local[path->local_length++] = (uint8_t)c;
 	return true;
@@ -191,7 +192,7 @@ static bool local_part(struct reader *reader, struct path *path)
 	const size_t start = reader->at;
 	const bool good =
 		peek(reader) == '"' ? quoted_string(reader, path) : dot_string(reader, path);
-	if (!good || reader->at - start > PATH_LOCAL_MAX)
+	if (!good || reader->at - start > reader->local_max)
 		return false;
 	// =?charset?encoding?text?= may become another address after decoding.
 	const void *word = memmem(path->local, path->local_length, "=?", 2);
@@ -275,9 +276,10 @@ static bool is_utf8(struct slice text, bool *any)
 	return true;
 }
 
-bool path_parse(struct slice in, struct path *path, size_t *used)
+static bool parse(struct reader reader, struct path *path, size_t *used)
 {
-	struct reader reader = {slice_first(in, PATH_MAX_OCTETS), 0};
+	const struct slice in = reader.in;
+
 	path->null = path->postmaster = false;
 	path->domain_count = 0;
 	path->local_length = 0;
@@ -292,4 +294,17 @@ bool path_parse(struct slice in, struct path *path, size_t *used)
 	path->text = slice_first(in, reader.at);
 	*used = reader.at;
 	return is_utf8(path->text, &path->utf8);
+}
+
+bool path_parse(struct slice in, struct path *path, size_t *used)
+{
+	return parse((struct reader){slice_first(in, PATH_MAX_OCTETS), 0, PATH_LOCAL_MAX}, path,
+		     used);
+}
+
+bool path_parse_long(struct slice in, struct path *path, size_t *used)
+{
+	return parse((struct reader){slice_first(in, PATH_LONG_ADDRESS + sizeof("<>") - 1), 0,
+				     PATH_LONG_ADDRESS},
+		     path, used);
 }

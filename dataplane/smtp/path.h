@@ -15,6 +15,8 @@
 #define PATH_LOCAL_MAX  64
 #define PATH_DOMAIN_MAX 255
 #define PATH_MAX_OCTETS 256
+// With XLONGADDR (connector reference, section 5.2): of an address, all of which may be local part.
+#define PATH_LONG_ADDRESS 1860
 // More routing domains than anyone has a use for: such a path is refused.
 #define PATH_DOMAINS_MAX 8
 
@@ -26,13 +28,15 @@ struct path {
 	bool utf8;         // holds bytes above 127, all of them well-formed UTF-8
 	unsigned domain_count;
 	struct slice domains[PATH_DOMAINS_MAX]; // the one behind the last @ first
-	uint8_t local[PATH_LOCAL_MAX];          // the local part without its quoting
-	uint8_t local_length;
+	uint8_t local[PATH_LONG_ADDRESS];       // the local part without its quoting
+	uint16_t local_length;
 };
 
 // Parses the path at the front of `in`; *used says how many bytes it has. False when it is none.
 // <> and <postmaster> are parsed; whether they may stand where they do is the caller's question.
 bool path_parse(struct slice in, struct path *path, size_t *used);
+// The same within PATH_LONG_ADDRESS.
+bool path_parse_long(struct slice in, struct path *path, size_t *used);
 
 // A domain name: labels of 1-63 letters, digits, - and _, no - at either end of one.
 bool path_domain_name(struct slice text);

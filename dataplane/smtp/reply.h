@@ -31,8 +31,10 @@
 	X(ehlo_enhanced_status_codes, 250, "ENHANCEDSTATUSCODES", NULL)                            \
 	X(ehlo_8bitmime, 250, "8BITMIME", NULL)                                                    \
 	X(ehlo_dsn, 250, "DSN", NULL)                                                              \
+	X(ehlo_binarymime, 250, "BINARYMIME", NULL)                                                \
 	X(ehlo_chunking, 250, "CHUNKING", NULL)                                                    \
 	X(ehlo_xexch50, 250, "XEXCH50", NULL)                                                      \
+	X(ehlo_xlongaddr, 250, "XLONGADDR", NULL)                                                  \
 	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \

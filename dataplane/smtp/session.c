@@ -9,6 +9,7 @@
 #include "dataplane/smtp/command.h"
 #include "dataplane/smtp/date.h"
 #include "dataplane/smtp/decide.h"
+#include "dataplane/smtp/scan.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -222,8 +223,9 @@ static void discard(struct turn *turn, enum reason reason)
 	turn->step->intent = SESSION_ABORT;
 }
 
-void session_begin_body(struct session *session, enum session_state state)
+void session_begin_body(struct session *session, enum session_state state, bool chunked)
 {
+	session->chunked = chunked;
 	session->message_octets = 0;
 	body_init(&session->body_state);
 	header_init(&session->header,
@@ -261,14 +263,29 @@ enum reason session_pass_body(struct turn *turn, const struct body_scan *scan)
 	return REASON_NONE;
 }
 
+bool session_is_binary(const struct session *session)
+{
+	return session->needed & SMTP_EXTENSION_BINARYMIME;
+}
+
+unsigned session_body_how(const struct session *session)
+{
+	return (session->chunked ? BODY_UNSTUFFED : 0) |
+	       (session->peer.connector->bare_linefeed_rejection ? 0 : BODY_TAKE_BARE_LF);
+}
+
 struct slice session_header_line(const struct session *session, struct slice in, size_t *room)
 {
-	const uint8_t *end = in.length ? memchr(in.data, '\n', in.length) : NULL;
+	size_t end;
 
 	if (header_ended(&session->header))
 		return in;
 	*room = *room > HEADER_HELD_MAX ? *room - HEADER_HELD_MAX : 0;
-	return end ? slice_first(in, (size_t)(end - in.data) + 1) : in;
+	end = scan_control(in);
+	// A CR alone ends a line, too, where nothing refuses it.
+	if (end + 1 < in.length && in.data[end] == '\r' && in.data[end + 1] == '\n')
+		end++;
+	return slice_first(in, end + 1);
 }
 
 static void input_body(struct turn *turn, struct slice in, size_t room)
@@ -276,7 +293,6 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	struct session *session = turn->session;
 	struct session_step *step = turn->step;
 	const bool discarding = session->state == SESSION_STATE_DISCARD;
-	const bool accept_bare_lf = !session->peer.connector->bare_linefeed_rejection;
 	struct slice window = in;
 	struct body_scan scan;
 	enum reason reason;
@@ -286,7 +302,7 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	else
 		window = session_header_line(session, in, &room);
 	memcpy(step->verb, "BODY", 4);
-	body_input(&session->body_state, window, room, accept_bare_lf, &scan);
+	body_input(&session->body_state, window, room, session_body_how(session), &scan);
 	step->consumed = scan.consumed;
 	step->intent = scan.consumed > 0 && scan.consumed < in.length ? SESSION_NEXT : SESSION_MORE;
 	session->message_octets += scan.octets;
@@ -303,10 +319,11 @@ static void input_body(struct turn *turn, struct slice in, size_t room)
 	}
 }
 
-void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
-		   struct tick now, struct reply_buffer *reply, struct session_step *step)
+void session_input(struct session *session, struct slice in, size_t body_room,
+		   struct session_servers servers, struct tick now, struct reply_buffer *reply,
+		   struct session_step *step)
 {
-	struct turn turn = {session, reply, step, now, extensions};
+	struct turn turn = {session, reply, step, now, servers};
 	assert(!session->suspended && session->state != SESSION_STATE_CLOSED);
 	turn_begin(&turn);
 	if (in.length == 0 && !session_due(session))
@@ -346,7 +363,7 @@ void session_end_of_input(struct session *session, struct session_step *step)
 bool session_drain(struct session *session, bool force, struct reply_buffer *reply,
 		   struct session_step *step)
 {
-	struct turn turn = {session, reply, step, {0, 0}, 0};
+	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
 	const bool busy = session->suspended || session_transaction_open(session);
 	if (session->state == SESSION_STATE_CLOSED || (busy && !force))
 		return false;
@@ -360,7 +377,7 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 static void end_session(struct session *session, enum reason reason, struct reply_buffer *reply,
 			struct session_step *step)
 {
-	struct turn turn = {session, reply, step, {0, 0}, 0};
+	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
 	turn_begin(&turn);
 	refuse_and_close(&turn, reason, slice_of_text(""));
 	step->transaction_ended_by_client = false; // it was us
@@ -388,7 +405,7 @@ bool session_in_message(const struct session *session)
 void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
 		    struct session_step *step)
 {
-	struct turn turn = {session, reply, step, {0, 0}, 0};
+	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
 	const char *text = session->peer.connector->limit_reply;
 
 	turn_begin(&turn);
@@ -427,7 +444,7 @@ uint64_t session_deadline(const struct session *session)
 void session_timeout(struct session *session, struct tick now, struct reply_buffer *reply,
 		     struct session_step *step)
 {
-	struct turn turn = {session, reply, step, now, 0};
+	struct turn turn = {session, reply, step, now, {0, 0}};
 	turn_begin(&turn);
 	if (session->state >= SESSION_STATE_BODY)
 		memcpy(step->verb, "BODY", 4);

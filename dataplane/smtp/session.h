@@ -33,7 +33,7 @@
 #define SESSION_HELLO_SHORT 64
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
-#define SESSION_COMMAND_MAX 1152
+#define SESSION_COMMAND_MAX 2816 // a long path, and the parameters that go on
 
 // What the session asks at MAIL, because other sessions count as well.
 struct session_quota {
@@ -64,7 +64,8 @@ enum session_intent {
 	SESSION_RECIPIENT,
 	// Ask the backend for DATA: suspended.
 	SESSION_DATA,
-	// body[] are message bytes for the backend, in DATA form (dots stuffed).
+	// body[] are message bytes for the backend: in DATA form (dots stuffed), or as they are
+	// meant if it takes chunks (session_answer.chunked).
 	SESSION_BODY,
 	// The client's end of data was seen whole and is allowed: suspended until the backend's
 	// final reply.
@@ -115,6 +116,13 @@ struct session_answer {
 		failure; // REASON_NONE: `reply` is the backend's; else our own 451 for that reason
 	uint16_t code;
 	struct slice reply; // complete, CR LF ended, well formed (reply_parser.h)
+	bool chunked;       // to DATA, with 354: the message goes on in counted chunks
+};
+
+// What all live servers of the connector's backend have now: EHLO offers no more.
+struct session_servers {
+	unsigned extensions; // bits of enum smtp_extension
+	uint64_t size;       // their smallest SIZE, 0 = none
 };
 
 struct session {
@@ -136,9 +144,10 @@ struct session {
 	uint8_t chunk_last : 1;   // BDAT LAST
 	uint8_t chunk_due : 1;    // its octets were read, its answer is due
 	uint8_t input_ended : 1;  // FIN while the final reply is awaited: close after it
-	uint8_t offered;          // bits of enum smtp_extension: by the last EHLO
-	uint8_t needed;           // of a server, for this transaction
+	uint8_t chunked : 1;      // the message goes on in chunks, its dots unstuffed
 	uint8_t body_state;       // of the end-of-data scanner
+	uint16_t offered;         // bits of enum smtp_extension: by the last EHLO
+	uint16_t needed;          // of a server, for this transaction
 	uint8_t hello_length;
 	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken
 	enum session_intent pending; // what it is suspended for
@@ -162,11 +171,12 @@ void session_close(struct session *session);
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
 // (SESSION_MORE with consumed 0), and so may it with a
 // few (HEADER_HELD_MAX), while as many are kept back; such a call
-// still shows that it is not the client who is silent. extensions: bits of enum smtp_extension that
-// all live servers have now: EHLO offers no other ones (PIPELINING and SIZE are the gate's own).
+// still shows that it is not the client who is silent. servers: looked at when a command line ends
+// (PIPELINING and, but for BINARYMIME, CHUNKING are the gate's own).
 // reply is filled from its start. Never called while suspended nor after the session closed.
-void session_input(struct session *session, struct slice in, size_t body_room, unsigned extensions,
-		   struct tick now, struct reply_buffer *reply, struct session_step *step);
+void session_input(struct session *session, struct slice in, size_t body_room,
+		   struct session_servers servers, struct tick now, struct reply_buffer *reply,
+		   struct session_step *step);
 
 // True when session_input() has something to say even without input: the answer to a chunk.
 bool session_due(const struct session *session);

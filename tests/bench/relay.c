@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The load of a mail cluster's clients: messages of 4 KB, many in a session, MAIL, RCPT and DATA
-// sent as one group, to a server in memory that takes everything. Both ends are here. A message
+// sent as one group, to a server in memory that takes everything, in BDAT chunks unless it is told
+// to have no CHUNKING. Both ends are here. A message
 // counts when the client has its final 250; the server checks that as many octets arrived as the
 // client sent, behind the gate's header.
 #include "tests/bench/run.h"
@@ -27,6 +28,8 @@ struct end {
 	uint32_t left;        // client: messages of this session
 	bool in_data;         // server
 	uint32_t octets;      // server: of the message so far
+	uint32_t chunk_left;  // server: octets of a chunk that are still to come
+	bool chunk_last;      // server
 	char last[5];         // server: its last bytes
 	char line[SAY_MAX];   // server: a command's beginning
 	uint32_t line_length; // likewise
@@ -43,7 +46,7 @@ struct world {
 	uint8_t *message; // with its final dot
 	size_t message_length;
 	uint32_t messages;
-	bool bare_acks, timestamps;
+	bool bare_acks, timestamps, without_bdat;
 };
 
 static void make_ready(struct world *world, struct end *end)
@@ -167,11 +170,20 @@ static void server_line(struct world *world, struct end *server)
 	const char *line = server->line;
 
 	if (memcmp(line, "EHLO", 4) == 0) {
-		reply(world, server, "250-server.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
+		reply(world, server, "250-server.test\r\n250-PIPELINING\r\n");
+		reply(world, server,
+		      world->without_bdat ? "250 8BITMIME\r\n"
+					  : "250-CHUNKING\r\n250 8BITMIME\r\n");
 	} else if (memcmp(line, "DATA", 4) == 0) {
 		server->in_data = true;
 		server->octets = 0;
 		reply(world, server, "354 go on\r\n");
+	} else if (memcmp(line, "BDAT", 4) == 0) {
+		server->chunk_left = (uint32_t)strtoul(line + 5, NULL, 10);
+		server->chunk_last = memchr(line, 'L', server->line_length) != NULL;
+	} else if (memcmp(line, "MAIL", 4) == 0) {
+		server->octets = 0;
+		reply(world, server, "250 2.1.0 ok\r\n");
 	} else if (memcmp(line, "QUIT", 4) == 0) {
 		reply(world, server, "221 bye\r\n");
 		server->flags = TCP_FIN;
@@ -194,9 +206,29 @@ static void server_body(struct world *world, struct end *server, struct slice pa
 	reply(world, server, "250 2.0.0 queued as 4711\r\n");
 }
 
+// The octets of a chunk at the front of the payload; returns how many.
+static size_t server_chunk(struct world *world, struct end *server, struct slice payload)
+{
+	size_t length = slice_first(payload, server->chunk_left).length;
+
+	server->octets += (uint32_t)length;
+	server->chunk_left -= (uint32_t)length;
+	if (server->chunk_left > 0)
+		return length;
+	// The client's final dot is none of the message's.
+	world->load.wrong += server->chunk_last && server->octets + 3 < world->message_length;
+	reply(world, server,
+	      server->chunk_last ? "250 2.0.0 queued as 4711\r\n" : "250 2.0.0 taken\r\n");
+	return length;
+}
+
 static void server_commands(struct world *world, struct end *server, struct slice payload)
 {
 	for (size_t i = 0; i < payload.length; i++) {
+		if (server->chunk_left > 0) {
+			i += server_chunk(world, server, slice_from(payload, i)) - 1;
+			continue;
+		}
 		assert(server->line_length < SAY_MAX);
 		server->line[server->line_length++] = (char)payload.data[i];
 		if (payload.data[i] != '\n')
@@ -353,7 +385,8 @@ int main(int argc, char **argv)
 			      .room = options.concurrent + 65536,
 			      .messages = options.messages,
 			      .timestamps = options.timestamps,
-			      .bare_acks = options.bare_acks};
+			      .bare_acks = options.bare_acks,
+			      .without_bdat = options.without_bdat};
 	int result;
 
 	world.clients = calloc(world.count, sizeof(*world.clients));
@@ -361,18 +394,8 @@ int main(int argc, char **argv)
 	world.ready = calloc(world.room, sizeof(*world.ready));
 	assert(world.clients && world.servers && world.ready);
 	write_message(&world, options.bytes);
-	for (uint32_t i = 0; i < world.count; i++) {
-		struct peer *peer = &world.clients[i].peer;
-
-		*peer = (struct peer){.local = RUN_CLIENTS + i,
-				      .remote = RUN_GATE_OUTSIDE,
-				      .local_port = (uint16_t)(1024 + i * 7919 % 60000),
-				      .remote_port = 25,
-				      .sequence = i * 2654435761u,
-				      .timestamps = options.timestamps};
-		memcpy(peer->local_mac, run_peer_mac[0], 6);
-		memcpy(peer->remote_mac, run_gate_mac[0], 6);
-	}
+	for (uint32_t i = 0; i < world.count; i++)
+		world.clients[i].peer = run_client(i, options.timestamps);
 	result = run(&world.load, &options);
 	free(world.clients);
 	free(world.servers);

@@ -31,6 +31,20 @@
 const uint8_t run_gate_mac[2][6] = {{2, 0, 0, 0, 0, 0}, {2, 0, 0, 0, 0, 1}};
 const uint8_t run_peer_mac[2][6] = {{2, 0, 0, 0, 1, 0}, {2, 0, 0, 0, 1, 1}};
 
+struct peer run_client(uint32_t number, bool timestamps)
+{
+	struct peer peer = {.local = RUN_CLIENTS + number,
+			    .remote = RUN_GATE_OUTSIDE,
+			    .local_port = (uint16_t)(1024 + number * 7919 % 60000),
+			    .remote_port = 25,
+			    .sequence = number * 2654435761u,
+			    .timestamps = timestamps};
+
+	memcpy(peer.local_mac, run_peer_mac[0], 6);
+	memcpy(peer.remote_mac, run_gate_mac[0], 6);
+	return peer;
+}
+
 static const char policy_text[] =
 	"[gate]\nName = mx.example.com\nMaxSessions = %u\nBufferMemory = 256MB\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"
@@ -493,6 +507,7 @@ enum {
 	KEY_MESSAGES,
 	KEY_BYTES,
 	KEY_TRUST,
+	KEY_DATA,
 	KEY_SAMPLES
 };
 
@@ -502,6 +517,7 @@ static const struct argp_option arguments[] = {
 	{"burst", 'b', "N", 0, "most frames in a burst, up to 64", 0},
 	{"messages", KEY_MESSAGES, "N", 0, "messages of one session", 0},
 	{"bytes", KEY_BYTES, "N", 0, "size of one message", 0},
+	{"data", KEY_DATA, NULL, 0, "the server has no CHUNKING", 0},
 	{"no-timestamps", KEY_NO_TIMESTAMPS, NULL, 0, "peers offer none", 0},
 	{"bare-acks", KEY_BARE_ACKS, NULL, 0, "peers acknowledge each reply by itself", 0},
 	{"trust-checksums", KEY_TRUST, NULL, 0, "as if the card had verified them", 0},
@@ -531,6 +547,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_BYTES:
 		options->bytes = (uint32_t)number;
+		break;
+	case KEY_DATA:
+		options->without_bdat = true;
 		break;
 	case KEY_NO_TIMESTAMPS:
 		options->timestamps = false;

@@ -16,6 +16,7 @@ struct run_options {
 	unsigned burst;       // most frames between two turns of the pipeline
 	uint32_t messages;    // of one session
 	uint32_t bytes;       // of one message
+	bool without_bdat;    // the server offers no CHUNKING
 	bool timestamps;      // peers offer them
 	bool bare_acks;       // peers acknowledge each reply before they go on
 	bool trust_checksums; // the gate does: what a card that verifies them would save
@@ -47,6 +48,8 @@ struct load {
 #define RUN_SERVER       0x0a00000bu // 10.0.0.11
 #define RUN_CLIENTS      0x64400000u // 100.64.0.0, behind a gateway
 extern const uint8_t run_gate_mac[2][6], run_peer_mac[2][6];
+// The client of that number, before its SYN.
+struct peer run_client(uint32_t number, bool timestamps);
 
 // Options with these defaults, from the command line; ends the program when they are wrong.
 struct run_options run_options_of(int argc, char **argv, struct run_options defaults);

@@ -178,18 +178,8 @@ int main(int argc, char **argv)
 	crowd.sessions = calloc(crowd.count, sizeof(*crowd.sessions));
 	crowd.ready = calloc(crowd.count, sizeof(*crowd.ready));
 	assert(crowd.sessions && crowd.ready);
-	for (uint32_t i = 0; i < crowd.count; i++) {
-		struct peer *peer = &crowd.sessions[i].peer;
-
-		*peer = (struct peer){.local = RUN_CLIENTS + i,
-				      .remote = RUN_GATE_OUTSIDE,
-				      .local_port = (uint16_t)(1024 + i * 7919 % 60000),
-				      .remote_port = 25,
-				      .sequence = i * 2654435761u,
-				      .timestamps = options.timestamps};
-		memcpy(peer->local_mac, run_peer_mac[0], 6);
-		memcpy(peer->remote_mac, run_gate_mac[0], 6);
-	}
+	for (uint32_t i = 0; i < crowd.count; i++)
+		crowd.sessions[i].peer = run_client(i, options.timestamps);
 	result = run(&crowd.load, &options);
 	free(crowd.sessions);
 	free(crowd.ready);

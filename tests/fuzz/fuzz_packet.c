@@ -20,31 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MTU 1500
 
 static const struct slice good_frames[] = {
-#define FRAME(vector)                                                                              \
-	{                                                                                          \
-		vector, sizeof(vector)                                                             \
-	}
-	FRAME(tcp4_syn),
-	FRAME(tcp4_data),
-	FRAME(tcp6_syn),
-	FRAME(tcp6_data),
-	FRAME(arp_request),
-	FRAME(arp_probe),
-	FRAME(arp_gateway_answer),
-	FRAME(arp_conflict),
-	FRAME(echo4),
-	FRAME(echo6),
-	FRAME(ns),
-	FRAME(ns_dad),
-	FRAME(na_gateway),
-	FRAME(na_conflict),
-	FRAME(ra),
-	FRAME(redirect),
-	FRAME(mld2_query),
-	FRAME(mld1_query),
-	FRAME(mld2_query_group),
-	FRAME(too_big4),
-	FRAME(too_big6),
+#define FRAME(vector) {vector, sizeof(vector)},
+	VECTORS_TO_US(FRAME)
+#undef FRAME
 };
 #define GOOD_FRAMES (sizeof(good_frames) / sizeof(good_frames[0]))
 

@@ -86,31 +86,8 @@ static struct slice text_of(const struct operation *operation)
 // ---- Frames that nobody's state explains -----------------------------------------------------
 
 static const struct slice vectors[] = {
-#define FRAME(vector)                                                                              \
-	{                                                                                          \
-		vector, sizeof(vector)                                                             \
-	}
-	FRAME(tcp4_syn),
-	FRAME(tcp4_data),
-	FRAME(tcp6_syn),
-	FRAME(tcp6_data),
-	FRAME(arp_request),
-	FRAME(arp_probe),
-	FRAME(arp_gateway_answer),
-	FRAME(arp_conflict),
-	FRAME(echo4),
-	FRAME(echo6),
-	FRAME(ns),
-	FRAME(ns_dad),
-	FRAME(na_gateway),
-	FRAME(na_conflict),
-	FRAME(ra),
-	FRAME(redirect),
-	FRAME(mld2_query),
-	FRAME(mld1_query),
-	FRAME(mld2_query_group),
-	FRAME(too_big4),
-	FRAME(too_big6),
+#define FRAME(vector) {vector, sizeof(vector)},
+	VECTORS_TO_US(FRAME)
 #undef FRAME
 };
 

@@ -24,6 +24,7 @@ enum {
 	OPTION_2016 = 8,
 	OPTION_EHLO = 16, // a greeting and MAIL go before the input
 	OPTION_CHAOS = 32,
+	OPTION_CHUNKS = 64, // client and server may use BDAT, for BINARYMIME, too
 };
 
 static struct accepted_domain domains[] = {
@@ -56,6 +57,7 @@ struct play {
 	struct session_step step;
 	struct reply_buffer reply;
 	struct tick now;
+	struct session_servers servers;
 	unsigned options, answer_seed, piece_seed;
 	bool backend_said_yes; // to the end of data that is being answered
 	bool closed;
@@ -79,12 +81,14 @@ static void hash(struct play *play, const void *bytes, size_t length)
 
 static void check_body(struct play *play, struct slice bytes)
 {
-	for (size_t i = 0; i < bytes.length; i++) {
+	const bool binary = play->session.needed & SMTP_EXTENSION_BINARYMIME;
+	assert(!binary || play->session.chunked);
+	for (size_t i = 0; i < bytes.length && !binary; i++) {
 		const uint8_t c = bytes.data[i];
 		assert(c != 0);
 		assert((c == '\n') == (play->last[1] == '\r'));
 		if (c == '\n') {
-			assert(play->line != 2 || play->last[0] != '.');
+			assert(play->session.chunked || play->line != 2 || play->last[0] != '.');
 			play->line = 0;
 		} else {
 			play->line++;
@@ -144,7 +148,7 @@ static void note(struct play *play)
 		check_recipient(play);
 		break;
 	case SESSION_END:
-		assert(play->sum == 0 || play->last[1] == '\n');
+		assert(play->session.chunked || play->sum == 0 || play->last[1] == '\n');
 		assert(play->session.message_octets <= play->sum);
 		hash(play, &play->sum, sizeof(play->sum));
 		break;
@@ -163,12 +167,13 @@ static void note(struct play *play)
 static struct session_answer draw(struct play *play, unsigned *seed)
 {
 	const unsigned number = next(seed) % (REPLY_COUNT_FUZZED + 2);
-	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}};
+	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}, false};
 	if (number >= REPLY_COUNT_FUZZED) {
 		answer.failure = failures[next(seed) % FAILURE_COUNT];
 	} else {
 		answer.reply = slice_of_text(replies[number]);
 		answer.code = (uint16_t)atoi(replies[number]);
+		answer.chunked = play->options & OPTION_CHUNKS;
 	}
 	return answer;
 }
@@ -178,7 +183,8 @@ static void answer(struct play *play)
 	const struct session_answer drawn = draw(play, &play->answer_seed);
 	play->backend_said_yes = play->session.pending == SESSION_END && drawn.code == 250;
 	session_answer(&play->session, &drawn, play->now, &play->reply, &play->step);
-	if (play->session.state == SESSION_STATE_BODY) {
+	if (play->session.state == SESSION_STATE_BODY ||
+	    play->session.state == SESSION_STATE_CHUNKS) {
 		play->last[0] = play->last[1] = 0;
 		play->line = play->sum = 0;
 	}
@@ -220,7 +226,9 @@ static void disturb(struct play *play)
 
 static void feed(struct play *play, struct slice in, bool pieces)
 {
-	while (!play->closed && (in.length > 0 || play->session.suspended)) {
+	while (!play->closed &&
+	       (in.length > 0 || play->session.suspended || session_due(&play->session))) {
+		const bool due = session_due(&play->session);
 		if (play->options & OPTION_CHAOS)
 			disturb(play);
 		if (play->closed)
@@ -234,10 +242,10 @@ static void feed(struct play *play, struct slice in, bool pieces)
 		const size_t room = pieces ? 2 + next(&play->piece_seed) % 100 : SIZE_MAX;
 		uint8_t *block = malloc(size ? size : 1);
 		memcpy(block, in.data, size);
-		session_input(&play->session, slice_of(block, size), room, SMTP_EXTENSION_8BITMIME,
-			      play->now, &play->reply, &play->step);
+		session_input(&play->session, slice_of(block, size), room, play->servers, play->now,
+			      &play->reply, &play->step);
 		assert(play->step.consumed <= size);
-		assert(play->step.consumed > 0 || size == 0);
+		assert(play->step.consumed > 0 || size == 0 || due);
 		note(play);
 		in = slice_from(in, play->step.consumed);
 		free(block);
@@ -253,6 +261,9 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	play.answer_seed = data[1];
 	play.piece_seed = data[1] * 7u + 1;
 	const bool tight = play.options & OPTION_TIGHT;
+	play.servers.extensions = SMTP_EXTENSION_8BITMIME;
+	if (play.options & OPTION_CHUNKS)
+		play.servers.extensions |= SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME;
 	play.policy = (struct policy){.domains = domains, .domain_count = 1};
 	play.policy.gate.dialect =
 		play.options & OPTION_2016 ? REPLY_DIALECT_2016 : REPLY_DIALECT_2007;
@@ -270,6 +281,8 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 		.max_hop_count = tight ? 1 : 60,
 		.pipelining = true,
 		.eight_bit_mime = true,
+		.chunking = play.options & OPTION_CHUNKS,
+		.binary_mime = play.options & OPTION_CHUNKS,
 		.bare_linefeed_rejection = true,
 		.max_recipients = tight ? 2 : 100,
 		.max_protocol_errors = tight ? 3 : UINT32_MAX,

@@ -8,6 +8,7 @@
 // runs: 60000
 #include "dataplane/base/cursor.h"
 #include "dataplane/relay/upstream.h"
+#include "dataplane/smtp/extension.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static const char *const texts[] = {
 	"250 a\r\n250 b\r\n",
 	"250 a\r\n550 b\r\n",
 	"550 a\r\n503 b\r\n",
+	"250-s\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+	"250-s\r\n250 CHUNKING\r\n",
 };
 
 static struct backend backend = {
@@ -80,7 +83,11 @@ static void check_result(struct play *play, const struct upstream_result *result
 		break;
 	case UPSTREAM_EARLY:
 		assert(!play->end_sent && result->code >= 400);
-		play->over = true;
+		play->over = play->upstream.state == UPSTREAM_FAILED;
+		assert(play->over || play->upstream.state == UPSTREAM_RESETTING);
+		break;
+	case UPSTREAM_CHUNK:
+		assert(!play->end_sent && play->upstream.state == UPSTREAM_CHUNKS);
 		break;
 	case UPSTREAM_GONE:
 		assert(play->upstream.state == UPSTREAM_FAILED);
@@ -135,6 +142,11 @@ static void request(struct play *play, uint8_t choice)
 		upstream_recipient(upstream, &policy, sender, recipient, play->now_us, commands);
 		break;
 	case UPSTREAM_OPEN:
+		if ((choice & 8) && upstream->mail_refusal_code == 0 &&
+		    upstream->extensions & SMTP_EXTENSION_CHUNKING) {
+			upstream_chunks(upstream, &policy, play->now_us);
+			break;
+		}
 		play->asked = true;
 		if ((choice & 4) && upstream->mail_refusal_code == 0)
 			upstream_data(upstream, &policy, play->now_us, commands);
@@ -146,6 +158,12 @@ static void request(struct play *play, uint8_t choice)
 		play->asked = play->end_sent = true;
 		upstream_end(upstream, &policy, play->now_us, commands);
 		break;
+	case UPSTREAM_CHUNKS:
+		if (!upstream_chunk_allowed(upstream, choice & 1))
+			break;
+		play->asked = play->end_sent = choice & 1;
+		upstream_chunk(upstream, &policy, choice, choice & 1, play->now_us, commands);
+		break;
 	default:
 		break;
 	}
@@ -154,7 +172,7 @@ static void request(struct play *play, uint8_t choice)
 
 static void leave(struct play *play)
 {
-	if (play->upstream.state == UPSTREAM_OPEN)
+	if (play->upstream.state == UPSTREAM_OPEN || play->upstream.state == UPSTREAM_CHUNKS)
 		upstream_reset(&play->upstream, &policy, play->now_us, &play->commands);
 	else if (play->upstream.state == UPSTREAM_IDLE)
 		upstream_quit(&play->upstream, &policy, play->now_us, &play->commands);

@@ -62,6 +62,9 @@
 	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
 	X(limits_not_asked, "no connector has a limit")                                            \
 	X(each_stops, "each worker says that the gate stopped")                                    \
+	X(chunk_count_short, "BDAT counts one octet too few")                                      \
+	X(last_chunk_of_a_part, "an abandoned message's chunk is said to be the last")             \
+	X(chunks_pipelined, "chunks are sent to servers that must be waited for")                  \
 	X(log_goes_back, "each record of the log is older than the one before")
 
 enum fault {
@@ -311,7 +314,10 @@ static void end_body(struct pipeline *pipeline, struct client *client)
 {
 	struct server_leg *leg = client->server;
 
-	tcp_send(pipeline->tcp, leg->leg.flow, slice_of_text("\r\n.\r\n"));
+	if (leg->upstream.state == UPSTREAM_CHUNKS)
+		tcp_send(pipeline->tcp, leg->leg.flow, slice_of_text("BDAT 0 LAST\r\n"));
+	else
+		tcp_send(pipeline->tcp, leg->leg.flow, slice_of_text("\r\n.\r\n"));
 	client->in_body = false;
 	client->server = NULL;
 	leg->client = NULL;
@@ -323,6 +329,14 @@ static void end_body(struct pipeline *pipeline, struct client *client)
 
 WRAP(void, exchange_abort, struct pipeline *pipeline, struct client *client)
 {
+	if (chosen == FAULT_last_chunk_of_a_part && client->server && client->in_body &&
+	    client->server->upstream.state == UPSTREAM_CHUNKS) {
+		client->server->ending = true;
+		chunks_send(pipeline, client->server);
+		client->server->client = NULL;
+		client->server = NULL;
+		client->in_body = false;
+	}
 	if (chosen == FAULT_end_of_data_after_reset && client->server && client->in_body)
 		end_body(pipeline, client);
 	__real_exchange_abort(pipeline, client);
@@ -371,7 +385,10 @@ WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
 	if (chosen == FAULT_wrong_server && other && client->in_body &&
 	    exchange_body_room(pipeline, other) >= length) {
 		for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
-			tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
+			if (other->server->upstream.state == UPSTREAM_CHUNKS)
+				chunks_stage(pipeline, other->server, body[i]);
+			else
+				tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
 		send_mark_dirty(pipeline, &other->server->leg);
 		return;
 	}
@@ -522,6 +539,25 @@ WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *polic
 	upstream->state = UPSTREAM_IDLE;
 	upstream->deadline_us = UINT64_MAX;
 	return false;
+}
+
+WRAP(bool, upstream_chunk_allowed, const struct upstream *upstream, bool last)
+{
+	if (chosen == FAULT_chunks_pipelined && upstream->state == UPSTREAM_CHUNKS && !last)
+		return upstream->unanswered < 100;
+	return __real_upstream_chunk_allowed(upstream, last);
+}
+
+WRAP(void, upstream_chunk, struct upstream *upstream, const struct policy *policy, size_t octets,
+     bool last, uint64_t now_us, struct upstream_commands *commands)
+{
+	uint8_t unanswered = chosen == FAULT_chunks_pipelined ? upstream->unanswered : 0;
+
+	if (chosen == FAULT_chunk_count_short && octets > 0)
+		octets--;
+	upstream->unanswered -= unanswered;
+	__real_upstream_chunk(upstream, policy, octets, last, now_us, commands);
+	upstream->unanswered += unanswered;
 }
 
 WRAP(enum reason, decide_recipient, const struct policy *policy, const struct connector *connector,

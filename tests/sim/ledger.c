@@ -136,6 +136,8 @@ const char *ledger_verdict(const struct ledger *ledger, char text[128])
 		return "the server was asked to relay to a foreign domain";
 	if (ledger->unknown)
 		return "the server got a message that nobody sent";
+	if (ledger->rushed)
+		return "a server without PIPELINING was told more than it had answered";
 	for (unsigned i = 0; i < ledger->count; i++) {
 		const struct mail *mail = &ledger->mails[i];
 		const char *fault = NULL;

@@ -44,6 +44,7 @@ struct ledger {
 	struct dice dice;
 	bool foreign; // the server was asked to take a foreign recipient
 	bool unknown; // the server got a message that no client sent
+	bool rushed;  // a server without PIPELINING was told more than it had answered
 };
 
 unsigned ledger_add(struct ledger *ledger, enum mail_kind kind, uint32_t size);
@@ -75,7 +76,7 @@ struct server_script {
 	unsigned stall_permille;    // it reads nothing for a second
 	unsigned early_permille;    // chance of a piece of a body to be answered, and of a reset
 	uint32_t think_ms;          // at most, before each answer
-	bool pipelining;
+	bool pipelining, chunking, binary_mime;
 };
 extern const struct application server_application;
 

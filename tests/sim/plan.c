@@ -282,6 +282,15 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
+// What the server has beside PIPELINING; from a stream of its own, too.
+static void draw_extensions(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 4};
+
+	plan->server.chunking = !dice_one_in(&dice, 3);
+	plan->server.binary_mime = plan->server.chunking && dice_one_in(&dice, 2);
+}
+
 // From a stream of its own. In a good world nobody is above a limit, or banned.
 static void draw_limits(struct plan *plan, uint64_t seed)
 {
@@ -363,6 +372,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
+	draw_extensions(plan, seed);
 	draw_limits(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A simulated backend server, as unreliable as its script says, and strict about the order of
-// commands.
+// commands, and about PIPELINING if it has none.
 
 #include "tests/sim/mail.h"
 
@@ -14,6 +14,8 @@ struct server_mind {
 	char line[2048];
 	size_t line_length;
 	bool in_transaction, in_data, data_ended;
+	bool chunk_ended, chunk_last, refused; // BDAT; a chunk was refused: so are all behind it
+	size_t chunk_left;
 	uint8_t *text;
 	size_t length, room;
 	unsigned recipients;
@@ -80,8 +82,22 @@ static void mail(struct connection *connection, struct server_mind *mind)
 		return;
 	}
 	mind->in_transaction = true;
+	mind->refused = false;
+	mind->length = 0;
 	mind->recipients = 0;
 	say(connection, "250 2.1.0 ok\r\n");
+}
+
+static void hello(struct connection *connection, const struct server_script *script)
+{
+	say(connection, "250-server.test\r\n");
+	if (script->pipelining)
+		say(connection, "250-PIPELINING\r\n");
+	if (script->chunking)
+		say(connection, "250-CHUNKING\r\n");
+	if (script->binary_mime)
+		say(connection, "250-BINARYMIME\r\n");
+	say(connection, "250 8BITMIME\r\n");
 }
 
 static void command(struct connection *connection, struct server_mind *mind)
@@ -91,9 +107,7 @@ static void command(struct connection *connection, struct server_mind *mind)
 	if (mischief(mind)) {
 		refuse(connection, mind);
 	} else if (strncmp(line, "EHLO", 4) == 0) {
-		say(connection, mind->script->pipelining
-					? "250-server.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
-					: "250-server.test\r\n250 8BITMIME\r\n");
+		hello(connection, mind->script);
 	} else if (strncmp(line, "MAIL", 4) == 0) {
 		mail(connection, mind);
 	} else if (strncmp(line, "RCPT", 4) == 0) {
@@ -107,7 +121,7 @@ static void command(struct connection *connection, struct server_mind *mind)
 		mind->hang_up = true;
 	} else {
 		if (strncmp(line, "RSET", 4) == 0)
-			mind->in_transaction = false;
+			mind->in_transaction = mind->refused = false;
 		say(connection, "250 ok\r\n");
 	}
 }
@@ -122,6 +136,43 @@ static void end_of_data(struct connection *connection, struct server_mind *mind)
 	}
 	ledger_delivered(mind->script->ledger, slice_of(mind->text, mind->length - 3));
 	say(connection, "250 2.0.0 queued as 4711\r\n");
+}
+
+// What came in chunks, as DATA would have carried it.
+static void delivered_in_chunks(const struct server_mind *mind)
+{
+	uint8_t *stuffed = malloc(2 * mind->length + 1);
+	size_t length = 0;
+
+	for (size_t i = 0; i < mind->length; i++) {
+		if (mind->text[i] == '.' && (i == 0 || mind->text[i - 1] == '\n'))
+			stuffed[length++] = '.';
+		stuffed[length++] = mind->text[i];
+	}
+	ledger_delivered(mind->script->ledger, slice_of(stuffed, length));
+	free(stuffed);
+}
+
+// Nothing is kept of a message of which a chunk was refused.
+static void end_of_chunk(struct connection *connection, struct server_mind *mind)
+{
+	bool possible = mind->script->chunking && mind->recipients > 0 && !mind->refused;
+
+	mind->chunk_ended = false;
+	if (!possible) {
+		mind->refused = true;
+		say(connection, "503 5.5.1 no transaction, or a chunk was refused\r\n");
+	} else if (mischief(mind)) {
+		mind->refused = true;
+		refuse(connection, mind);
+	} else if (!mind->chunk_last) {
+		say(connection, "250 2.0.0 chunk taken\r\n");
+	} else {
+		delivered_in_chunks(mind);
+		mind->in_transaction = false;
+		mind->recipients = 0;
+		say(connection, "250 2.0.0 queued as 4712\r\n");
+	}
 }
 
 static void keep(struct server_mind *mind, uint8_t byte)
@@ -142,13 +193,23 @@ static bool read_byte(struct server_mind *mind, uint8_t byte)
 				   memcmp(mind->text + mind->length - 5, "\r\n.\r\n", 5) == 0;
 		return mind->data_ended;
 	}
+	if (mind->chunk_left > 0) {
+		keep(mind, byte);
+		mind->chunk_ended = --mind->chunk_left == 0;
+		return mind->chunk_ended;
+	}
 	if (mind->line_length < sizeof(mind->line) - 1)
 		mind->line[mind->line_length++] = (char)byte;
 	if (byte != '\n')
 		return false;
 	mind->line[mind->line_length] = '\0';
 	mind->line_length = 0;
-	return true;
+	if (strncmp(mind->line, "BDAT ", 5) != 0)
+		return true;
+	mind->chunk_left = strtoul(mind->line + 5, NULL, 10);
+	mind->chunk_last = strstr(mind->line, " LAST\r\n");
+	mind->chunk_ended = mind->chunk_left == 0;
+	return mind->chunk_ended;
 }
 
 // The answer to what is complete; not before it thought about it.
@@ -156,6 +217,8 @@ static void answer(struct connection *connection, struct server_mind *mind)
 {
 	if (mind->data_ended)
 		end_of_data(connection, mind);
+	else if (mind->chunk_ended)
+		end_of_chunk(connection, mind);
 	else
 		command(connection, mind);
 	mind->thought = false;
@@ -173,7 +236,8 @@ static void think(struct connection *connection, struct server_mind *mind)
 // A reply in the middle of the body, or a reset.
 static void interrupt(struct connection *connection, struct server_mind *mind)
 {
-	if (!mind->in_data || !dice_permille(&mind->script->dice, mind->script->early_permille))
+	if ((!mind->in_data && !mind->chunk_left) ||
+	    !dice_permille(&mind->script->dice, mind->script->early_permille))
 		return;
 	if (dice_one_in(&mind->script->dice, 2)) {
 		connection->transport->abort(connection);
@@ -190,6 +254,8 @@ static void read_some(struct connection *connection, struct server_mind *mind, s
 	while (used < in.length && !mind->thought)
 		if (read_byte(mind, in.data[used++]))
 			think(connection, mind);
+	// After the greeting's reply nothing is said before the last thing was answered.
+	mind->script->ledger->rushed |= used < in.length && !mind->script->pipelining;
 	connection->transport->consume(connection, used);
 	interrupt(connection, mind);
 	if (dice_permille(&mind->script->dice, mind->script->stall_permille))

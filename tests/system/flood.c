@@ -10,6 +10,8 @@
 //
 // Prints the frames that the interface took and the microseconds that it needed.
 
+#include "tests/system/frame.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -54,34 +56,9 @@ static void fail(const char *what)
 	exit(1);
 }
 
-// splitmix64: good enough to spread sources and ports, and the same for the same seed.
-static uint64_t next_random(struct flood *flood)
-{
-	uint64_t z = flood->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static uint32_t sum_bytes(uint32_t sum, const uint8_t *bytes, unsigned length)
-{
-	for (unsigned i = 0; i + 1 < length; i += 2)
-		sum += (uint32_t)(bytes[i] << 8 | bytes[i + 1]);
-	return sum;
-}
-
-static void store_checksum(uint8_t *at, uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	at[0] = (uint8_t)(~sum >> 8);
-	at[1] = (uint8_t)~sum;
-}
-
 static void random_source(struct flood *flood, uint8_t *source)
 {
-	uint64_t low = next_random(flood), high = next_random(flood);
+	uint64_t low = next_random(&flood->random), high = next_random(&flood->random);
 
 	for (unsigned i = 0; i < flood->address_bytes; i++) {
 		unsigned before = 8 * i;
@@ -109,7 +86,7 @@ static uint8_t *build_ip(struct flood *flood, uint8_t *frame)
 		ip[6] = piece ? 0x20 : 0; // more fragments
 		ip[8] = 64;
 		ip[9] = protocol;
-		store_checksum(ip + 10, sum_bytes(0, ip, 20));
+		store_checksum(ip + 10, sum_words(0, ip, 20));
 		return ip + 20;
 	}
 	ip[0] = 0x60;
@@ -124,7 +101,7 @@ static uint8_t *build_ip(struct flood *flood, uint8_t *frame)
 
 static void build_tcp(struct flood *flood, uint8_t *tcp)
 {
-	uint64_t random = next_random(flood);
+	uint64_t random = next_random(&flood->random);
 	uint16_t port = flood->kind == KIND_SCAN ? (uint16_t)(random >> 16) : flood->port;
 
 	tcp[0] = (uint8_t)(4 + (random & 0x7f)); // 1024 and above
@@ -137,7 +114,7 @@ static void build_tcp(struct flood *flood, uint8_t *tcp)
 	}
 	memcpy(tcp + 4, (uint8_t *)&random + 4, 4);
 	if (flood->kind == KIND_ACK) {
-		random = next_random(flood);
+		random = next_random(&flood->random);
 		memcpy(tcp + 8, &random, 4);
 	}
 	tcp[12] = TCP_BYTES / 4 << 4;
@@ -160,8 +137,8 @@ static unsigned build_frame(struct flood *flood, uint8_t frame[FRAME_BYTES])
 	frame[13] = ipv6 ? 0xdd : 0x00;
 	tcp = build_ip(flood, frame);
 	build_tcp(flood, tcp);
-	sum = sum_bytes((udp ? 17 : 6) + TCP_BYTES, addresses, 2 * flood->address_bytes);
-	store_checksum(tcp + (udp ? 6 : 16), sum_bytes(sum, tcp, TCP_BYTES));
+	sum = sum_words((udp ? 17 : 6) + TCP_BYTES, addresses, 2 * flood->address_bytes);
+	store_checksum(tcp + (udp ? 6 : 16), sum_words(sum, tcp, TCP_BYTES));
 	return (unsigned)(tcp + TCP_BYTES - frame);
 }
 

@@ -38,7 +38,9 @@ RESERVED_SECOND = ('example.com', 'example.net', 'example.org')
 # Keyword -> the parameter that offers it.
 KEYWORDS = {'PIPELINING': 'PipeliningEnabled', 'DSN': 'DeliveryStatusNotificationEnabled',
             'ENHANCEDSTATUSCODES': 'EnhancedStatusCodesEnabled', '8BITMIME': 'EightBitMimeEnabled',
-            'CHUNKING': 'ChunkingEnabled', 'SMTPUTF8': 'SmtpUtf8Enabled'}
+            'CHUNKING': 'ChunkingEnabled', 'BINARYMIME': 'BinaryMimeEnabled',
+            'SMTPUTF8': 'SmtpUtf8Enabled', 'XLONGADDR': 'LongAddressesEnabled'}
+OFF = ('LongAddressesEnabled',)  # unless set
 
 
 def words(text):
@@ -177,7 +179,10 @@ class Session:
 
     def hello(self):
         """The first line's text, and the set of the keywords with their values."""
-        keywords = {word for word, key in KEYWORDS.items() if is_on(self.section, key)}
+        keywords = {word for word, key in KEYWORDS.items()
+                    if is_on(self.section, key, 'no' if key in OFF else 'yes')}
+        if 'CHUNKING' not in keywords:
+            keywords.discard('BINARYMIME')
         size = self.section.get('SizeEnabled', 'Enabled')
         if size != 'Disabled':
             limit = self.section.get('MaxMessageSize', str(36 << 20))

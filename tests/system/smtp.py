@@ -134,7 +134,8 @@ class Backend:
     Death closes its listening sockets and every connection, in the manner of FIN or RST.
     accepted: (sender, recipients, content) of each message that it has answered 250 to.
     seen: the same of each message whose end of data it has seen.
-    answering: while cleared, it leaves each end of data unanswered."""
+    answering: while cleared, it leaves each end of data unanswered.
+    chunking: it offers CHUNKING."""
 
     POINTS = ('before MAIL', 'in MAIL', 'in RCPT', 'in body', 'after final dot')
 
@@ -143,6 +144,7 @@ class Backend:
         self.families = families
         self.lock = threading.Lock()
         self.accepted, self.seen = [], []
+        self.chunking = False
         self.die_at = None
         self.abrupt = False
         self.alive = threading.Event()
@@ -222,7 +224,7 @@ class Dialogue:
         self.backend = backend
         self.connection = connection
         self.file = connection.makefile('rb')
-        self.sender, self.recipients = None, []
+        self.sender, self.recipients, self.chunks = None, [], b''
 
     def say(self, line):
         if not self.backend.alive.is_set():
@@ -246,11 +248,12 @@ class Dialogue:
                 return
 
     def on_ehlo(self, _):
-        self.say('250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250 8BITMIME')
+        self.say('250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n'
+                 + ('250-CHUNKING\r\n' if self.backend.chunking else '') + '250 8BITMIME')
 
     def on_mail(self, rest):
         self.dies('in MAIL')
-        self.sender, self.recipients = rest, []
+        self.sender, self.recipients, self.chunks = rest, [], b''
         self.say('250 2.1.0 Ok')
 
     def on_rcpt(self, rest):
@@ -268,7 +271,32 @@ class Dialogue:
             size += len(line)
             if size > 20000:
                 self.dies('in body')
-        message = (self.sender, tuple(self.recipients), b''.join(lines))
+        self.finish(b''.join(lines))
+        return False
+
+    def octets(self, size):
+        """At most so many; none when the connection ended."""
+        return self.file.read(size)
+
+    def on_bdat(self, rest):
+        size, last = int(rest.split()[0]), rest.upper().endswith(' LAST')
+        while size > 0:
+            piece = self.octets(min(size, 8192))
+            if not piece:
+                return True
+            self.chunks += piece
+            size -= len(piece)
+            if len(self.chunks) > 20000:
+                self.dies('in body')
+        if not last:
+            self.say('250 2.0.0 Ok: chunk taken')
+            return False
+        content, self.chunks = self.chunks, b''
+        self.finish(content)
+        return False
+
+    def finish(self, content):
+        message = (self.sender, tuple(self.recipients), content)
         with self.backend.lock:
             self.backend.seen.append(message)
         self.dies('after final dot')
@@ -276,10 +304,9 @@ class Dialogue:
         with self.backend.lock:
             self.say('250 2.0.0 Ok: queued as Q%d' % len(self.backend.accepted))
             self.backend.accepted.append(message)
-        return False
 
     def on_rset(self, _):
-        self.sender, self.recipients = None, []
+        self.sender, self.recipients, self.chunks = None, [], b''
         self.say('250 2.0.0 Ok')
 
     def on_noop(self, _):

@@ -1,30 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
-# variants: literal postfix everything
-# long: everything
-# by name: everything
+# variants: literal postfix haraka everything haraka-everything
+# long: everything haraka-everything
+# by name: everything haraka-everything
 #
 # A second message is never smuggled behind a false end of data. Every mixture of CR, LF, NUL and
 # their like around a dot, followed by a whole second transaction, is sent by DATA and by BDAT, whole
 # and cut at every place, on a connector that refuses bare line feeds and on one that repairs them.
 # It is either refused (521) or text of the one message: judged by what backends received that take
-# false ends for true ones, a literal one that takes all of them, and Postfix without its protection.
-# That both can be fooled is shown first, without the gate. In the same ways a field of the header
-# that the session may not send is hidden: no reading of the received header finds it.
+# false ends for true ones: a literal one that takes all of them, Postfix without its protection, and
+# Haraka. That each can be fooled is shown first, without the gate. In the same ways a field of the header
+# that the session may not send is hidden: no reading of the received header finds it. The first two
+# take messages by DATA and by BDAT. With BODY=BINARYMIME each of the ends, the true one, too, is
+# content, and arrives as it was sent.
 import concurrent.futures
 import itertools
 import re
 import socket
 import sys
 
+import haraka
 import lab as labs
 import smtp
 
 ENDS = (b'\n', b'\r', b'\r\n', b'\r\r', b'\n\n', b'\r\r\n', b'\n\r', b'\r\n\0', b'\r\0\n', b'\0\r\n',
         b'\0\n', b'\0', b'\x0b', b'\x0c', b'\x85', b'\xe2\x80\xa8', b'\x1a', b' ', b'')
-DOTS = {'postfix': (), 'literal': (b'.',),
-        'everything': (b'.', b'..', b'\0.', b'.\0', b'\xef\xbc\x8e')}
+EVERY_DOT = (b'.', b'..', b'\0.', b'.\0', b'\xef\xbc\x8e')
+DOTS = {'postfix': (), 'literal': (b'.',), 'haraka': (), 'everything': EVERY_DOT,
+        'haraka-everything': EVERY_DOT}
 TRUE_END = b'\r\n.\r\n'
 SECOND = (b'MAIL FROM:<smuggled@evil.test>\r\nRCPT TO:<victim@accepted.test>\r\nDATA\r\n'
           b'Subject: smuggled\r\n\r\nsmuggled')
@@ -48,6 +52,22 @@ class Lenient(smtp.Dialogue):
     """Takes CR, LF and any row of them for a line end, and does not see NUL."""
 
     END = re.compile(rb'(?:^|\r\n|[\r\n])\0*\.\0*(?:\r\0*\n|\r|\n)')
+
+    binary = False  # has BINARYMIME
+    numbers = itertools.count()
+
+    def on_ehlo(self, _):
+        # Each second connection is for chunks.
+        chunks = self.binary or next(self.numbers) % 2
+        self.say('250-backend.example.net\r\n250-PIPELINING\r\n'
+                 + '250-CHUNKING\r\n' * chunks + '250-BINARYMIME\r\n' * self.binary
+                 + '250 8BITMIME')
+
+    def octets(self, size):
+        while not self.buffer and self.more():
+            pass
+        piece, self.buffer = self.buffer[:size], self.buffer[size:]
+        return piece
 
     def serve(self):
         self.buffer = b''
@@ -156,7 +176,7 @@ def jobs(variant):
     for end in false_ends(variant):
         for rejects, chunked in itertools.product((True, False), (False, True)):
             cuts = [None, 'all']
-            if end in CLASSICS and variant != 'postfix':
+            if end in CLASSICS and DOTS[variant]:
                 cuts += range(len(end) + 1)
             for cut in cuts:
                 yield number, end, rejects, chunked, cut
@@ -196,7 +216,8 @@ def number_of(content):
     return int(found.group(1)) if found and content.startswith(START) else None
 
 
-def judge(checks, work, senders, received):
+def judge(checks, work, senders, received, reading=lambda text: text):
+    """reading: of a text, as far as this backend can be compared."""
     wanted = {}
     for number, end, rejects, chunked, _ in work:
         want = expected(FIRST % number + end + SECOND + b'\r\n', rejects, chunked)
@@ -206,10 +227,53 @@ def judge(checks, work, senders, received):
                 not [sender for sender in senders if b'smuggled' in sender], senders[:5])
     checks.equal('messages in the backend', len(received), len(wanted))
     got = {number_of(content): content for content in received}
-    wrong = [n for n, want in wanted.items() if got.get(n) != want]
+    wrong = [n for n, want in wanted.items() if reading(got.get(n, b'')) != reading(want)]
     checks.that('each is the text that was sent', not wrong,
                 [(work[n], got.get(n), wanted[n]) for n in wrong[:3]])
     checks.that('some were text, and some refused', 0 < len(wanted) < len(work), len(wanted))
+
+
+class Binary(Lenient):
+    binary = True
+
+
+def send_binary(lab, job):
+    """One message in two chunks: None, or the reply that is no 250."""
+    number, end, cut = job
+    content = FIRST % number + b'\r\n\r\n' + end + SECOND
+    at = content.index(b'\r\n\r\n') + 4 + cut
+    with smtp.Client(lab, 'app', seconds=15) as client:
+        client.greet()
+        reply = client.command('MAIL FROM:<a@sender.test> BODY=BINARYMIME')
+        if reply.startswith('250'):
+            reply = client.command('RCPT TO:<b@accepted.test>')
+        if reply.startswith('250'):
+            client.send(b'BDAT %d\r\n' % at + content[:at])
+            client.send(b'BDAT %d LAST\r\n' % len(content[at:]) + content[at:])
+            client.reply()
+            reply = client.reply()
+        client.quit()
+    return None if reply.startswith('250') else f'{job}: {reply}'
+
+
+def binary(checks, lab, backend):
+    ends = [end for end in false_ends('literal') if len(end) < 6] + [TRUE_END]
+    work = [(number, end, cut) for number, (end, cut) in
+            enumerate(itertools.product(ends, (0, 1, 2, 3, 5)))]
+    backend.dialogue = Binary
+    backend.accepted.clear()
+    with labs.Gate(lab, config_of(lab)):
+        smtp.await_backend(lab)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            faults = [fault for fault in pool.map(lambda job: send_binary(lab, job), work) if fault]
+    checks.that(f'{len(work)} binary messages, each taken', not faults, faults[:3])
+    got = sorted(from_start(content) for _, _, content in backend.accepted)
+    sent = sorted(FIRST % number + b'\r\n\r\n' + end + SECOND for number, end, _ in work)
+    checks.that('and each is what was sent', got == sent,
+                [pair for pair in zip(got, sent) if pair[0] != pair[1]][:2])
+    checks.that('nobody else speaks in the backend',
+                {sender for sender, _, _ in backend.accepted} ==
+                {'FROM:<a@sender.test> BODY=BINARYMIME'}, backend.accepted[:2])
 
 
 def config_of(lab):
@@ -219,7 +283,7 @@ def config_of(lab):
     config['connector Repairs'] = dict(relay, Bindings=f'192.0.2.10:{PORTS[False]}',
                                        RemoteIPRanges='192.0.2.20',
                                        BareLinefeedRejectionEnabled='no')
-    config['backend cluster']['Servers'] = '10.0.0.11:25'
+    config['backend cluster']['Servers'] = '10.0.0.11:25, [2001:db8:2::12]:25'
     return config
 
 
@@ -243,6 +307,7 @@ def literal(checks, lab, variant):
         attack(checks, lab, work)
         messages = list(backend.accepted)
         fields(checks, lab, backend)
+        binary(checks, lab, backend)
     judge(checks, work, [message[0].encode() for message in messages],
           [from_start(message[2]) for message in messages])
 
@@ -319,11 +384,27 @@ def postfix(checks, lab, variant):
           [from_start(mail.replace(b'\n', b'\r\n')) for mail in mails])
 
 
+def with_haraka(checks, lab, variant):
+    with haraka.Haraka(lab) as backend:
+        for end in (b'\n.\r\n', b'\r\r\n.\r\n', b'\n\n.\r\n'):
+            checks.that(f'{end!r} fools it without the gate', without_gate(lab, end) == 4)
+        checks.equal('two messages of each', len(backend.messages()), 6)
+        backend.forget()
+        work = list(jobs(variant))
+        attack(checks, lab, work)
+        messages = backend.messages()
+    # It takes a line's first dot away only where a second one follows.
+    judge(checks, work, [sender for sender, _ in messages],
+          [from_start(content) for _, content in messages],
+          lambda text: re.sub(rb'^\.', b'', text, flags=re.M))
+
+
 def test(checks):
     variant = sys.argv[1] if len(sys.argv) > 1 else 'literal'
+    play = {'postfix': postfix, 'haraka': with_haraka, 'haraka-everything': with_haraka}
     with labs.Lab() as lab:
         lab.command('backend', 'none')
-        (postfix if variant == 'postfix' else literal)(checks, lab, variant)
+        play.get(variant, literal)(checks, lab, variant)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@
 // (of each direction, 0 = no limit) and "mtu BYTES" (0 = any); each is answered with "ok" and holds
 // for the frames that come afterwards. Ends with its input, and prints what happened then.
 
+#include "tests/system/frame.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -74,14 +76,9 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-// splitmix64
 static bool chance(struct direction *direction, uint64_t permille)
 {
-	uint64_t z = direction->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return (z ^ (z >> 31)) % 1000 < permille;
+	return next_random(&direction->random) % 1000 < permille;
 }
 
 static int open_interface(const char *name)
@@ -104,21 +101,6 @@ static int open_interface(const char *name)
 }
 
 // ---- Packet too big --------------------------------------------------------------------------
-
-static uint32_t sum_words(uint32_t sum, const uint8_t *bytes, uint32_t length)
-{
-	for (uint32_t i = 0; i + 1 < length; i += 2)
-		sum += (uint32_t)(bytes[i] << 8 | bytes[i + 1]);
-	return sum;
-}
-
-static void store_checksum(uint8_t *at, uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	at[0] = (uint8_t)(~sum >> 8);
-	at[1] = (uint8_t)~sum;
-}
 
 // Link layer back to the sender, and the addresses of the packet in exchanged roles.
 static void turn_link(const uint8_t *bytes, uint8_t *answer)

@@ -38,6 +38,12 @@ static const struct {
 	{GATE PORT CONNECTOR BACKEND "[accepted-domain *.a.test]\n[accepted-domain *.b.a.test]\n"
 				     "Type = InternalRelay\n[accepted-domain a.test]\n",
 	 0, 0, NULL},
+	// What a connector offers
+	{GATE PORT DOMAIN CONNECTOR "ChunkingEnabled = no\n" BACKEND, 0, 0, NULL},
+	{GATE PORT DOMAIN CONNECTOR "ChunkingEnabled = no\nBinaryMimeEnabled = no\n" BACKEND, 0, 0,
+	 NULL},
+	{GATE PORT DOMAIN CONNECTOR "BinaryMimeEnabled = yes\nChunkingEnabled = no\n" BACKEND, 'W',
+	 12, "BinaryMimeEnabled has no effect without ChunkingEnabled"},
 	// Ports and servers
 	{GATE "[port p]\nDevice = e\nAddress = 192.0.2.10/24\n" DOMAIN CONNECTOR
 	      "[backend b]\nServers = 198.51.100.1\n",

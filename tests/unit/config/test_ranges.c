@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Every number, size and time of every section at its smallest and largest value, one beyond each,
-// at its default and, where it may be, unlimited: what the loader takes, and what the policy then
-// holds. Made from the key table, so that no parameter is left out.
+// at its default and, where it may be, unlimited; every switch and every choice with each of its
+// words, at its default, and with a word that is none: what the loader takes, and what the policy
+// then holds. Made from the key table, so that no parameter is left out.
 #include "config/keys.h"
 #include "config/load.h"
 #include "config/policy.h"
@@ -10,6 +11,7 @@
 #include "tests/unit/config/support.h"
 
 #include <inttypes.h>
+#include <strings.h>
 
 // One section of each kind; the key under test goes to the end of its own.
 static const char *const sections[SECTION_COUNT] = {
@@ -49,12 +51,16 @@ static const void *object_of(const struct policy *policy, enum section_kind kind
 static uint64_t field_of(const struct policy *policy, const struct key *key)
 {
 	const char *at = (const char *)object_of(policy, key->section) + key->offset;
+	uint8_t byte;
 	uint16_t half;
 	uint32_t word;
 	uint64_t whole;
 
+	memcpy(&byte, at, sizeof(byte));
 	memcpy(&half, at, sizeof(half));
 	memcpy(&word, at, sizeof(word));
+	if (key->size == sizeof(byte))
+		return byte;
 	if (key->size == sizeof(half))
 		return half;
 	if (key->size == sizeof(word))
@@ -163,9 +169,61 @@ static void test_every_range(void **state)
 	assert_true(judged >= 30);
 }
 
+// The policy's value for a word: false when there is no policy, with an error about the key.
+static bool load_word(const struct key *key, const char *word, uint64_t *value)
+{
+	uint64_t untouched = *value = UINT64_MAX;
+
+	return load(key, word, value) && *value != untouched;
+}
+
+static void expect_word(const struct key *key, const char *word, uint64_t wanted)
+{
+	uint64_t held;
+
+	if (!load_word(key, word, &held) || held != wanted)
+		fail_msg("%s = %s: not %" PRIu64, key->name, word, wanted);
+	// Where it is the default, the key may as well be left out.
+	if (key->fallback != NULL && strcasecmp(key->fallback, word) == 0 &&
+	    (!load_word(key, NULL, &held) || held != wanted))
+		fail_msg("%s left out: not %s", key->name, word);
+}
+
+static void test_every_word(void **state)
+{
+	// What other keys are needed for, or this version does not have.
+	static const char *const refused[] = {"AllDomains", "RequireTLS", "Usage",
+					      "ProtocolLoggingLevel"};
+	unsigned judged = 0;
+
+	for (unsigned i = 0; i < keys_count(); i++) {
+		const struct key *key = keys_at(i);
+		uint64_t held;
+		bool special = false;
+
+		for (size_t j = 0; j < COUNT(refused); j++)
+			special |= strcmp(key->name, refused[j]) == 0;
+		if (special || (key->type != KEY_BOOLEAN && key->type != KEY_CHOICE))
+			continue;
+		if (key->type == KEY_BOOLEAN) {
+			expect_word(key, "yes", true);
+			expect_word(key, "no", false);
+			assert_false(load_word(key, "2", &held));
+		}
+		for (unsigned j = 0; key->type == KEY_CHOICE && key->choices[j]; j++)
+			expect_word(key, key->choices[j], j);
+		assert_false(load_word(key, "perhaps", &held));
+		judged++;
+	}
+	assert_true(judged >= 20);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_range)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_range),
+		cmocka_unit_test(test_every_word),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,29 +3,6 @@
 // Echo in both families and its rate; ICMP that must have no effect.
 #include "tests/unit/net/fixture.h"
 
-// A vector with some bytes changed and its checksums made right again.
-struct change {
-	uint16_t offset;
-	uint8_t value;
-};
-
-static enum reason deliver_changed(struct fixture *f, const uint8_t *bytes, size_t length,
-				   const struct change *changes, unsigned count)
-{
-	uint8_t *frame = malloc(length);
-	memcpy(frame, bytes, length);
-	for (unsigned i = 0; i < count; i++)
-		frame[changes[i].offset] = changes[i].value;
-	repair_checksums(frame);
-	enum reason reason = fixture_deliver_to(f, 0, frame, length);
-	free(frame);
-	return reason;
-}
-
-#define changed(f, vector, ...)                                                                    \
-	deliver_changed(f, vector, sizeof(vector), (const struct change[]){__VA_ARGS__},           \
-			sizeof((const struct change[]){__VA_ARGS__}) / sizeof(struct change))
-
 static void echo_is_answered(void **state)
 {
 	struct fixture *f = *state;

@@ -7,27 +7,6 @@
 #include "tests/unit/net/fixture.h"
 
 // Offsets in a query: hop limit 21, source 22, destination 38, code 66, group 70, sources 88.
-struct change {
-	uint16_t offset;
-	uint8_t value;
-};
-
-static enum reason deliver_changed(struct fixture *f, const uint8_t *bytes, size_t length,
-				   const struct change *changes, unsigned count)
-{
-	uint8_t *frame = malloc(length);
-	memcpy(frame, bytes, length);
-	for (unsigned i = 0; i < count; i++)
-		frame[changes[i].offset] = changes[i].value;
-	repair_checksums(frame);
-	enum reason reason = fixture_deliver_to(f, 0, frame, length);
-	free(frame);
-	return reason;
-}
-
-#define changed(f, vector, ...)                                                                    \
-	deliver_changed(f, vector, sizeof(vector), (const struct change[]){__VA_ARGS__},           \
-			sizeof((const struct change[]){__VA_ARGS__}) / sizeof(struct change))
 
 // Reports only: what net_start announces besides is test_net's.
 static const struct sent_frame *next_report(struct fixture *f)

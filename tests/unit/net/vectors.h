@@ -454,4 +454,13 @@ static const uint8_t too_big6[] = {
 	0,    25,   0x9c, 0x40, 0xa1, 0xb2, 0xc3, 0xd5,                                     // 102
 };
 
+// Those that we receive, one of each kind; one shape for every line.
+// clang-format off
+#define VECTORS_TO_US(X)                                                                           \
+	X(tcp4_syn) X(tcp4_data) X(tcp6_syn) X(tcp6_data)                                          \
+	X(arp_request) X(arp_probe) X(arp_gateway_answer) X(arp_conflict)                          \
+	X(echo4) X(echo6) X(ns) X(ns_dad) X(na_gateway) X(na_conflict) X(ra) X(redirect)           \
+	X(mld2_query) X(mld1_query) X(mld2_query_group) X(too_big4) X(too_big6)
+// clang-format on
+
 #endif

@@ -37,8 +37,8 @@ static void body(struct slice in, void *context)
 	uint8_t state;
 
 	body_init(&state);
-	body_input(&state, in, SIZE_MAX, false, &scan);
-	body_input(&state, in, SIZE_MAX, true, &scan);
+	body_input(&state, in, SIZE_MAX, 0, &scan);
+	body_input(&state, in, SIZE_MAX, BODY_TAKE_BARE_LF, &scan);
 }
 
 static void line(struct slice in, void *context)

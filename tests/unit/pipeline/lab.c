@@ -19,7 +19,7 @@ static const char policy_text[] =
 	"PermissionGroups = AnonymousUsers\nBanner = 220 hello\nConnectionTimeout = 20m\n"
 	"TarpitInterval = 0s\nMaxInboundConnection = unlimited\n"
 	"MaxInboundConnectionPerSource = unlimited\nMaxInboundConnectionPercentagePerSource = 100\n"
-	"[backend cluster]\nServers = 10.0.0.11:25\nProbeInterval = 1h\n%s";
+	"[backend cluster]\nServers = 10.0.0.11:25\n%s%s";
 
 const struct plan lab_good_plan = {
 	.greeting = "220 server\r\n",
@@ -28,6 +28,7 @@ const struct plan lab_good_plan = {
 	.recipient = "250 recipient\r\n",
 	.data = "354 go on\r\n",
 	.final = "250 queued as 1\r\n",
+	.chunk = "250 chunk\r\n",
 };
 
 // ---- The peers -------------------------------------------------------------------------------
@@ -107,6 +108,15 @@ static void server_opened(struct connection *connection)
 	answer(connection, lab->plan.greeting);
 }
 
+static const char *end_of_chunk(struct lab *lab, const struct peer *peer)
+{
+	lab->chunks++;
+	if (!peer->chunk_last)
+		return lab->plan.chunk;
+	lab->delivered += strncmp(lab->plan.final, "250", 3) == 0;
+	return lab->plan.final;
+}
+
 static const char *reply_to(struct lab *lab, struct peer *peer, const char *line)
 {
 	if (strncmp(line, "EHLO", 4) == 0)
@@ -120,8 +130,16 @@ static const char *reply_to(struct lab *lab, struct peer *peer, const char *line
 		peer->in_data = strncmp(lab->plan.data, "354", 3) == 0;
 		return lab->plan.data;
 	}
+	if (strncmp(line, "BDAT ", 5) == 0) {
+		peer->chunk_left = strtoul(line + 5, NULL, 10);
+		peer->chunk_last = strstr(line, " LAST\r\n") != NULL;
+		return peer->chunk_left ? "" : end_of_chunk(lab, peer);
+	}
+	if (strncmp(line, "RSET", 4) == 0)
+		lab->resets++;
 	if (strncmp(line, "MAIL FROM:", 10) != 0)
 		return "250 ok\r\n"; // RSET
+	lab->message_length = 0;
 	strncat(lab->senders, line + 10, strcspn(line + 10, " \r"));
 	if (lab->mails_reset == 0)
 		return lab->plan.mail;
@@ -133,11 +151,13 @@ static void server_byte(struct lab *lab, struct peer *peer, char byte)
 {
 	struct connection *connection = peer->connection;
 
-	if (peer->in_data) {
+	if (peer->in_data || peer->chunk_left) {
 		assert_true(lab->message_length < sizeof(lab->message) - 1);
 		lab->message[lab->message_length++] = byte;
 		lab->message[lab->message_length] = '\0';
-		if (lab->message_length < 5 ||
+		if (peer->chunk_left && --peer->chunk_left == 0)
+			answer(connection, end_of_chunk(lab, peer));
+		if (!peer->in_data || lab->message_length < 5 ||
 		    strcmp(lab->message + lab->message_length - 5, "\r\n.\r\n") != 0)
 			return;
 		lab->message_length -= 3;
@@ -293,7 +313,8 @@ static void build_gate(struct lab *lab, const char *gate, const char *backend)
 
 	snprintf(text, sizeof(text), policy_text,
 		 strstr(gate, "MaxSessions") ? "" : "MaxSessions = 32\n", gate, side->gate,
-		 side->binding, side->range, backend);
+		 side->binding, side->range,
+		 strstr(backend, "ProbeInterval") ? "" : "ProbeInterval = 1h\n", backend);
 	lab->policy = policy_load_text(text, &diagnostics);
 	assert_non_null(lab->policy);
 	lab->ruleset = ruleset_create(lab->policy);

@@ -38,6 +38,8 @@ struct peer {
 	// Of a server's end only:
 	size_t line; // where the line begins that is being read
 	bool in_data;
+	size_t chunk_left; // octets of a BDAT chunk that are still to come
+	bool chunk_last;
 	bool reset_due; // as soon as all that it said was heard
 };
 
@@ -63,7 +65,7 @@ struct lab_handed {
 // What the server says to each command: "" is nothing; a "!RST" or "!FIN" behind the text is done,
 // too. Taken when the command comes.
 struct plan {
-	const char *greeting, *hello, *mail, *recipient, *data, *final;
+	const char *greeting, *hello, *mail, *recipient, *data, *final, *chunk;
 };
 extern const struct plan lab_good_plan;
 
@@ -107,7 +109,8 @@ struct lab {
 	struct peer clients[LAB_PEERS], servers[LAB_PEERS];
 	unsigned client_count, server_count; // ever
 	unsigned delivered;                  // messages that the server answered 250
-	char message[65536];                 // the last one, whole, without the dot
+	unsigned chunks, resets;             // that it heard of
+	char message[65536];                 // the last one, as far as it came, without the dot
 	size_t message_length;
 	char senders[1024]; // "<a><b>", in the order of MAIL
 	void *taken[4096];  // payload buffers that lab_exhaust took

@@ -112,6 +112,7 @@ static void die(const struct death *death, const char *how)
 		planned(death->plan.recipient, good->recipient, how, store[3]),
 		planned(death->plan.data, good->data, how, store[4]),
 		planned(death->plan.final, good->final, how, store[5]),
+		good->chunk,
 	};
 	client = lab_asking(lab, "a");
 	assert_heard(client, death->rcpt);

@@ -28,6 +28,9 @@ enum op {
 	RECIPIENT, // ask for text
 	DATA,
 	END,
+	CHUNKS,
+	CHUNK,      // of so many octets, if one is allowed: else "not now"
+	LAST_CHUNK, // the same
 	RESET,
 	QUIT,
 	BORROWED,
@@ -40,7 +43,7 @@ struct step {
 	const char *text;
 };
 
-#define DIALOGUE_STEPS 40
+#define DIALOGUE_STEPS 64
 #define NOW_US         UINT64_C(5000000)
 
 struct dialogue {
@@ -92,7 +95,7 @@ static void dialogue_note_result(struct dialogue *dialogue, const struct upstrea
 	static const char *const names[] = {
 		[UPSTREAM_READY] = "READY",       [UPSTREAM_ANSWER] = "ANSWER",
 		[UPSTREAM_EARLY] = "EARLY",       [UPSTREAM_GONE] = "GONE",
-		[UPSTREAM_FINISHED] = "FINISHED",
+		[UPSTREAM_FINISHED] = "FINISHED", [UPSTREAM_CHUNK] = "CHUNK",
 	};
 
 	switch (result->event) {
@@ -194,6 +197,17 @@ static void dialogue_step(struct dialogue *dialogue, const struct step *step, si
 	case END:
 		upstream_end(upstream, &dialogue_policy, NOW_US, commands);
 		break;
+	case CHUNKS:
+		upstream_chunks(upstream, &dialogue_policy, NOW_US);
+		break;
+	case CHUNK:
+	case LAST_CHUNK:
+		if (upstream_chunk_allowed(upstream, step->op == LAST_CHUNK))
+			upstream_chunk(upstream, &dialogue_policy, strtoul(step->text, NULL, 10),
+				       step->op == LAST_CHUNK, NOW_US, commands);
+		else
+			dialogue_note(dialogue, "not now");
+		break;
 	case RESET:
 		if (!upstream_reset(upstream, &dialogue_policy, NOW_US, commands))
 			dialogue_note(dialogue, "idle already");
@@ -292,6 +306,15 @@ static void dialogue_run(struct dialogue *dialogue, const struct step *steps, si
 	{                                                                                          \
 		SENT, "RSET\r\n"                                                                   \
 	}
+// The same with CHUNKING, as far as the recipient's answer.
+#define CHUNKS_OPEN(pipelining)                                                                    \
+	GREETED, {SERVER, "250-s\r\n" pipelining "250 CHUNKING\r\n"}, {SAW, "READY"},              \
+		{RECIPIENT, "<b@c.test>"}, {SERVER, "250 ok\r\n"}, {SERVER, "250 b ok\r\n"},       \
+		{SAW, "ANSWER 250"}, {SENT, MAIL_LINE RCPT_LINE}, {CHUNKS, NULL},                  \
+	{                                                                                          \
+		SENT, ""                                                                           \
+	}
+#define CHUNKS_PIPELINE CHUNKS_OPEN("250-PIPELINING\r\n")
 #define USED                                                                                       \
 	RESETTING, {SERVER, "250 reset\r\n"},                                                      \
 	{                                                                                          \

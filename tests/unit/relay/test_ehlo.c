@@ -18,6 +18,8 @@
 #define SIZED    SMTP_EXTENSION_SIZE
 #define DSN      SMTP_EXTENSION_DSN
 #define UTF8     SMTP_EXTENSION_SMTPUTF8
+#define BINARY   SMTP_EXTENSION_BINARYMIME
+#define CHUNKING SMTP_EXTENSION_CHUNKING
 
 static const struct {
 	const char *reply;
@@ -29,8 +31,9 @@ static const struct {
 	{"250-s\r\n250\r\n", 0, 0},
 	{"250-s Hello [192.0.2.1]\r\n250-SIZE 37748736\r\n250-PIPELINING\r\n250-DSN\r\n"
 	 "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250 CHUNKING\r\n",
-	 BIT8 | PIPELINE | SIZED | DSN, 37748736},
+	 BIT8 | PIPELINE | SIZED | DSN | BINARY | CHUNKING, 37748736},
 	{"250-s\r\n250-SMTPUTF8\r\n250 dsn\r\n", UTF8 | DSN, 0},
+	{"250-s\r\n250-XLONGADDRS\r\n250 XLONGADDR\r\n", SMTP_EXTENSION_XLONGADDR, 0},
 	{"250-s\r\n250-pipelining\r\n250-8BitMime\r\n250 size 5\r\n", BIT8 | PIPELINE | SIZED, 5},
 	{"250-s\r\n250 SIZE\r\n", SIZED, 0},
 	{"250-s\r\n250 SIZE \r\n", SIZED, 0},

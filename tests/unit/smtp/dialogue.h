@@ -4,10 +4,10 @@
 // that must come of it. The same script is run with the bytes in one piece, in two pieces cut at
 // every place, and one by one; the transcript may not differ.
 //
-// A transcript holds each reply (CR LF shown as \n), each refusal's reason as "!reason" before its
-// reply, intents as [RECIPIENT sender recipient], [DATA], {message bytes}, [END octets], [RESET],
-// [ABORT], [CLOSE], and "left" in front of the intent that ends a transaction at the client's
-// doing.
+// A transcript holds each reply (CR LF shown as \n, NUL as ^@), each refusal's reason as "!reason"
+// before its reply, intents as [RECIPIENT sender recipient], [DATA], {message bytes}, [END octets],
+// [RESET], [ABORT], [CLOSE], and "left" in front of the intent that ends a transaction at the
+// client's doing.
 #ifndef RELAYGATE_TEST_DIALOGUE_H
 #define RELAYGATE_TEST_DIALOGUE_H
 
@@ -45,6 +45,10 @@ struct dialogue_setup {
 	uint32_t mechanisms;
 	bool blocked;
 	bool chunking;
+	bool binary_mime;
+	bool long_addresses;
+	bool chunked;          // the server takes chunks
+	uint64_t servers_size; // 0
 	bool accept_bare_lf;
 	unsigned extensions; // of the servers, beside 8BITMIME and SIZE
 	bool without_8bitmime;
@@ -89,6 +93,8 @@ struct dialogue {
 	struct tick now;
 	size_t room;
 	unsigned extensions;
+	uint64_t servers_size;
+	bool chunked;
 	const char *const *answers;
 	bool in_body; // the transcript has an open {
 	bool closed;
@@ -127,8 +133,10 @@ static void dialogue_put(struct dialogue *dialogue, const void *bytes, size_t le
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\r' && i + 1 < length && text[i + 1] == '\n')
 			continue;
-		assert_true(dialogue->length + 1 < sizeof(dialogue->transcript));
-		dialogue->transcript[dialogue->length++] = text[i];
+		assert_true(dialogue->length + 2 < sizeof(dialogue->transcript));
+		if (text[i] == '\0')
+			dialogue->transcript[dialogue->length++] = '^';
+		dialogue->transcript[dialogue->length++] = text[i] ? text[i] : '@';
 	}
 	dialogue->transcript[dialogue->length] = '\0';
 }
@@ -162,7 +170,7 @@ static void dialogue_note_intent(struct dialogue *dialogue)
 		[SESSION_RESET] = "[RESET]\n",
 		[SESSION_CLOSE] = "[CLOSE]\n",
 	};
-	char line[700];
+	char line[2 * SESSION_COMMAND_MAX];
 	char sender[SESSION_COMMAND_MAX], recipient[SESSION_COMMAND_MAX];
 	bool possible;
 	switch (dialogue->step.intent) {
@@ -218,7 +226,7 @@ static void dialogue_note(struct dialogue *dialogue)
 static inline void dialogue_answer(struct dialogue *dialogue, const char *text)
 {
 	char reply[REPLY_MAX];
-	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}};
+	struct session_answer answer = {.chunked = dialogue->chunked};
 	if (text[0] == '!') {
 		answer.failure = dialogue_reason(text + 1);
 	} else {
@@ -253,6 +261,8 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.max_local_hop_count = setup->max_local_hop_count,
 		.pipelining = true,
 		.chunking = setup->chunking,
+		.binary_mime = setup->binary_mime,
+		.long_addresses = setup->long_addresses,
 		.enhanced_status_codes = true,
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,
@@ -268,6 +278,8 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 	};
 	dialogue->now = (struct tick){1000, DIALOGUE_WALL_US};
 	dialogue->room = setup->room ? setup->room : SIZE_MAX;
+	dialogue->chunked = setup->chunked;
+	dialogue->servers_size = setup->servers_size;
 	dialogue->extensions =
 		setup->extensions |
 		(setup->without_8bitmime ? 0 : SMTP_EXTENSION_8BITMIME | SMTP_EXTENSION_SIZE);
@@ -294,6 +306,11 @@ static void dialogue_end(struct dialogue *dialogue)
 	pool_fini(&dialogue->chunks);
 }
 
+static struct session_servers dialogue_servers(const struct dialogue *dialogue)
+{
+	return (struct session_servers){dialogue->extensions, dialogue->servers_size};
+}
+
 // Feeds one piece from a block of exactly its size, so that a read past its end is found.
 static void dialogue_send(struct dialogue *dialogue, const void *bytes, size_t length)
 {
@@ -301,7 +318,7 @@ static void dialogue_send(struct dialogue *dialogue, const void *bytes, size_t l
 	memcpy(block, bytes, length);
 	struct slice rest = slice_of(block, length);
 	while (!dialogue->closed) {
-		session_input(&dialogue->session, rest, dialogue->room, dialogue->extensions,
+		session_input(&dialogue->session, rest, dialogue->room, dialogue_servers(dialogue),
 			      dialogue->now, &dialogue->reply, &dialogue->step);
 		assert_true(dialogue->step.consumed <= rest.length);
 		rest = slice_from(rest, dialogue->step.consumed);

@@ -122,12 +122,12 @@ static void test_scripts(void **state)
 
 static struct session_answer answer_of(const char *text)
 {
-	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}};
+	struct session_answer answer = {REASON_NONE, 0, {NULL, 0}, false};
 	if (text[0] == '!')
 		answer.failure = dialogue_reason(text + 1);
 	else
 		answer = (struct session_answer){REASON_NONE, (uint16_t)atoi(text),
-						 slice_of_text(text)};
+						 slice_of_text(text), false};
 	return answer;
 }
 

@@ -63,7 +63,7 @@ static bool feed(uint8_t *state, const uint8_t *text, size_t length, size_t room
 	struct slice rest = slice_of(block, length);
 	while (out->verdict == BODY_MORE && rest.length > 0) {
 		struct body_scan scan;
-		body_input(state, rest, room, false, &scan);
+		body_input(state, rest, room, 0, &scan);
 		assert_true(scan.consumed <= rest.length);
 		assert_true(scan.held.length + scan.run.length <= room);
 		if (scan.run.length == 0)
@@ -147,15 +147,15 @@ static void test_room_of_nothing_waits(void **state)
 	uint8_t machine;
 	struct body_scan scan;
 	body_init(&machine);
-	body_input(&machine, slice_of_text("a"), 0, false, &scan);
+	body_input(&machine, slice_of_text("a"), 0, 0, &scan);
 	assert_int_equal(scan.verdict, BODY_MORE);
 	assert_int_equal(scan.consumed, 0);
 	// One byte is kept back: room for it alone would not let the next one pass.
-	body_input(&machine, slice_of_text("\r"), 10, false, &scan);
+	body_input(&machine, slice_of_text("\r"), 10, 0, &scan);
 	assert_int_equal(scan.consumed, 1);
-	body_input(&machine, slice_of_text("\na"), 1, false, &scan);
+	body_input(&machine, slice_of_text("\na"), 1, 0, &scan);
 	assert_int_equal(scan.consumed, 0);
-	body_input(&machine, slice_of_text("\na"), 2, false, &scan);
+	body_input(&machine, slice_of_text("\na"), 2, 0, &scan);
 	assert_int_equal(scan.consumed, 1);
 	assert_int_equal(scan.held.length + scan.run.length, 2);
 }
@@ -187,7 +187,7 @@ static void test_long_lines(void **state)
 	uint8_t *line = malloc(size);
 	memset(line, 0x80, size);
 	body_init(&machine);
-	body_input(&machine, slice_of(line, size), SIZE_MAX, false, &scan);
+	body_input(&machine, slice_of(line, size), SIZE_MAX, 0, &scan);
 	assert_int_equal(scan.run.length, size);
 	assert_ptr_equal(scan.run.data, line);
 	assert_int_equal(scan.octets, size);

@@ -13,6 +13,16 @@
 #define YES                                                                                        \
 	ANSWERS("250 2.1.5 Recipient OK", "354 go",                                                \
 		"250 2.6.0 <1@own.test> Queued mail for delivery")
+#define BINARY                                                                                     \
+	.setup = {.chunking = true,                                                                \
+		  .binary_mime = true,                                                             \
+		  .chunked = true,                                                                 \
+		  .extensions = SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME}
+#define TO_BINARY HELLO "MAIL FROM:<a@foreign.test> BODY=BINARYMIME\r\n" RCPT
+#define BINARY_ENVELOPE                                                                            \
+	BANNER "250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n"               \
+	       "250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250-BINARYMIME\n250 CHUNKING\n" MAIL_REPLY  \
+	       "[RECIPIENT <a@foreign.test> BODY=BINARYMIME <b@own.test>]\n" RCPT_REPLY
 #define CHUNK(n)      "250 2.6.0 CHUNK received OK, " n " octets\n"
 #define DONE          ACCEPTED "[RESET]\n"
 #define NEED_MAIL     "!smtp_bad_sequence\n503 5.5.2 Need mail command\n"
@@ -47,8 +57,14 @@ static const struct script scripts[] = {
 	 CLIENT(TO_BDAT
 		"BDAT 47\r\nX-MS-Exchange-Organization-SCL: -1\r\nSubject: x\rBDAT 26 LAST\r\n"
 		"\nX-MS-Exchange-Forest-A: b"),
-	 YES,
-	 .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n\r\n}\n[END 73]\n" DONE},
+	 YES, .expect = ENVELOPE "[DATA]\n{Subject: x}\n" CHUNK("47") "{\r\n}\n[END 73]\n" DONE},
+	{"the end of what may become a forbidden field", CHUNKS,
+	 CLIENT(TO_BDAT "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE "250 2.0.0 OK\n"},
+	{"an end that is a whole forbidden name",
+	 CLIENT(TO_BDAT "BDAT 23 LAST\r\nSubject: x\r\nResent-From"), YES,
+	 .setup = {.chunking = true, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\n}\n[END 23]\n" DONE},
 	// S5: sizes
 	{"no size", CHUNKS, CLIENT(TO_BDAT "BDAT\r\nNOOP\r\n"), ANSWERS("250 2.1.5 Recipient OK"),
 	 .expect = ENVELOPE BAD_ARGUMENTS "left [CLOSE]\n"},
@@ -113,6 +129,80 @@ static const struct script scripts[] = {
 	{"bare LFs that end the header, taken", .setup = {.chunking = true, .accept_bare_lf = true},
 	 CLIENT(TO_BDAT "BDAT 13 LAST\r\na: b\n\n.\nc: d\n"), YES,
 	 .expect = ENVELOPE "[DATA]\n{a: b\r\n\r\n..\r\nc: d\r\n}\n[END 17]\n" DONE},
+	// to a server that takes chunks: as it is, nothing added
+	{"dots to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 21 LAST\r\n\r\n.\r\n..\r\n.a\r\n.\r\nMAIL.NOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{\r\n.\r\n..\r\n.a\r\n.\r\nMAIL.}\n[END 21]\n" DONE
+			    "250 2.0.0 OK\n"},
+	{"a bare LF to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 4 LAST\r\n\nb\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
+	{"a CR at the end to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 2 LAST\r\na\r"), YES,
+	 .expect = ENVELOPE "[DATA]\n{a}\n" BAD_ENDING "left [CLOSE]\n"},
+	{"bare LFs taken, to chunks",
+	 .setup = {.chunking = true, .chunked = true, .accept_bare_lf = true},
+	 CLIENT(TO_BDAT "BDAT 13 LAST\r\na: b\n\n.\nc: d\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{a: b\r\n\r\n.\r\nc: d\r\n}\n[END 17]\n" DONE},
+	{"DATA to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "DATA\r\n..a: b\r\n\r\n..\r\n...\r\n.x\r\nx.\r\n.\r\nNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n" DATA_REPLY
+			    "{.a: b\r\n\r\n.\r\n..\r\nx\r\nx.\r\n}\n[END 23]\n" DONE
+			    "250 2.0.0 OK\n"},
+	{"DATA with bare LFs to chunks",
+	 .setup = {.chunking = true, .chunked = true, .accept_bare_lf = true},
+	 CLIENT(TO_BDAT "DATA\r\na: b\n\n.\n.c\r\n.\r\nNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n" DATA_REPLY "{a: b\r\n\r\n.\r\n.c\r\n}\n[END 15]\n" DONE
+			    "250 2.0.0 OK\n"},
+	{"the header firewall and chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "DATA\r\n.X-MS-Exchange-Organization-SCL: -1\r\n -2\r\nSubject: x\r\n"
+			"X-MS-Exchange-Forest-A: b\r\n\r\n.\r\n"),
+	 YES, .expect = ENVELOPE "[DATA]\n" DATA_REPLY "{Subject: x\r\n\r\n}\n[END 82]\n" DONE},
+	{"the end of what may become a forbidden field, to chunks",
+	 .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE "250 2.0.0 OK\n"},
+	{"an end that is a whole forbidden name, to chunks",
+	 .setup = {.chunking = true, .chunked = true, .denied = RIGHT_ACCEPT_HEADERS_ROUTING},
+	 CLIENT(TO_BDAT "BDAT 23 LAST\r\nSubject: x\r\nResent-From"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\n}\n[END 23]\n" DONE},
+	{"any other unfinished end, to chunks", .setup = {.chunking = true, .chunked = true},
+	 CLIENT(TO_BDAT "BDAT 15 LAST\r\nSubject: x\r\nFoo"), YES,
+	 .expect = ENVELOPE "[DATA]\n{Subject: x\r\nFoo}\n[END 15]\n" DONE},
+	// BODY=BINARYMIME
+	{"the end of what may become a forbidden field, binary", BINARY,
+	 CLIENT(TO_BINARY "BDAT 14 LAST\r\nSubject: x\r\nReNOOP\r\n"), YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n{Subject: x\r\nRe\r\n}\n[END 14]\n" DONE
+				   "250 2.0.0 OK\n"},
+	{"any octets", BINARY,
+	 CLIENT(TO_BINARY "BDAT 30\r\na: b\r\n\r\n\0\r\n.\r\n\n.\n\r.\rx\0\r\r\n.\r\nQU"
+			  "BDAT 5 LAST\r\nIT\r\n\rNOOP\r\n"),
+	 YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n{a: b\r\n\r\n^@\r\n.\r\n\n.\n\r.\rx^@\r\r\n."
+				   "\r\nQU}\n" CHUNK("30") "{IT\r\n\r}\n[END 35]\n" DONE
+							   "250 2.0.0 OK\n"},
+	{"DATA is none of its ends", BINARY, CLIENT(TO_BINARY "DATA\r\nBDAT 3 LAST\r\n\r\n\r"), YES,
+	 .expect =
+		 BINARY_ENVELOPE "!smtp_bad_sequence\n503 5.5.2 Need BDAT command\n[DATA]\n{\r\n\r}"
+				 "\n[END 3]\n" DONE},
+	{"a bare CR ends a line for the firewall", BINARY,
+	 CLIENT(TO_BINARY "BDAT 41 LAST\r\nx\rX-MS-Exchange-Organization-A: b\ry\nz\r\n\r\n"), YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n{x\ry\nz\r\n\r\n}\n[END 41]\n" DONE},
+	{"the servers have no BINARYMIME",
+	 .setup = {.chunking = true, .binary_mime = true, .extensions = SMTP_EXTENSION_CHUNKING},
+	 CLIENT(HELLO "MAIL FROM:<a@foreign.test> BODY=BINARYMIME\r\n"),
+	 .expect = CHUNKING_EHLO "!smtp_bad_parameter\n555 5.5.4 Unsupported parameter\n"},
+	{"nor CHUNKING",
+	 .setup = {.chunking = true, .binary_mime = true, .extensions = SMTP_EXTENSION_BINARYMIME},
+	 CLIENT(HELLO), .expect = CHUNKING_EHLO},
+	{"the connector has no BINARYMIME",
+	 .setup = {.chunking = true,
+		   .extensions = SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME},
+	 CLIENT(HELLO), .expect = CHUNKING_EHLO},
+	{"nor CHUNKING",
+	 .setup = {.binary_mime = true,
+		   .extensions = SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME},
+	 CLIENT(HELLO), .expect = BANNER EHLO_REPLY},
 	// limits and refusals
 	{"the backend refuses the message", CHUNKS,
 	 CLIENT(TO_BDAT "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),
@@ -156,6 +246,32 @@ static void test_lost_in_the_middle(void **state)
 	}
 }
 
+// A server that refuses a chunk while the client is between two of its own: in its own words.
+static void test_refused_in_the_middle(void **state)
+{
+	static const char *const answers[] = {"250 2.1.5 Recipient OK", "354 go", NULL};
+	static const char words[] = "554 5.7.1 spam\r\n";
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {.chunking = true, .chunked = true};
+
+	for (int inside = 0; inside < 2; inside++) {
+		const struct session_answer refused = {.code = 554, .reply = slice_of_text(words)};
+
+		dialogue_open(&dialogue, &setup);
+		dialogue.answers = answers;
+		dialogue_send_text(&dialogue, TO_BDAT "BDAT 4\r\nab\r\n");
+		if (inside)
+			dialogue_send_text(&dialogue, "BDAT 4\r\nc");
+		session_fail_body(&dialogue.session, &refused);
+		dialogue_send_text(&dialogue, inside ? "d\r\n" : "BDAT 4\r\ncd\r\n");
+		assert_non_null(strstr(dialogue.transcript, "554 5.7.1 spam\n"));
+		dialogue_send_text(&dialogue, "BDAT 4 LAST\r\nef\r\nNOOP\r\n");
+		assert_non_null(strstr(dialogue.transcript, NEED_MAIL "250 2.0.0 OK\n"));
+		assert_null(strstr(dialogue.transcript, "[END"));
+		dialogue_end(&dialogue);
+	}
+}
+
 // Octets beyond the limit are read, and none of them is a command.
 static void test_too_large(void **state)
 {
@@ -179,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_lost_in_the_middle),
+		cmocka_unit_test(test_refused_in_the_middle),
 		cmocka_unit_test(test_too_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

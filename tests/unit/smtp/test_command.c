@@ -126,7 +126,7 @@ static const struct script scripts[] = {
 		"MAIL FROM:<a@b> BODY=BINARYMIME\r\nMAIL FROM:<a@b> SIZE=65536 BODY=8BITMIME\r\n"),
 	 .expect = READY BAD_ARGUMENTS BAD_ARGUMENTS BAD_SENDER BAD_ARGUMENTS BAD_SENDER BAD_SENDER
 		 BAD_SENDER BAD_SENDER BAD_SENDER BAD_SENDER BAD_ARGUMENTS BAD_ARGUMENTS
-			 BAD_ARGUMENTS UNKNOWN_PARAMETER UNKNOWN_PARAMETER BAD_ARGUMENTS
+			 BAD_ARGUMENTS UNKNOWN_PARAMETER UNKNOWN_PARAMETER UNKNOWN_PARAMETER
 				 MAIL_REPLY},
 	{"on the block list", .setup = {.blocked = true},
 	 CLIENT(HELLO MAIL RCPT "RSET\r\n" MAIL RCPT RCPT "DATA\r\n"),
@@ -255,8 +255,9 @@ static void test_verb_and_detail_for_the_log(void **state)
 			dialogue_send_text(&dialogue, "EHLO x\r\n");
 		if (strncmp(cases[i].line, "RCPT", 4) == 0)
 			dialogue_send_text(&dialogue, MAIL);
-		session_input(&dialogue.session, slice_of_text(cases[i].line), SIZE_MAX, 0,
-			      dialogue.now, &dialogue.reply, &dialogue.step);
+		session_input(&dialogue.session, slice_of_text(cases[i].line), SIZE_MAX,
+			      (struct session_servers){0, 0}, dialogue.now, &dialogue.reply,
+			      &dialogue.step);
 		memcpy(verb, dialogue.step.verb, 8);
 		assert_string_equal(verb, cases[i].verb);
 		if (cases[i].detail)

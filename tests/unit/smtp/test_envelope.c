@@ -45,6 +45,52 @@ static void test_sender(void **state)
 	}
 }
 
+// Long addresses are for servers that take them, and only where they were offered.
+static void test_long_addresses(void **state)
+{
+	static const char *const answers[] = {"250 ok", NULL};
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {.long_addresses = true,
+					     .extensions = SMTP_EXTENSION_XLONGADDR};
+	const struct dialogue_setup without[] = {{.extensions = SMTP_EXTENSION_XLONGADDR},
+						 {.long_addresses = true}};
+	char local[1501], line[1600];
+	bool possible;
+
+	memset(local, 'x', 1500);
+	local[1500] = '\0';
+	snprintf(line, sizeof(line), "RCPT TO:<%s@own.test>\r\n", local);
+	dialogue_open(&dialogue, &setup);
+	dialogue_send_text(&dialogue, HELLO MAIL);
+	assert_non_null(strstr(dialogue.transcript, "250 XLONGADDR\n"));
+	sender(&dialogue, 0, &possible);
+	assert_true(possible);
+	dialogue.answers = answers;
+	dialogue.transcript[dialogue.length = 0] = '\0';
+	dialogue_send(&dialogue, line, 1000); // in two pieces
+	dialogue_send_text(&dialogue, line + 1000);
+	assert_non_null(strstr(dialogue.transcript, "250 ok\n"));
+	sender(&dialogue, 0, &possible);
+	assert_false(possible);
+	sender(&dialogue, SMTP_EXTENSION_XLONGADDR, &possible);
+	assert_true(possible);
+	// HELO takes the offer back.
+	dialogue_send_text(&dialogue, "HELO x\r\n" MAIL);
+	dialogue.transcript[dialogue.length = 0] = '\0';
+	dialogue_send_text(&dialogue, line);
+	dialogue_expect(&dialogue, "!smtp_line_too_long\n500 5.5.2 Line too long\n");
+	dialogue_end(&dialogue);
+	for (unsigned i = 0; i < 2; i++) {
+		dialogue_open(&dialogue, &without[i]);
+		dialogue_send_text(&dialogue, HELLO MAIL "RCPT TO:<x@");
+		assert_null(strstr(dialogue.transcript, "XLONGADDR"));
+		dialogue.transcript[dialogue.length = 0] = '\0';
+		dialogue_send_text(&dialogue, line + 9);
+		dialogue_expect(&dialogue, "!smtp_line_too_long\n500 5.5.2 Line too long\n");
+		dialogue_end(&dialogue);
+	}
+}
+
 static void test_recipient_is_there_while_it_is_asked(void **state)
 {
 	static struct dialogue dialogue;
@@ -169,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sender),
+		cmocka_unit_test(test_long_addresses),
 		cmocka_unit_test(test_recipient_is_there_while_it_is_asked),
 		cmocka_unit_test(test_added_header),
 		cmocka_unit_test(test_received_header_of_each_name),

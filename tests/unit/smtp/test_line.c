@@ -13,7 +13,7 @@
 struct fixture {
 	struct pool chunks;
 	struct line line;
-	uint8_t text[LINE_MAX_OCTETS];
+	uint8_t text[LINE_LONG_OCTETS];
 	size_t length;
 };
 
@@ -114,16 +114,21 @@ static void test_cases(void **state)
 	}
 }
 
-// S8: octets with CR LF. At most one chunk, none once the line is being discarded.
+// S8: octets with CR LF. At most one chunk (four of a long line), none once the line is being
+// discarded.
 static void test_lengths(void **state)
 {
 	static const struct {
 		size_t octets;
 		enum line_result result;
+		bool long_lines;
 	} lengths[] = {
-		{511, LINE_WHOLE},     {512, LINE_WHOLE},        {513, LINE_WHOLE},
-		{1023, LINE_WHOLE},    {1024, LINE_WHOLE},       {1025, LINE_TOO_LONG},
-		{9000, LINE_TOO_LONG}, {1 << 20, LINE_TOO_LONG},
+		{511, LINE_WHOLE, false},     {512, LINE_WHOLE, false},
+		{513, LINE_WHOLE, false},     {1023, LINE_WHOLE, false},
+		{1024, LINE_WHOLE, false},    {1025, LINE_TOO_LONG, false},
+		{9000, LINE_TOO_LONG, false}, {1 << 20, LINE_TOO_LONG, false},
+		{1025, LINE_WHOLE, true},     {8000, LINE_WHOLE, true},
+		{8001, LINE_TOO_LONG, true},
 	};
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		const size_t octets = lengths[i].octets;
@@ -134,7 +139,8 @@ static void test_lengths(void **state)
 		for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
 			struct fixture fixture;
 			size_t consumed;
-			fixture_init(&fixture, 1);
+			fixture_init(&fixture, lengths[i].long_lines ? 4 : 1);
+			fixture.line.long_lines = lengths[i].long_lines;
 			if (cuts[k] <= octets + 6)
 				assert_int_equal(
 					run(&fixture, bytes, octets + 6, cuts[k], &consumed),

@@ -15,7 +15,8 @@ enum {
 	EIGHT = SMTP_EXTENSION_8BITMIME,
 	DSN = SMTP_EXTENSION_DSN,
 	UTF8 = SMTP_EXTENSION_SMTPUTF8,
-	ALL = EIGHT | DSN | UTF8,
+	BINARY = SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING,
+	ALL = EIGHT | DSN | UTF8 | BINARY,
 };
 
 static const struct {
@@ -45,7 +46,9 @@ static const struct {
 	{" SIZE=1 SIZE=1", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
 	{" SIZE=1 size=2", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
 	{" BODY=7BIT BODY=8BITMIME", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
-	{" BODY=BINARYMIME", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
+	{" BODY=BINARYMIME", GOOD, UNKNOWN, UNKNOWN, UNKNOWN, 0, BINARY},
+	{" BODY=BINARY", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
+	{" BODY=8BITMIME BODY=BINARYMIME", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
 	{" BODY", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
 	// RFC 3461
 	{" RET=FULL ENVID=x", GOOD, UNKNOWN, UNKNOWN, UNKNOWN, 0, DSN},
@@ -146,7 +149,7 @@ static void test_what_goes_on(void **state)
 	assert_true(slice_equals_text(parameters.forward[0], "RET=FULL"));
 	assert_true(slice_equals_text(parameters.forward[1], "SMTPUTF8"));
 	assert_true(slice_equals_text(parameters.forward[2], "ENVID=a"));
-	assert_int_equal(parameters.needed, ALL);
+	assert_int_equal(parameters.needed, EIGHT | DSN | UTF8);
 	assert_false(parameters.trusted);
 	parameters_parse(slice_of_text(" AUTH=b@c"), PARAMETERS_OF_MAIL, true, 0, &parameters,
 			 &culprit);

@@ -175,6 +175,37 @@ static void test_kinds(void **state)
 	assert_true(!path.postmaster && !path.null);
 }
 
+// The local part may be all of a long address, whose every domain is found nevertheless.
+static void test_long_addresses(void **state)
+{
+	static const struct {
+		size_t local;
+		bool good, good_when_long;
+	} lengths[] = {
+		{64, true, true}, {65, false, true}, {1852, false, true}, {1853, false, false}};
+	struct path path;
+	size_t used;
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		const size_t length = lengths[i].local + sizeof("<@own.test>") - 1 - 1;
+		char *text = malloc(length + 2);
+
+		memset(text, 'x', length);
+		text[0] = '<';
+		memcpy(text + 10, "%deep.test", 10);
+		memcpy(text + 1 + lengths[i].local, "@own.tst>", 9);
+		assert_int_equal(path_parse(slice_of(text, length), &path, &used), lengths[i].good);
+		assert_int_equal(path_parse_long(slice_of(text, length), &path, &used),
+				 lengths[i].good_when_long);
+		if (lengths[i].good_when_long) {
+			assert_int_equal(used, length);
+			assert_int_equal(path.domain_count, 2);
+			assert_int_equal(path.domains[1].length, lengths[i].local - 10);
+		}
+		free(text);
+	}
+}
+
 // Each beginning of a good path is no path, whatever follows it is not read.
 static void test_every_cut(void **state)
 {
@@ -232,9 +263,8 @@ static void test_hello_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_every_cut),
+		cmocka_unit_test(test_cases),          cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_long_addresses), cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_hello_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

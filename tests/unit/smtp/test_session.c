@@ -218,17 +218,17 @@ static void test_body_waits_for_room(void **state)
 	dialogue.answers = answers;
 	dialogue_send_text(&dialogue, TO_DATA "\r\n");
 	struct session_step *step = &dialogue.step;
-	session_input(&dialogue.session, slice_of_text("abc\r\n"), 0, 0, dialogue.now,
-		      &dialogue.reply, step);
+	session_input(&dialogue.session, slice_of_text("abc\r\n"), 0,
+		      (struct session_servers){0, 0}, dialogue.now, &dialogue.reply, step);
 	assert_int_equal(step->intent, SESSION_MORE);
 	assert_int_equal(step->consumed, 0);
-	session_input(&dialogue.session, slice_of_text("abc\r\n"), 2, 0, dialogue.now,
-		      &dialogue.reply, step);
+	session_input(&dialogue.session, slice_of_text("abc\r\n"), 2,
+		      (struct session_servers){0, 0}, dialogue.now, &dialogue.reply, step);
 	assert_int_equal(step->intent, SESSION_BODY);
 	assert_int_equal(step->consumed, 2);
 	// A CR that fits nowhere yet is no message byte, but there is more to do.
-	session_input(&dialogue.session, slice_of_text("\r\n"), 1, 0, dialogue.now, &dialogue.reply,
-		      step);
+	session_input(&dialogue.session, slice_of_text("\r\n"), 1, (struct session_servers){0, 0},
+		      dialogue.now, &dialogue.reply, step);
 	assert_int_equal(step->intent, SESSION_NEXT);
 	assert_int_equal(step->consumed, 1);
 	dialogue_end(&dialogue);
@@ -253,7 +253,7 @@ static void bring_to(struct dialogue *dialogue, enum at at, const struct dialogu
 	};
 	static const char *const yes[] = {"250 2.1.5 Recipient OK", "354 go", NULL};
 	static const char *const yes_once[] = {"250 2.1.5 Recipient OK", NULL};
-	const struct session_answer lost = {REASON_backend_lost, 0, {NULL, 0}};
+	const struct session_answer lost = {.failure = REASON_backend_lost};
 	dialogue_open(dialogue, setup);
 	dialogue->answers = at == ASKED ? NULL : at == DATA ? yes_once : yes;
 	dialogue_send_text(dialogue, texts[at]);
