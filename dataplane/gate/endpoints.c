@@ -10,10 +10,11 @@
 
 #define ENTRIES 2 // a bucket
 
+#define USED 0x10000u
+
 struct entry {
 	uint64_t address[2];
-	uint16_t port;
-	uint16_t used;
+	uint32_t port; // | USED; 0 = free
 	uint32_t number;
 };
 
@@ -42,26 +43,20 @@ void endpoints_seal(struct endpoints *endpoints)
 	memory_seal(&endpoints->buckets);
 }
 
-static struct entry entry_of(const struct address *address, uint16_t port)
-{
-	struct entry entry = {.port = port, .used = 1};
-	memcpy(entry.address, address->bytes, sizeof(entry.address));
-	return entry;
-}
-
-// The entry with this key, or the free one where it belongs.
-static struct entry *find(const struct endpoints *endpoints, const struct entry *key)
+// The entry with this key, or the free one where it belongs. The key comes as numbers: a struct of
+// it would be written in pieces and read whole, which the processor waits for, each packet.
+static struct entry *find(const struct endpoints *endpoints, uint64_t first, uint64_t second,
+			  uint32_t port)
 {
 	struct bucket *buckets = endpoints->buckets.data;
-	uint64_t hash = (key->address[0] * 0x9e3779b97f4a7c15ull) ^ key->address[1];
-	hash = (hash ^ hash >> 32 ^ (uint64_t)key->port << 16) * 0xd6e8feb86659fd93ull;
+	uint64_t hash = (first * 0x9e3779b97f4a7c15ull) ^ second;
+	hash = (hash ^ hash >> 32 ^ (uint64_t)port << 16) * 0xd6e8feb86659fd93ull;
 	for (uint32_t i = (uint32_t)(hash >> endpoints->shift);; i++) {
 		struct bucket *bucket = &buckets[i & endpoints->mask];
 		for (unsigned j = 0; j < ENTRIES; j++) {
 			struct entry *entry = &bucket->entries[j];
-			if (!entry->used ||
-			    (entry->address[1] == key->address[1] &&
-			     entry->address[0] == key->address[0] && entry->port == key->port))
+			if (!entry->port || (entry->address[1] == second &&
+					     entry->address[0] == first && entry->port == port))
 				return entry;
 		}
 	}
@@ -71,16 +66,17 @@ void endpoints_set(struct endpoints *endpoints, const struct address *address, u
 		   uint32_t number)
 {
 	assert(number != ENDPOINT_ABSENT);
-	struct entry key = entry_of(address, port);
-	struct entry *entry = find(endpoints, &key);
-	key.number = number;
-	*entry = key;
+	uint64_t key[2];
+	memcpy(key, address->bytes, sizeof(key));
+	struct entry *entry = find(endpoints, key[0], key[1], port | USED);
+	*entry = (struct entry){{key[0], key[1]}, port | USED, number};
 }
 
 uint32_t endpoints_get(const struct endpoints *endpoints, const struct address *address,
 		       uint16_t port)
 {
-	struct entry key = entry_of(address, port);
-	const struct entry *entry = find(endpoints, &key);
-	return entry->used ? entry->number : ENDPOINT_ABSENT;
+	uint64_t key[2];
+	memcpy(key, address->bytes, sizeof(key));
+	const struct entry *entry = find(endpoints, key[0], key[1], port | USED);
+	return entry->port ? entry->number : ENDPOINT_ABSENT;
 }

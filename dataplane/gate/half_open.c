@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The half-open cache: entries out of one pool, found through a keyed hash table with chains, timed
+// The half-open cache: entries out of one pool, found through a hash table with chains, timed
 // by five queues. Every entry of a stage waits equally long, so a stage's queue is in order of its
 // deadlines by itself: arming, expiry and removal are O(1) without a timer wheel. So is making
 // room: what may be given up stands in one more queue, in the order of its SYNs. Owns its memory;
@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "dataplane/base/pool.h"
+#include "dataplane/base/prefetch.h"
 
 #define SECOND_US 1000000ull
 
@@ -22,12 +23,12 @@ static const uint64_t stage_us[] = {1 * SECOND_US, 2 * SECOND_US, 4 * SECOND_US,
 #define STAGES (sizeof(stage_us) / sizeof(*stage_us))
 
 struct item {
+	LIST_ENTRY(item) in_bucket; // in one cache line with the tuple, by which it is found
 	struct half_open_entry entry;
 	uint8_t stage;
 	uint64_t deadline_us;
 	TAILQ_ENTRY(item) in_stage;
 	TAILQ_ENTRY(item) in_spare; // of the first kind only
-	LIST_ENTRY(item) in_bucket;
 };
 
 TAILQ_HEAD(stage, item);
@@ -36,7 +37,6 @@ LIST_HEAD(bucket, item);
 
 struct half_open {
 	struct pool pool;
-	struct hash_key key;
 	uint32_t options_limit; // entries below which the second kind is offered
 	uint32_t bucket_mask;
 	struct bucket *buckets;
@@ -44,15 +44,15 @@ struct half_open {
 	struct spare spare;
 };
 
-struct half_open *half_open_create(uint32_t entries, const struct hash_key *key)
+struct half_open *half_open_create(uint32_t entries)
 {
 	struct half_open *half_open = calloc(1, sizeof(*half_open));
 	if (!half_open)
 		return NULL;
+	// Many more than entries: most SYNs are in none, and then mostly the bucket alone is read.
 	uint64_t buckets = 1;
-	while (buckets < entries)
+	while (buckets < 4ull * entries)
 		buckets *= 2;
-	half_open->key = *key;
 	half_open->options_limit = entries - entries / 4;
 	half_open->bucket_mask = (uint32_t)(buckets - 1);
 	for (unsigned i = 0; i < STAGES; i++)
@@ -82,10 +82,14 @@ void half_open_destroy(struct half_open *half_open)
 	free(half_open);
 }
 
-static struct bucket *bucket_of(const struct half_open *half_open, const struct tuple *tuple)
+static struct bucket *bucket_of(const struct half_open *half_open, uint32_t hash)
 {
-	uint64_t hash = hash_tuple(&half_open->key, tuple);
 	return &half_open->buckets[hash & half_open->bucket_mask];
+}
+
+void half_open_prefetch_bucket(const struct half_open *half_open, uint32_t hash)
+{
+	prefetch(bucket_of(half_open, hash), 1);
 }
 
 static struct item *find_in(const struct bucket *bucket, const struct tuple *tuple)
@@ -131,9 +135,10 @@ bool half_open_offers_options(const struct half_open *half_open)
 }
 
 enum half_open_result half_open_insert(struct half_open *half_open,
-				       const struct half_open_entry *entry, uint64_t now_us)
+				       const struct half_open_entry *entry, uint32_t hash,
+				       uint64_t now_us)
 {
-	struct bucket *bucket = bucket_of(half_open, &entry->tuple);
+	struct bucket *bucket = bucket_of(half_open, hash);
 	struct item *item = find_in(bucket, &entry->tuple);
 	enum half_open_result result = HALF_OPEN_KEPT;
 	if (item) {
@@ -159,15 +164,15 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 }
 
 const struct half_open_entry *half_open_find(const struct half_open *half_open,
-					     const struct tuple *tuple)
+					     const struct tuple *tuple, uint32_t hash)
 {
-	const struct item *item = find_in(bucket_of(half_open, tuple), tuple);
+	const struct item *item = find_in(bucket_of(half_open, hash), tuple);
 	return item ? &item->entry : NULL;
 }
 
-void half_open_remove(struct half_open *half_open, const struct tuple *tuple)
+void half_open_remove(struct half_open *half_open, const struct tuple *tuple, uint32_t hash)
 {
-	struct item *item = find_in(bucket_of(half_open, tuple), tuple);
+	struct item *item = find_in(bucket_of(half_open, hash), tuple);
 	if (item)
 		drop(half_open, item);
 }

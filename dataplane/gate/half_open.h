@@ -21,9 +21,9 @@ struct half_open_entry {
 	struct handshake handshake;
 };
 
-// Room for this many entries (0: remembers nothing); key: of the lookup table. NULL when out of
-// memory.
-struct half_open *half_open_create(uint32_t entries, const struct hash_key *key);
+// Room for this many entries (0: remembers nothing). NULL when out of memory. `hash` below is the
+// tuple's, under a key that no peer knows and that stays the same (tcp_hash).
+struct half_open *half_open_create(uint32_t entries);
 void half_open_destroy(struct half_open *half_open);
 
 // May the next SYN without timestamps have its options kept in an entry?
@@ -35,12 +35,15 @@ enum half_open_result {
 };
 // Remembers a SYN that was just answered; takes the place of an older one of the same tuple.
 enum half_open_result half_open_insert(struct half_open *half_open,
-				       const struct half_open_entry *entry, uint64_t now_us);
+				       const struct half_open_entry *entry, uint32_t hash,
+				       uint64_t now_us);
 // The entry of a tuple or NULL; valid until the next call that changes the cache.
 const struct half_open_entry *half_open_find(const struct half_open *half_open,
-					     const struct tuple *tuple);
+					     const struct tuple *tuple, uint32_t hash);
+// Fetches ahead what the others read first.
+void half_open_prefetch_bucket(const struct half_open *half_open, uint32_t hash);
 // The handshake is over (completed, reset). Nothing happens when there is no entry.
-void half_open_remove(struct half_open *half_open, const struct tuple *tuple);
+void half_open_remove(struct half_open *half_open, const struct tuple *tuple, uint32_t hash);
 
 // The next entry whose SYN-ACK is due again, or NULL; call until NULL. Expired ones are dropped.
 // The entry is valid until the next call that changes the cache.

@@ -7,6 +7,7 @@
 #include "dataplane/gate/ruleset.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/policy.h"
 #include "dataplane/gate/grants.h"
@@ -228,11 +229,29 @@ struct asked {
 static void grant_all(const struct ruleset *ruleset, const struct asked *asked,
 		      struct verdict verdicts[])
 {
-	for (unsigned i = 0; i < asked->count; i++)
+	uint8_t listed[BURST];
+	unsigned listed_count = 0;
+	for (unsigned i = 0; i < asked->count; i++) {
+		// Of a flood hardly any is, and there is nothing to look up.
+		if (asked->source_class[i] == 0) {
+			verdicts[asked->view[i]] = drop(REASON_no_connector);
+			continue;
+		}
 		grants_prefetch(&ruleset->grants, asked->binding_class[i], asked->source_class[i]);
-	for (unsigned i = 0; i < asked->count; i++)
-		verdicts[asked->view[i]] =
-			grant(ruleset, asked->binding_class[i], asked->source_class[i]);
+		listed[listed_count++] = (uint8_t)i;
+	}
+	for (unsigned i = 0; i < listed_count; i++) {
+		unsigned at = listed[i];
+		verdicts[asked->view[at]] =
+			grant(ruleset, asked->binding_class[at], asked->source_class[at]);
+	}
+}
+
+static bool same_destination(const struct view *a, const struct view *b)
+{
+	return a->destination_port == b->destination_port &&
+	       memcmp(a->destination.bytes, b->destination.bytes, sizeof(a->destination.bytes)) ==
+		       0;
 }
 
 static void classify_burst(const struct ruleset *ruleset, const struct view *const views[],
@@ -241,14 +260,20 @@ static void classify_burst(const struct ruleset *ruleset, const struct view *con
 	struct asked asked4, asked6;
 	uint32_t sources4[BURST];
 	address_number sources6[BURST];
+	const struct view *before = NULL; // the last one whose binding was found, and that
+	uint32_t class = ENDPOINT_ABSENT;
 	asked4.count = asked6.count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const struct view *view = views[i];
-		struct question question = {&view->source, &view->destination, view->source_port,
-					    view->destination_port};
-		uint32_t class = find_binding(ruleset, &question, &verdicts[i]);
-		if (class == ENDPOINT_ABSENT)
-			continue;
+		// Most of a burst go where the one before them went.
+		if (!before || !same_destination(view, before)) {
+			struct question question = {&view->source, &view->destination,
+						    view->source_port, view->destination_port};
+			class = find_binding(ruleset, &question, &verdicts[i]);
+			before = class == ENDPOINT_ABSENT ? NULL : view;
+			if (!before)
+				continue;
+		}
 		address_number source;
 		bool ipv4 = address_number_of(&view->source, &source);
 		struct asked *asked = ipv4 ? &asked4 : &asked6;

@@ -70,12 +70,16 @@ enum {
 
 static inline uint16_t get_u16(const uint8_t *at)
 {
-	return (uint16_t)(at[0] << 8 | at[1]);
+	uint16_t value;
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap16(value);
 }
 
 static inline uint32_t get_u32(const uint8_t *at)
 {
-	return (uint32_t)get_u16(at) << 16 | get_u16(at + 2);
+	uint32_t value;
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap32(value);
 }
 
 static inline void put_u16(uint8_t *at, uint16_t value)

@@ -15,6 +15,11 @@ void count_reason(struct pipeline *pipeline, enum reason reason)
 	pipeline->counters.reasons[reason].count++;
 }
 
+void count_drops(struct pipeline *pipeline, enum reason reason, unsigned count)
+{
+	pipeline->counters.reasons[reason].count += count;
+}
+
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client)
 {
 	return client->generation->shares[pipeline->share].connectors[client->connector];
@@ -66,15 +71,16 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry)
 	__atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
 }
 
-void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason)
+bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
 	// Only who asks for a connection is worth a record, and a flood must not wash the ring out.
-	if ((view->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN ||
-	    !allowance_take(&pipeline->logged_drops, LOGGED_DROPS_PER_SECOND, 1000000,
+	if ((view->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		return true;
+	if (!allowance_take(&pipeline->logged_drops, LOGGED_DROPS_PER_SECOND, 1000000,
 			    pipeline->now.now_us))
-		return;
+		return false;
 	endpoint_format(&(struct endpoint){view->destination, view->destination_port}, text);
 	log_write(pipeline, &(struct log_entry){
 				    .reason = reason,
@@ -82,6 +88,7 @@ void log_drop(struct pipeline *pipeline, const struct view *view, enum reason re
 				    .verb = "SYN",
 				    .detail = slice_of_text(text),
 			    });
+	return true;
 }
 
 enum kind { KIND_drop, KIND_refusal, KIND_fault };

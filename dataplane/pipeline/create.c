@@ -191,7 +191,6 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
-	struct hash_key half_open_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -199,8 +198,8 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 	pipeline->net = net_create(policy, pipeline->ports, &pipeline->random);
 	if (!pipeline->net)
 		goto destroy_wheel;
-	pipeline->half_open = half_open_create(
-		(uint32_t)share(pipeline, policy->gate.half_open_entries), &half_open_key);
+	pipeline->half_open =
+		half_open_create((uint32_t)share(pipeline, policy->gate.half_open_entries));
 	if (!pipeline->half_open)
 		goto destroy_net;
 	pipeline->tcp =

@@ -49,10 +49,12 @@ static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_
 	return REASON_NONE;
 }
 
-static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
+			     uint16_t connector)
 {
 	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
-	const struct half_open_entry *known = half_open_find(pipeline->half_open, &entry.tuple);
+	const struct half_open_entry *known =
+		half_open_find(pipeline->half_open, &entry.tuple, hash);
 	struct tcp_options options;
 	enum reason reason;
 	bool has_entry;
@@ -75,7 +77,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
 	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
 		    pipeline->now.now_us, &entry.handshake);
-	if (half_open_insert(pipeline->half_open, &entry, pipeline->now.now_us) ==
+	if (half_open_insert(pipeline->half_open, &entry, hash, pipeline->now.now_us) ==
 	    HALF_OPEN_KEPT_FOR_OLDEST)
 		count_reason(pipeline, REASON_half_open_evicted);
 	return answer_syn(pipeline, &entry, connector);
@@ -84,9 +86,9 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 // Bytes of a client that does not wait for the greeting may overtake its ACK. The ACK, or the same
 // bytes again, will follow: no RST for them, nor for an ACK right behind a window full of them.
 static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *view,
-			    const struct tuple *tuple)
+			    const struct tuple *tuple, uint32_t hash)
 {
-	const struct half_open_entry *entry = half_open_find(pipeline->half_open, tuple);
+	const struct half_open_entry *entry = half_open_find(pipeline->half_open, tuple, hash);
 	uint32_t ahead;
 
 	if (!entry || view->acknowledgment != entry->handshake.our_isn + 1)
@@ -97,7 +99,8 @@ static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct view *
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
 static enum reason check_cookie(struct pipeline *pipeline, const struct view *view,
-				const struct tuple *tuple, struct handshake *handshake)
+				const struct tuple *tuple, uint32_t hash,
+				struct handshake *handshake)
 {
 	const struct half_open_entry *entry;
 	struct tcp_options options;
@@ -105,11 +108,11 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct view *vi
 	if (!options_parse(view->options, false, &options) ||
 	    !cookie_check(&pipeline->cookie_keys, tuple, view->sequence, view->acknowledgment,
 			  &options, pipeline->now.now_us, handshake))
-		return is_ahead_of_ack(pipeline, view, tuple) ? REASON_tcp_state
-							      : REASON_cookie_invalid;
+		return is_ahead_of_ack(pipeline, view, tuple, hash) ? REASON_tcp_state
+								    : REASON_cookie_invalid;
 	if (!handshake->has_entry)
 		return REASON_NONE;
-	entry = half_open_find(pipeline->half_open, tuple);
+	entry = half_open_find(pipeline->half_open, tuple, hash);
 	if (!entry || entry->handshake.our_isn != handshake->our_isn ||
 	    entry->handshake.client_isn != handshake->client_isn)
 		return REASON_cookie_no_entry;
@@ -117,7 +120,8 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct view *vi
 	return REASON_NONE;
 }
 
-static enum reason ack_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+static enum reason ack_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
+			     uint16_t connector)
 {
 	struct tcp_accept accept = {.tuple = tcp_tuple_of(view),
 				    .our_mss = mss_of(pipeline, view),
@@ -128,7 +132,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	enum reason reason;
 	unsigned events = 0;
 
-	reason = check_cookie(pipeline, view, &accept.tuple, &handshake);
+	reason = check_cookie(pipeline, view, &accept.tuple, hash, &handshake);
 	if (reason == REASON_NONE && pipeline->draining)
 		reason = REASON_draining;
 	if (reason != REASON_NONE)
@@ -138,7 +142,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 		// In silence the handshake stays open: it is judged again when its ACK comes again.
 		if (pipeline->policy->connectors[connector].limits[admitted.limit].action ==
 		    ABOVE_RESET)
-			half_open_remove(pipeline->half_open, &accept.tuple);
+			half_open_remove(pipeline->half_open, &accept.tuple, hash);
 		return reason;
 	}
 	accept.our_isn = handshake.our_isn;
@@ -147,7 +151,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	accept.timestamp_offset = handshake.timestamp_offset;
 	evict_for_newcomer(pipeline, admitted.limit != LIMIT_WITHIN);
 	client = client_create(pipeline, &accept, &view->link, connector, &admitted);
-	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
+	half_open_remove(pipeline->half_open, &accept.tuple, hash); // refused, it is over, too
 	if (!client) {
 		if (admitted.limit == LIMIT_WITHIN)
 			admission_close(pipeline->sources,
@@ -161,32 +165,33 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 }
 
 // A reset ends the half-open entry if it is in sequence; nothing else listens to it.
-static enum reason reset_input(struct pipeline *pipeline, const struct view *view)
+static enum reason reset_input(struct pipeline *pipeline, const struct view *view, uint32_t hash)
 {
 	struct tuple tuple = tcp_tuple_of(view);
-	const struct half_open_entry *entry = half_open_find(pipeline->half_open, &tuple);
+	const struct half_open_entry *entry = half_open_find(pipeline->half_open, &tuple, hash);
 
 	if (!entry || view->sequence != entry->handshake.client_isn + 1)
 		return REASON_no_flow;
-	half_open_remove(pipeline->half_open, &tuple);
+	half_open_remove(pipeline->half_open, &tuple, hash);
 	return REASON_NONE;
 }
 
 // The SYN that reopened left no trace in the record: its ACK is known by the cookie, if it is newer
 // than all of the old connection. REASON_time_wait when it does not complete a handshake.
 static enum reason reopening_input(struct pipeline *pipeline, const struct view *view,
-				   uint16_t connector)
+				   uint32_t hash, uint16_t connector)
 {
 	enum reason reason;
 
 	if ((view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    !tcp_time_wait_newer(pipeline->tcp, view))
 		return REASON_time_wait;
-	reason = ack_input(pipeline, view, connector);
+	reason = ack_input(pipeline, view, hash, connector);
 	return reason == REASON_NONE || admit_refused(reason) ? reason : REASON_time_wait;
 }
 
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
+enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
+			    uint16_t connector)
 {
 	struct segment answer;
 	enum reason reason = admit_source(pipeline, view);
@@ -196,23 +201,23 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 
 	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:
-		reason = reopening_input(pipeline, view, connector);
+		reason = reopening_input(pipeline, view, hash, connector);
 		if (reason == REASON_time_wait)
 			send_segment(pipeline, &view->link, &answer);
 		return reason;
 	case TCP_TIME_WAIT_DROP:
-		return reopening_input(pipeline, view, connector);
+		return reopening_input(pipeline, view, hash, connector);
 	case TCP_TIME_WAIT_NONE:
 	case TCP_TIME_WAIT_REOPEN:
 		break;
 	}
 	if (view->flags & TCP_RST)
-		return reset_input(pipeline, view);
+		return reset_input(pipeline, view, hash);
 	if (view->flags & TCP_SYN)
 		reason = view->flags & TCP_ACK ? REASON_no_flow
-					       : syn_input(pipeline, view, connector);
+					       : syn_input(pipeline, view, hash, connector);
 	else
-		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, connector)
+		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, hash, connector)
 					       : REASON_no_flow;
 	switch (reason) {
 	case REASON_draining:

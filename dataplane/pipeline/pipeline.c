@@ -20,12 +20,12 @@
 // How long room at a server that another worker gave back may go unnoticed.
 #define OTHERS_INTERVAL_US 10000
 
-// One burst between the stages: the TCP frames among it.
+// One burst between the stages: the TCP frames among it; after drop_all those that the gate kept.
 struct burst {
 	struct view views[PIPELINE_BURST];
 	const struct view *tcp[PIPELINE_BURST];
 	struct verdict verdicts[PIPELINE_BURST];
-	struct tuple tuples[PIPELINE_BURST]; // of those that were not dropped
+	struct tuple tuples[PIPELINE_BURST];
 	uint32_t hashes[PIPELINE_BURST];
 	unsigned tcp_count;
 };
@@ -76,7 +76,7 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)
-		reason = handshake_input(pipeline, view, verdict->connector);
+		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector);
 	else
 		reason = REASON_no_flow;
 	if (!flow && verdict->kind == VERDICT_SERVER)
@@ -84,13 +84,43 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 	return reason;
 }
 
-static enum reason refuse(struct pipeline *pipeline, const struct view *view, enum reason reason)
+// Refuse = reset: who may not talk is told so, unless the address is none of ours.
+static void refuse(struct pipeline *pipeline, const struct view *view, enum reason reason)
 {
-	log_drop(pipeline, view, reason);
-	if (pipeline->policy->gate.refuse == REFUSE_RESET && reason != REASON_ip_not_ours &&
+	if (reason != REASON_ip_not_ours &&
 	    packet_verify(&pipeline->ports[view->link.port], view) == REASON_NONE)
 		send_reset_for(pipeline, view);
-	return reason;
+}
+
+// What the gate drops goes first, and what it keeps moves together. Of a flood each frame is here:
+// the drops of one reason are counted at once, and after the first that the log has no room for it
+// is asked no more.
+static void drop_all(struct pipeline *pipeline, struct burst *burst)
+{
+	bool reset = pipeline->policy->gate.refuse == REFUSE_RESET, log = true;
+	enum reason reason = REASON_NONE;
+	unsigned kept = 0, dropped = 0;
+
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		const struct view *view = burst->tcp[i];
+
+		if (burst->verdicts[i].kind != VERDICT_DROP) {
+			burst->tcp[kept] = view;
+			burst->verdicts[kept++] = burst->verdicts[i];
+			continue;
+		}
+		if (burst->verdicts[i].reason != reason) {
+			count_drops(pipeline, reason, dropped);
+			reason = burst->verdicts[i].reason;
+			dropped = 0;
+		}
+		dropped++;
+		log = log && log_drop(pipeline, view, reason);
+		if (reset)
+			refuse(pipeline, view, reason);
+	}
+	count_drops(pipeline, reason, dropped);
+	burst->tcp_count = kept;
 }
 
 // A segment that the gate kept, of another worker's flow: it is that worker's to count.
@@ -110,35 +140,23 @@ static bool hand_over(struct pipeline *pipeline, const struct burst *burst, unsi
 
 static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
-	const struct view *view = burst->tcp[at];
 	const struct verdict *verdict = &burst->verdicts[at];
-	enum reason reason;
 
-	if (verdict->kind == VERDICT_DROP) {
-		reason = refuse(pipeline, view, verdict->reason);
-	} else if (hand_over(pipeline, burst, at)) {
+	if (hand_over(pipeline, burst, at))
 		return;
-	} else {
-		if (verdict->kind == VERDICT_CLIENT)
-			pipeline->counters.connectors[verdict->connector]->frames++;
-		reason = segment_input(pipeline, burst, at);
-	}
-	dispose(pipeline, view->link.port, reason);
-}
-
-static bool kept(const struct burst *burst, unsigned at)
-{
-	return at < burst->tcp_count && burst->verdicts[at].kind != VERDICT_DROP;
+	if (verdict->kind == VERDICT_CLIENT)
+		pipeline->counters.connectors[verdict->connector]->frames++;
+	dispose(pipeline, burst->tcp[at]->link.port, segment_input(pipeline, burst, at));
 }
 
 static void hash_all(struct pipeline *pipeline, struct burst *burst)
 {
 	for (unsigned i = 0; i < burst->tcp_count; i++) {
-		if (!kept(burst, i))
-			continue;
 		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
 		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
 		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
+		if (burst->tcp[i]->flags & TCP_SYN)
+			half_open_prefetch_bucket(pipeline->half_open, burst->hashes[i]);
 		ban_look_ahead(pipeline, burst->tcp[i]);
 	}
 }
@@ -155,9 +173,9 @@ static inline __attribute__((always_inline)) void prefetch_leg(const void *leg)
 // With many sessions open nothing of the next frame's is in the cache: fetch it meanwhile.
 static void look_ahead(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
-	if (kept(burst, at + FLOW_AHEAD))
+	if (at + FLOW_AHEAD < burst->tcp_count)
 		tcp_prefetch_flow(pipeline->tcp, burst->hashes[at + FLOW_AHEAD]);
-	if (kept(burst, at + LEG_AHEAD)) {
+	if (at + LEG_AHEAD < burst->tcp_count) {
 		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
 
 		if (leg)
@@ -168,9 +186,8 @@ static void look_ahead(struct pipeline *pipeline, const struct burst *burst, uns
 static void judge_all(struct pipeline *pipeline, struct burst *burst)
 {
 	hash_all(pipeline, burst);
-	for (unsigned i = 0; i < FLOW_AHEAD; i++)
-		if (kept(burst, i))
-			tcp_prefetch_flow(pipeline->tcp, burst->hashes[i]);
+	for (unsigned i = 0; i < FLOW_AHEAD && i < burst->tcp_count; i++)
+		tcp_prefetch_flow(pipeline->tcp, burst->hashes[i]);
 	for (unsigned i = 0; i < burst->tcp_count; i++) {
 		look_ahead(pipeline, burst, i);
 		judge(pipeline, burst, i);
@@ -237,6 +254,7 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 			unsigned count)
 {
 	struct port_counters *counters = pipeline->counters.ports[port];
+	uint64_t bytes = 0;
 	struct burst burst;
 
 	burst.tcp_count = 0;
@@ -244,8 +262,7 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 		struct view *view = &burst.views[i];
 		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
 
-		counters->frames_in += !pipeline->handed;
-		counters->bytes_in += pipeline->handed ? 0 : frames[i].length;
+		bytes += frames[i].length;
 		if (reason == REASON_NONE && view->kind == VIEW_TCP) {
 			burst.tcp[burst.tcp_count++] = view;
 			continue;
@@ -255,9 +272,14 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 		else
 			dispose(pipeline, port, reason);
 	}
+	if (!pipeline->handed) {
+		counters->frames_in += count;
+		counters->bytes_in += bytes;
+	}
 	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
 	if (generation_former_anywhere(pipeline))
 		spare_former(pipeline, &burst);
+	drop_all(pipeline, &burst);
 	judge_all(pipeline, &burst);
 	send_flush(pipeline);
 }

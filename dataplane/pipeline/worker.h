@@ -231,7 +231,9 @@ enum reason others_learn(struct pipeline *pipeline, const struct view *view, uns
 			 enum reason reason);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector);
+// hash: tcp_hash of its tuple.
+enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
+			    uint16_t connector);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 
@@ -374,6 +376,8 @@ struct endpoint server_leg_endpoint(const struct pipeline *pipeline, const struc
 
 // ---- count.c: counters and the log ring ------------------------------------------------------
 void count_reason(struct pipeline *pipeline, enum reason reason);
+// `count` frames dropped for a reason; 0 of REASON_NONE is nothing.
+void count_drops(struct pipeline *pipeline, enum reason reason, unsigned count);
 struct log_entry {
 	enum reason reason;
 	struct endpoint source; // all zero = none
@@ -383,8 +387,9 @@ struct log_entry {
 	struct slice detail; // any bytes; made printable
 };
 void log_write(struct pipeline *pipeline, const struct log_entry *entry);
-// A frame that the gate dropped: logged while the rate allows.
-void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
+// A frame that the gate dropped, if it asks for a connection: logged while the rate allows, which
+// is what it returns.
+bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------

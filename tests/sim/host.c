@@ -55,7 +55,7 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 						      .hash_key = key,
 						      .chunks = &host->chunks,
 						      .random = &host->random});
-	host->half_open = half_open_create(16, &key);
+	host->half_open = half_open_create(16);
 	cookie_keys_init(&host->cookies, &secret, 0);
 	assert(host->net && host->tcp && host->half_open);
 }
@@ -241,7 +241,8 @@ static bool accept_segment(struct host *host, const struct view *view)
 	if (view->flags & TCP_SYN) {
 		cookie_make(&host->cookies, &entry.tuple, view->sequence, &options, false,
 			    host->now.now_us, &entry.handshake);
-		half_open_insert(host->half_open, &entry, host->now.now_us);
+		half_open_insert(host->half_open, &entry, tcp_hash(host->tcp, &entry.tuple),
+				 host->now.now_us);
 		syn_ack(host, &entry);
 		return true;
 	}
@@ -255,7 +256,7 @@ static bool accept_segment(struct host *host, const struct view *view)
 	flow = tcp_accept(host->tcp, &accept, host->now.now_us);
 	if (!flow)
 		return false;
-	half_open_remove(host->half_open, &entry.tuple);
+	half_open_remove(host->half_open, &entry.tuple, tcp_hash(host->tcp, &entry.tuple));
 	struct host_connection *connection =
 		add(host, flow, host->listen_application, host->listen_state);
 	connection->base.application->opened(&connection->base);

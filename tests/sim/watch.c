@@ -17,7 +17,7 @@
 #define ACK_WITHIN_US    500000u   // RFC 9293 3.8.6.3
 #define REPEAT_WITHIN_US 62000000u // the longest time-out that there is
 #define REPEAT_SLACK_MS  1000u     // beside a time-out that doubles
-#define PROBE_SLACK_MS   10u       // timers have a grain
+#define PROBE_SLACK_MS   40u       // timers have a grain, and a full device holds a probe back
 #define CHECK_EACH_US    50000u
 #define COOKIE_US        130000000u // two epochs of a SYN cookie
 

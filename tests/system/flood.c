@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Sends TCP SYNs with forged sources at a steady rate, straight to a link: what a flood looks like
-// to the gate. Bounded in number, so that it always ends.
+// Sends frames with forged sources at a steady rate, straight to a link: what a flood looks like to
+// the gate. TCP SYNs, or KIND: ack (numbers at random), udp, fragment (the first of a TCP segment),
+// scan (SYNs to all ports). Bounded in number, so that it always ends; SIGTERM ends it early.
 // Owns a packet socket in the namespace that it is started in; works only on frames, so no kernel
 // answers for the forged sources. Does not read what comes back.
 //
-//   flood INTERFACE GATE-MAC SOURCE-NETWORK PREFIX-LENGTH DESTINATION PORT COUNT RATE SEED
+//   flood INTERFACE GATE-MAC SOURCE-NETWORK PREFIX-LENGTH DESTINATION PORT COUNT RATE SEED [KIND]
 //
-// Prints the SYNs that the interface took and the microseconds that it needed.
+// Prints the frames that the interface took and the microseconds that it needed.
 
 #include "tests/system/frame.h"
 
@@ -17,6 +18,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,7 +31,13 @@
 #define BATCH       64
 #define LINK_BYTES  14
 #define TCP_BYTES   24 // with the MSS option
-#define FRAME_BYTES (LINK_BYTES + 40 + TCP_BYTES)
+#define PIECE_BYTES 8  // the IPv6 fragment header
+#define FRAME_BYTES (LINK_BYTES + 40 + PIECE_BYTES + TCP_BYTES)
+
+enum kind { KIND_SYN, KIND_ACK, KIND_UDP, KIND_FRAGMENT, KIND_SCAN, KINDS };
+
+static const char *const kinds[KINDS] = {"syn", "ack", "udp", "fragment", "scan"};
+static volatile sig_atomic_t ended;
 
 struct flood {
 	int socket;
@@ -39,6 +47,7 @@ struct flood {
 	unsigned address_bytes; // 4 or 16
 	uint16_t port;
 	uint64_t random;
+	enum kind kind;
 };
 
 static void fail(const char *what)
@@ -63,15 +72,62 @@ static void random_source(struct flood *flood, uint8_t *source)
 	}
 }
 
-// One SYN into frame; returns its length.
-static unsigned build_syn(struct flood *flood, uint8_t frame[FRAME_BYTES])
+static uint8_t *build_ip(struct flood *flood, uint8_t *frame)
 {
-	bool ipv6 = flood->address_bytes == 16;
-	uint8_t *ip = frame + LINK_BYTES;
-	uint8_t *tcp = ip + (ipv6 ? 40 : 20);
+	bool ipv6 = flood->address_bytes == 16, piece = flood->kind == KIND_FRAGMENT;
+	uint8_t *ip = frame + LINK_BYTES, protocol = flood->kind == KIND_UDP ? 17 : 6;
 	uint8_t *addresses = ip + (ipv6 ? 8 : 12);
+
+	random_source(flood, addresses);
+	memcpy(addresses + flood->address_bytes, flood->destination, flood->address_bytes);
+	if (!ipv6) {
+		ip[0] = 0x45;
+		ip[3] = 20 + TCP_BYTES;
+		ip[6] = piece ? 0x20 : 0; // more fragments
+		ip[8] = 64;
+		ip[9] = protocol;
+		store_checksum(ip + 10, sum_words(0, ip, 20));
+		return ip + 20;
+	}
+	ip[0] = 0x60;
+	ip[5] = (uint8_t)(TCP_BYTES + (piece ? PIECE_BYTES : 0));
+	ip[6] = piece ? 44 : protocol;
+	ip[7] = 64;
+	if (!piece)
+		return ip + 40;
+	memcpy(ip + 40, (uint8_t[PIECE_BYTES]){protocol, 0, 0, 1}, PIECE_BYTES);
+	return ip + 40 + PIECE_BYTES;
+}
+
+static void build_tcp(struct flood *flood, uint8_t *tcp)
+{
 	uint64_t random = next_random(&flood->random);
-	uint16_t source_port = (uint16_t)(1024 + (random & 0x7fff));
+	uint16_t port = flood->kind == KIND_SCAN ? (uint16_t)(random >> 16) : flood->port;
+
+	tcp[0] = (uint8_t)(4 + (random & 0x7f)); // 1024 and above
+	tcp[1] = (uint8_t)(random >> 8);
+	tcp[2] = (uint8_t)(port >> 8);
+	tcp[3] = (uint8_t)port;
+	if (flood->kind == KIND_UDP) {
+		tcp[5] = TCP_BYTES; // its length; no checksum in IPv4
+		return;
+	}
+	memcpy(tcp + 4, (uint8_t *)&random + 4, 4);
+	if (flood->kind == KIND_ACK) {
+		random = next_random(&flood->random);
+		memcpy(tcp + 8, &random, 4);
+	}
+	tcp[12] = TCP_BYTES / 4 << 4;
+	tcp[13] = flood->kind == KIND_ACK ? 0x10 : 0x02;
+	tcp[14] = 0xfa;
+	memcpy(tcp + 20, (uint8_t[]){2, 4, 0x05, 0xb4}, 4); // MSS 1460
+}
+
+// One frame of the flood; returns its length.
+static unsigned build_frame(struct flood *flood, uint8_t frame[FRAME_BYTES])
+{
+	bool ipv6 = flood->address_bytes == 16, udp = flood->kind == KIND_UDP;
+	uint8_t *addresses = frame + LINK_BYTES + (ipv6 ? 8 : 12), *tcp;
 	uint32_t sum;
 
 	memset(frame, 0, FRAME_BYTES);
@@ -79,37 +135,14 @@ static unsigned build_syn(struct flood *flood, uint8_t frame[FRAME_BYTES])
 	memcpy(frame + 6, flood->source_mac, 6);
 	frame[12] = ipv6 ? 0x86 : 0x08;
 	frame[13] = ipv6 ? 0xdd : 0x00;
-	if (ipv6) {
-		ip[0] = 0x60;
-		ip[5] = TCP_BYTES;
-		ip[6] = 6;
-		ip[7] = 64;
-	} else {
-		ip[0] = 0x45;
-		ip[3] = 20 + TCP_BYTES;
-		ip[8] = 64;
-		ip[9] = 6;
-	}
-	random_source(flood, addresses);
-	memcpy(addresses + flood->address_bytes, flood->destination, flood->address_bytes);
-	if (!ipv6)
-		store_checksum(ip + 10, sum_words(0, ip, 20));
-
-	tcp[0] = (uint8_t)(source_port >> 8);
-	tcp[1] = (uint8_t)source_port;
-	tcp[2] = (uint8_t)(flood->port >> 8);
-	tcp[3] = (uint8_t)flood->port;
-	memcpy(tcp + 4, (uint8_t *)&random + 4, 4);
-	tcp[12] = TCP_BYTES / 4 << 4;
-	tcp[13] = 0x02; // SYN
-	tcp[14] = 0xfa;
-	memcpy(tcp + 20, (uint8_t[]){2, 4, 0x05, 0xb4}, 4); // MSS 1460
-	sum = sum_words(6 + TCP_BYTES, addresses, 2 * flood->address_bytes);
-	store_checksum(tcp + 16, sum_words(sum, tcp, TCP_BYTES));
+	tcp = build_ip(flood, frame);
+	build_tcp(flood, tcp);
+	sum = sum_words((udp ? 17 : 6) + TCP_BYTES, addresses, 2 * flood->address_bytes);
+	store_checksum(tcp + (udp ? 6 : 16), sum_words(sum, tcp, TCP_BYTES));
 	return (unsigned)(tcp + TCP_BYTES - frame);
 }
 
-// A batch of SYNs; returns how many the interface took.
+// A batch of frames; returns how many the interface took.
 static unsigned send_batch(struct flood *flood, unsigned count)
 {
 	static uint8_t frames[BATCH][FRAME_BYTES];
@@ -120,7 +153,7 @@ static unsigned send_batch(struct flood *flood, unsigned count)
 	memset(messages, 0, sizeof(messages));
 	for (unsigned i = 0; i < count; i++) {
 		parts[i].iov_base = frames[i];
-		parts[i].iov_len = build_syn(flood, frames[i]);
+		parts[i].iov_len = build_frame(flood, frames[i]);
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -158,6 +191,18 @@ static void open_link(struct flood *flood, const char *interface)
 	memcpy(flood->source_mac, link.sll_addr, 6);
 }
 
+static void end(int number)
+{
+	ended = 1;
+}
+
+static bool parse_kind(struct flood *flood, const char *name)
+{
+	while (flood->kind < KINDS && strcmp(name, kinds[flood->kind]) != 0)
+		flood->kind++;
+	return flood->kind < KINDS;
+}
+
 static bool parse(struct flood *flood, char **arguments)
 {
 	unsigned mac[6];
@@ -182,15 +227,18 @@ int main(int argc, char **argv)
 	struct flood flood = {0};
 	uint64_t count, rate, started, sent = 0;
 
-	if (argc != 10 || !parse(&flood, argv) || !(rate = strtoull(argv[8], NULL, 10))) {
+	if (argc < 10 || argc > 11 || !parse(&flood, argv) ||
+	    (argc == 11 && !parse_kind(&flood, argv[10])) ||
+	    !(rate = strtoull(argv[8], NULL, 10))) {
 		fprintf(stderr, "usage: flood INTERFACE GATE-MAC SOURCE-NETWORK PREFIX-LENGTH "
-				"DESTINATION PORT COUNT RATE SEED\n");
+				"DESTINATION PORT COUNT RATE SEED [KIND]\n");
 		return 1;
 	}
 	count = strtoull(argv[7], NULL, 10);
 	open_link(&flood, argv[1]);
+	signal(SIGTERM, end);
 	started = now_ns();
-	while (sent < count) {
+	while (sent < count && !ended) {
 		uint64_t due = started + sent * 1000000000 / rate, now = now_ns();
 		struct timespec pause = {.tv_nsec = 200000};
 

@@ -16,6 +16,11 @@
 
 static const struct hash_key key = {{1, 2, 3}};
 
+static uint32_t hash_of(const struct tuple *tuple)
+{
+	return (uint32_t)hash_tuple(&key, tuple);
+}
+
 static struct half_open_entry entry_of(unsigned number, bool second_kind)
 {
 	struct half_open_entry entry = {
@@ -34,11 +39,12 @@ static struct half_open_entry entry_of(unsigned number, bool second_kind)
 
 static void test_schedule(void **state)
 {
-	struct half_open *half_open = half_open_create(4, &key);
+	struct half_open *half_open = half_open_create(4);
 	uint64_t start_us = 5 * SECOND_US + 17;
 	struct half_open_entry entry = entry_of(1, true);
 	assert_true(half_open_next_us(half_open) == UINT64_MAX);
-	assert_int_equal(half_open_insert(half_open, &entry, start_us), HALF_OPEN_KEPT);
+	assert_int_equal(half_open_insert(half_open, &entry, hash_of(&entry.tuple), start_us),
+			 HALF_OPEN_KEPT);
 	static const unsigned due_s[] = {1, 3, 7, 15};
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t due_us = start_us + due_s[i] * SECOND_US;
@@ -52,9 +58,9 @@ static void test_schedule(void **state)
 	uint64_t end_us = start_us + 31 * SECOND_US;
 	assert_true(half_open_next_us(half_open) == end_us);
 	assert_null(half_open_expire(half_open, end_us - 1));
-	assert_non_null(half_open_find(half_open, &entry.tuple));
+	assert_non_null(half_open_find(half_open, &entry.tuple, hash_of(&entry.tuple)));
 	assert_null(half_open_expire(half_open, end_us));
-	assert_null(half_open_find(half_open, &entry.tuple));
+	assert_null(half_open_find(half_open, &entry.tuple, hash_of(&entry.tuple)));
 	assert_int_equal(half_open_count(half_open), 0);
 	assert_true(half_open_next_us(half_open) == UINT64_MAX);
 	half_open_destroy(half_open);
@@ -66,22 +72,24 @@ static void test_marks(void **state)
 		uint32_t entries, second_kind;
 	} cases[] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 3}, {8, 6}, {100, 75}, {1000, 750}};
 	for (unsigned c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
-		struct half_open *half_open = half_open_create(cases[c].entries, &key);
+		struct half_open *half_open = half_open_create(cases[c].entries);
 		for (unsigned i = 0; i < cases[c].entries + 5; i++) {
 			struct half_open_entry second = entry_of(i, true);
 			struct half_open_entry first = entry_of(i, false);
 			bool offered = i < cases[c].second_kind;
 			assert_int_equal(half_open_offers_options(half_open), offered);
-			assert_int_equal(half_open_insert(half_open, &second, 0),
-					 offered ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
+			assert_int_equal(
+				half_open_insert(half_open, &second, hash_of(&second.tuple), 0),
+				offered ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
 			bool room = i < cases[c].entries;
 			if (!room && cases[c].entries > cases[c].second_kind)
 				continue; // test_oldest_makes_room
 			// A SYN that is sent again takes no more room, however full it is.
-			assert_int_equal(half_open_insert(half_open, &first, 0),
-					 room ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
+			assert_int_equal(
+				half_open_insert(half_open, &first, hash_of(&first.tuple), 0),
+				room ? HALF_OPEN_KEPT : HALF_OPEN_REFUSED);
 			if (offered)
-				half_open_insert(half_open, &second, 0);
+				half_open_insert(half_open, &second, hash_of(&second.tuple), 0);
 			assert_int_equal(half_open_count(half_open),
 					 room ? i + 1 : cases[c].entries);
 		}
@@ -93,10 +101,11 @@ static void test_marks(void **state)
 // The oldest SYN of the first kind, whatever its stage; the second kind is never given up.
 static void test_oldest_makes_room(void **state)
 {
-	struct half_open *half_open = half_open_create(8, &key);
+	struct half_open *half_open = half_open_create(8);
 	for (unsigned i = 0; i < 8; i++) {
 		struct half_open_entry entry = entry_of(i, i % 2 == 0 && i < 6);
-		assert_int_equal(half_open_insert(half_open, &entry, i), HALF_OPEN_KEPT);
+		assert_int_equal(half_open_insert(half_open, &entry, hash_of(&entry.tuple), i),
+				 HALF_OPEN_KEPT);
 	}
 	// All but the newest two have their SYN-ACK sent again; the oldest is the oldest still.
 	while (half_open_expire(half_open, SECOND_US + 5))
@@ -106,34 +115,38 @@ static void test_oldest_makes_room(void **state)
 		unsigned oldest = i < 13 ? first_kind[i - 8] : i - 5;
 		struct half_open_entry entry = entry_of(i, false);
 		struct tuple gone = entry_of(oldest, false).tuple;
-		assert_non_null(half_open_find(half_open, &gone));
-		assert_int_equal(half_open_insert(half_open, &entry, 2 * SECOND_US),
-				 HALF_OPEN_KEPT_FOR_OLDEST);
-		assert_null(half_open_find(half_open, &gone));
-		assert_non_null(half_open_find(half_open, &entry.tuple));
+		assert_non_null(half_open_find(half_open, &gone, hash_of(&gone)));
+		assert_int_equal(
+			half_open_insert(half_open, &entry, hash_of(&entry.tuple), 2 * SECOND_US),
+			HALF_OPEN_KEPT_FOR_OLDEST);
+		assert_null(half_open_find(half_open, &gone, hash_of(&gone)));
+		assert_non_null(half_open_find(half_open, &entry.tuple, hash_of(&entry.tuple)));
 		assert_int_equal(half_open_count(half_open), 8);
 	}
 	for (unsigned i = 0; i < 6; i += 2) {
 		struct tuple kept = entry_of(i, true).tuple;
-		assert_non_null(half_open_find(half_open, &kept));
+		assert_non_null(half_open_find(half_open, &kept, hash_of(&kept)));
 	}
 	half_open_destroy(half_open);
 }
 
 static void test_replacement_starts_again(void **state)
 {
-	struct half_open *half_open = half_open_create(4, &key);
+	struct half_open *half_open = half_open_create(4);
 	struct half_open_entry old = entry_of(1, false), new = entry_of(1, false);
 	new.handshake.client_isn = 77;
-	assert_int_equal(half_open_insert(half_open, &old, 0), HALF_OPEN_KEPT);
+	assert_int_equal(half_open_insert(half_open, &old, hash_of(&old.tuple), 0), HALF_OPEN_KEPT);
 	assert_non_null(half_open_expire(half_open, 1 * SECOND_US));
-	assert_int_equal(half_open_insert(half_open, &new, 2 * SECOND_US), HALF_OPEN_KEPT);
+	assert_int_equal(half_open_insert(half_open, &new, hash_of(&new.tuple), 2 * SECOND_US),
+			 HALF_OPEN_KEPT);
 	assert_int_equal(half_open_count(half_open), 1);
-	assert_int_equal(half_open_find(half_open, &old.tuple)->handshake.client_isn, 77);
+	assert_int_equal(
+		half_open_find(half_open, &old.tuple, hash_of(&old.tuple))->handshake.client_isn,
+		77);
 	assert_null(half_open_expire(half_open, 3 * SECOND_US - 1));
 	assert_int_equal(half_open_expire(half_open, 3 * SECOND_US)->handshake.client_isn, 77);
-	half_open_remove(half_open, &old.tuple);
-	half_open_remove(half_open, &old.tuple);
+	half_open_remove(half_open, &old.tuple, hash_of(&old.tuple));
+	half_open_remove(half_open, &old.tuple, hash_of(&old.tuple));
 	assert_int_equal(half_open_count(half_open), 0);
 	assert_null(half_open_expire(half_open, 100 * SECOND_US));
 	half_open_destroy(half_open);
@@ -179,7 +192,8 @@ static void twin_insert(struct twin *twin, struct half_open *half_open, unsigned
 		twin->given_up++;
 		expected = HALF_OPEN_KEPT_FOR_OLDEST;
 	}
-	assert_int_equal(half_open_insert(half_open, &entry, now_us), expected);
+	assert_int_equal(half_open_insert(half_open, &entry, hash_of(&entry.tuple), now_us),
+			 expected);
 	twin->count += !twin->present[i];
 	twin->second_kind[i] = second;
 	twin->order[i] = twin->inserted++;
@@ -215,7 +229,7 @@ static void twin_expire(struct twin *twin, struct half_open *half_open, uint64_t
 static void test_against_plain_list(void **state)
 {
 	struct twin twin = {0};
-	struct half_open *half_open = half_open_create(ENTRIES, &key);
+	struct half_open *half_open = half_open_create(ENTRIES);
 	uint64_t now_us = 0;
 	srandom(8);
 	for (unsigned step = 0; step < 100000; step++) {
@@ -223,7 +237,7 @@ static void test_against_plain_list(void **state)
 		struct tuple tuple = entry_of(i, false).tuple;
 		switch (random() % 6) {
 		case 0:
-			half_open_remove(half_open, &tuple);
+			half_open_remove(half_open, &tuple, hash_of(&tuple));
 			twin.count -= twin.present[i];
 			twin.present[i] = false;
 			break;
@@ -236,7 +250,7 @@ static void test_against_plain_list(void **state)
 			twin_expire(&twin, half_open, now_us);
 			break;
 		default:
-			assert_int_equal(half_open_find(half_open, &tuple) != NULL,
+			assert_int_equal(half_open_find(half_open, &tuple, hash_of(&tuple)) != NULL,
 					 twin.present[i]);
 		}
 		assert_int_equal(half_open_count(half_open), twin.count);

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# `scripts/bench gate` and `scripts/bench cookie`: runs bench_gate in its variants and the peers on
+# the same flood, prints one table. Judges nothing.
+"""The drop path and the SYN cookie, beside what a user would otherwise run."""
+import itertools
+import os
+import tempfile
+
+import peers
+
+FRAMES = 16384
+GOAL_GATE, GOAL_COOKIE = 37.0, 10.0
+ROUNDS = 3
+
+
+class Bench:
+    """Programs, the core they are pinned to, and how long they measure."""
+
+    def __init__(self, programs, quick, full):
+        self.gate = os.path.join(programs, 'bench_gate')
+        self.stages = os.path.join(programs, 'bench_gate_stages')
+        self.xdp = os.path.join(programs, 'bench_xdp')
+        self.lookup = os.path.join(programs, 'bench_lookup')
+        self.forge = os.path.join(programs, 'bench_forge')
+        self.core = os.cpu_count() - 1
+        self.quick, self.full = quick, full
+        self.milliseconds = 300 if quick else 1000
+
+    def run(self, program, family, connectors, ranges, huge, *more):
+        """One run. The EAL pins the worker to the last core by itself."""
+        arguments = ['--family', family, '--connectors', connectors, '--ranges', ranges,
+                     '--frames', FRAMES, '--milliseconds', self.milliseconds, *more]
+        return peers.read_json(program, *arguments, *(['--huge'] if huge else []))
+
+
+def label(count):
+    return {10000: '10 k', 100000: '100 k', 1000000: '1 M'}.get(count, str(count))
+
+
+def best_of(rows):
+    return min(rows, key=lambda row: row['cycles_median'])
+
+
+def show(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print('  ' + '  '.join(cell.ljust(width) if i == 0 else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(row, widths))), flush=True)
+
+
+# ---- The drop path ---------------------------------------------------------------------------
+
+
+def head_to_head(bench, huge):
+    """The row that the goal is about, in turn with testpmd."""
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        capture = os.path.join(folder, 'syns.pcap')
+        os.spawnlp(os.P_WAIT, bench.gate, bench.gate, '--write-capture', capture)
+        for _ in range(1 if bench.quick else ROUNDS):
+            theirs.append(peers.testpmd(capture, FRAMES, huge, bench.core))
+            ours.append(bench.run(bench.gate, 4, 100, 100000, huge))
+    return best_of(ours), max(theirs, key=lambda row: row['mpps_median'])
+
+
+def matrix(bench, pages):
+    """Variants of family, connectors, ranges and pages; the fastest run of each."""
+    if bench.full:
+        cells = list(itertools.product((4, 6), (1, 100, 10000), (10, 100000, 1000000), pages))
+    else:
+        cells = [(family, 100, ranges, pages[0])
+                 for family, ranges in itertools.product((4, 6), (10, 100000, 1000000))]
+        cells += [(family, 100, 100000, False) for family in (4, 6) if pages[0]]
+    rounds = 1 if bench.quick else 2
+    runs = {cell: [] for cell in cells}
+    for _ in range(rounds):
+        for family, connectors, ranges, huge in cells:
+            runs[family, connectors, ranges, huge].append(
+                bench.run(bench.gate, family, connectors, ranges, huge))
+    return [best_of(rows) for rows in runs.values()]
+
+
+def gate_peers(bench):
+    results = {'xdp': [], 'lookup': []}
+    counts = (10, 100000) if bench.quick else (10, 100000, 1000000)
+    for family, ranges in itertools.product((4, 6), counts):
+        size = ['--family', family, '--ranges', ranges]
+        results['xdp'].append(peers.read_json(bench.xdp, *size, '--runs', 30 if bench.quick else 60,
+                                              core=bench.core))
+        results['lookup'].append(peers.read_json(
+            bench.lookup, *size, '--count', 1000000 if bench.quick else 10000000, core=bench.core))
+    with tempfile.TemporaryDirectory() as folder:
+        ranges = os.path.join(folder, 'ranges')
+        os.spawnlp(os.P_WAIT, bench.gate, bench.gate, '--write-ranges', ranges)
+        results['nftables'] = peers.nftables(bench.xdp, ranges, bench.core,
+                                             20 if bench.quick else 60)
+    return results
+
+
+def show_gate(results):
+    head, pmd = results['head'], results['testpmd']
+    mpps = head['mpps_median']
+    xdp = next(row for row in results['xdp'] if row['family'] == 4 and row['ranges'] == 100000)
+    pages = 'huge pages' if head['huge_pages'] else '4 KB pages'
+    print(f'\ngate: SYNs of unlisted sources dropped, one core, {FRAMES:,} distinct frames of 60 '
+          f'bytes (IPv6: 78), net_pcap infinite_rx; CPU time of the worker, median of windows of '
+          f'10 ms, the better of the runs')
+    print(f'  goal: IPv4, 100 k ranges, {pages}: {GOAL_GATE:.0f} Mpps = '
+          f'{head["tsc_mhz"] / GOAL_GATE:.1f} cycles of {head["tsc_mhz"]:,.0f} MHz')
+    show([('', 'Mpps', 'cycles', 'best', 'beside relaygate'),
+          (f'relaygate, IPv4, 100 connectors, 100 k ranges, {pages}', f'{mpps:.1f}',
+           f'{head["cycles_median"]:.1f}', f'{head["cycles_best"]:.1f}', '1'),
+          ('testpmd rxonly, same file (no verdict)', f'{pmd["mpps_median"]:.1f}',
+           f'{head["tsc_mhz"] / pmd["mpps_median"]:.1f}',
+           f'{head["tsc_mhz"] / pmd["mpps_best"]:.1f}', f'{pmd["mpps_median"] / mpps:.2f}')]
+         + [(f'XDP program, hash and LPM trie, IPv{row["family"]}, {label(row["ranges"])} ranges '
+             '(no receiving)', f'{row["mpps"]:.1f}', f'{head["tsc_mhz"] / row["mpps"]:.1f}', '',
+             f'{row["mpps"] / mpps:.2f}') for row in results['xdp']]
+         + [(f'nftables, netdev ingress, {kind} set, 100 k addresses (no receiving)',
+             f'{row["mpps"]:.1f}', f'{head["tsc_mhz"] / row["mpps"]:.1f}', '',
+             f'{row["mpps"] / mpps:.2f}')
+            for kind, row in results['nftables'].items() if kind != 'base_ns'])
+    print(f'  relaygate / testpmd {mpps / pmd["mpps_median"]:.2f} (floor 0.50), relaygate / XDP '
+          f'{mpps / xdp["mpps"]:.1f} (floor 2.5)')
+    print('  variants:')
+    show([('', 'Mpps', 'cycles', 'best')]
+         + [(f'IPv{row["family"]}, {label(row["connectors"])} connectors, {label(row["ranges"])} '
+             f'ranges, {"huge" if row["huge_pages"] else "4 KB"} pages', f'{row["mpps_median"]:.1f}',
+             f'{row["cycles_median"]:.1f}', f'{row["cycles_best"]:.1f}')
+            for row in results['matrix']])
+    print('  cycles a frame by stage (the clock read where one folder calls the next):')
+    show([('', *(name for name in results['stages']['4']))]
+         + [(f'IPv{family}', *(f'{value:.1f}' for value in stages.values()))
+            for family, stages in results['stages'].items()])
+    print('  the look-up of the source alone, bursts of 64, random sources:')
+    show([('', 'cycles', 'best', 'MB')]
+         + [(f'IPv{row["family"]}, {label(row["ranges"])} ranges', f'{row["cycles_median"]:.1f}',
+             f'{row["cycles_best"]:.1f}', f'{row["bytes"] / 1e6:.1f}')
+            for row in results['lookup']])
+
+
+def gate(bench):
+    results = {}
+    with peers.huge_pages() as huge:
+        if not huge:
+            print('  (no huge pages to be had: all figures with 4 KB pages)')
+        results['head'], results['testpmd'] = head_to_head(bench, huge)
+        results['stages'] = {
+            str(family): bench.run(bench.stages, family, 100, 100000, huge)['stages']
+            for family in (4, 6)}
+        results['matrix'] = matrix(bench, (True, False) if huge else (False,))
+    results.update(gate_peers(bench))
+    show_gate(results)
+    return results
+
+
+# ---- SYN cookies -----------------------------------------------------------------------------
+
+
+def show_cookie(results):
+    head = results['gate'][0]
+    print(f'\ncookie: SYNs of listed sources answered, one core, {results["frames"]:,} distinct '
+          f'frames; the answers go to a driver that drops them. Goal {GOAL_COOKIE:.0f} M/s = '
+          f'{head["tsc_mhz"] / GOAL_COOKIE:.0f} cycles of {head["tsc_mhz"]:,.0f} MHz')
+    show([('', 'M SYN-ACK/s', 'cycles', 'best')]
+         + [(f'relaygate, IPv{row["family"]}, 100 connectors, 100 k ranges, '
+             f'{"huge" if row["huge_pages"] else "4 KB"} pages', f'{row["mpps_median"]:.2f}',
+             f'{row["cycles_median"]:.0f}', f'{row["cycles_best"]:.0f}')
+            for row in results['gate']]
+         + [(name, f'{row["mpps"]:.2f}', f'{head["tsc_mhz"] / row["mpps"]:.0f}', '')
+            for name, row in (('XDP, bpf_tcp_raw_gen_syncookie_ipv4, same tables (no receiving, no '
+                               'sending, IPv4)', results['xdp']),
+                              ('Linux, tcp_syncookies = 2, to the veth (sender taken off, IPv4)',
+                               results['kernel']))])
+    print('  where the cycles go, IPv4 (sampled):')
+    show([(f'  {name}', f'{cycles:,.0f}', f'{cycles / head["cycles_median"]:.0%}')
+          for name, cycles in results['stages'].items()])
+    print('  forged ACKs:')
+    show([('', 'tries', 'passed', 'expected', 'of these need no half-open entry')]
+         + [('with timestamps' if row['timestamps'] else 'without timestamps',
+             f'{row["tries"]:,}', str(row['passed']),
+             'less' if row['timestamps'] else f'{row["expected"]:.2f}', str(row['without_entry']))
+            for row in results['forged']])
+
+
+def cookie(bench, stages_of):
+    """stages_of(program, arguments, cycles): cycles by stage from samples (scripts/bench)."""
+    frames = 4 * FRAMES  # more than half-open entries: none comes again while it is remembered
+    results = {'frames': frames, 'gate': []}
+    more = ['--listed', '--frames', frames]
+    with peers.huge_pages(2 * peers.GATE_PAGES) as huge:
+        for family in (4, 6):
+            rows = [bench.run(bench.gate, family, 100, 100000, huge, *more)
+                    for _ in range(1 if bench.quick else ROUNDS)]
+            results['gate'].append(best_of(rows))
+        arguments = [*map(str, more), '--milliseconds', '500' if bench.quick else '5000']
+        results['stages'] = stages_of('bench_gate', arguments + (['--huge'] if huge else []),
+                                      results['gate'][0]['cycles_median'])
+    results['gate'].append(bench.run(bench.gate, 4, 100, 100000, False, *more))
+    results['xdp'] = peers.read_json(bench.xdp, '--listed', '--runs', 60, core=bench.core)
+    results['kernel'] = peers.kernel_cookies(bench.xdp, bench.core, 10 if bench.quick else 40)
+    tries = 1000000000 if bench.full else 10000000 if bench.quick else 100000000
+    results['forged'] = [peers.read_json(bench.forge, '--tries', tries, *more)
+                         for more in ([], ['--timestamps'])]
+    show_cookie(results)
+    return results
