@@ -20,7 +20,7 @@ struct packet_port {
 };
 
 // Parses one linear frame (no FCS). REASON_NONE and *view filled, or a drop reason and *view
-// undefined. TCP payload ends where the IP length says, whatever padding follows.
+// undefined but for its source: the packet's if its header could be read, else all zero. TCP payload ends where the IP length says, whatever padding follows.
 // The link layer: unicast to port->mac, broadcast or multicast, from a station that can exist; the
 // port's VLAN tag and no other (an untagged port also takes priority tags, VLAN id 0).
 // Multicast and broadcast destinations at the IP layer are ip_not_ours but for neighbour discovery

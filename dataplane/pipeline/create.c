@@ -133,6 +133,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->quota.take = client_within_rate;
 	pipeline->counters = settings->counters;
 	pipeline->protocol = settings->protocol;
+	capture_init(pipeline);
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
 	pipeline->worker = settings->worker;

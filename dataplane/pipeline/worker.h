@@ -6,9 +6,11 @@
 #ifndef RELAYGATE_PIPELINE_WORKER_H
 #define RELAYGATE_PIPELINE_WORKER_H
 
+#include "bpf/capture.h"
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/offenders.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
@@ -102,6 +104,17 @@ struct reset_budget {
 	uint16_t left[RESET_BUCKETS];
 };
 
+// A frame that was given to another worker, or shown by one: somebody else's to capture.
+#define CAPTURE_NOT_OURS UINT16_MAX
+
+struct capture {
+	bool on;
+	uint16_t connector;         // of what is being sent; CONNECTOR_NONE
+	const uint8_t *reserved;    // the frame that is being built
+	uint64_t sequence;          // of the last record
+	struct capture_order order; // a copy that nobody changes meanwhile
+};
+
 struct pipeline {
 	struct outbox outbox; // first; counts what it hands on to `device`
 	const struct policy *policy;
@@ -138,6 +151,7 @@ struct pipeline {
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
 	bool draining;
+	struct capture capture;
 
 	// One turn's surroundings and scratch.
 	struct tick now;
@@ -274,6 +288,15 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped: logged while the rate allows.
 void log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+// ---- capture.c: frames for those who watch from outside ----------------------------------------
+void capture_init(struct pipeline *pipeline);
+// Once a turn: what is asked for now.
+void capture_look(struct pipeline *pipeline);
+// Only while pipeline->capture.on: a frame and what became of it.
+void capture_received(struct pipeline *pipeline, uint16_t port, struct slice frame,
+		      enum reason reason, uint16_t connector);
+void capture_sent(struct pipeline *pipeline, uint16_t port, struct slice frame);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
 void protocol_open(struct pipeline *pipeline, struct client *client);
