@@ -41,6 +41,11 @@ MAP_OF(reasons)
 MAP_OF(ports_worker)
 MAP_OF(ports)
 MAP_OF(log)
+MAP_OF(workers)
+MAP_OF(servers)
+MAP_OF(offenders)
+MAP_OF(capture)
+MAP_OF(captured)
 #undef MAP_OF
 
 static uint64_t connectors_worker_entries(const struct export_shape *shape)
@@ -79,6 +84,31 @@ static uint64_t log_entries(const struct export_shape *shape)
 	return (uint64_t)shape->workers * (shape->log_records ? shape->log_records : 1);
 }
 
+static uint64_t workers_entries(const struct export_shape *shape)
+{
+	return shape->workers;
+}
+
+static uint64_t servers_entries(const struct export_shape *shape)
+{
+	return shape->servers_max;
+}
+
+static uint64_t offenders_entries(const struct export_shape *shape)
+{
+	return OFFENDERS_SHOWN;
+}
+
+static uint64_t capture_entries(const struct export_shape *shape)
+{
+	return 1;
+}
+
+static uint64_t captured_entries(const struct export_shape *shape)
+{
+	return (uint64_t)shape->workers * CAPTURE_RECORDS;
+}
+
 // The totals' rows say which row is whose: a worker's rows need them. Log records hold reasons by
 // number, and the readers count rings by the workers' reasons.
 #define MAP_ROW(name) #name, map_##name, name##_entries
@@ -91,6 +121,11 @@ static const struct map_row map_rows[EXPORT_MAPS] = {
 	[EXPORT_MAP_REASONS_WORKER] = {MAP_ROW(reasons_worker), EXPORT_MAP_REASONS, true, true},
 	[EXPORT_MAP_PORTS_WORKER] = {MAP_ROW(ports_worker), EXPORT_MAP_PORTS, true, false},
 	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false},
+	[EXPORT_MAP_WORKERS] = {MAP_ROW(workers), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_SERVERS] = {MAP_ROW(servers), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_OFFENDERS] = {MAP_ROW(offenders), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURE] = {MAP_ROW(capture), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURED] = {MAP_ROW(captured), EXPORT_MAPS, false, false},
 };
 #undef MAP_ROW
 
@@ -112,7 +147,7 @@ static int set_sizes(struct export *export, char error[EXPORT_ERROR_MAX])
 					   map_rows[i].name, (unsigned long long)entries);
 		bpf_map__set_max_entries(map, (uint32_t)entries);
 	}
-	export->bpf->rodata->workers = export->shape.workers;
+	export->bpf->rodata->worker_count = export->shape.workers;
 	export->bpf->rodata->connectors_max = export->shape.connectors_max;
 	export->bpf->rodata->ports_max = export->shape.ports_max;
 	return 0;
@@ -282,6 +317,9 @@ static int attach_tables(struct export *export, char error[EXPORT_ERROR_MAX])
 		{bpf->progs.print_connectors, bpf->maps.connectors, "connectors_table"},
 		{bpf->progs.print_reasons, bpf->maps.reasons, "reasons_table"},
 		{bpf->progs.print_ports, bpf->maps.ports, "ports_table"},
+		{bpf->progs.print_workers, bpf->maps.workers, "workers_table"},
+		{bpf->progs.print_servers, bpf->maps.servers, "servers_table"},
+		{bpf->progs.print_offenders, bpf->maps.offenders, "offenders_table"},
 	};
 
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {

@@ -9,6 +9,7 @@
 #include "config/policy.h"
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/offenders.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
@@ -41,6 +42,7 @@ static int map_rows(const struct crew_settings *settings, unsigned index,
 	const struct policy *policy = settings->policy;
 	struct export_worker rows = export_worker(settings->export, index);
 	unsigned slot;
+	uint64_t key;
 
 	counters->connectors = calloc(policy->connector_count, sizeof(*counters->connectors));
 	counters->ports = calloc(policy->port_count, sizeof(*counters->ports));
@@ -66,6 +68,15 @@ static int map_rows(const struct crew_settings *settings, unsigned index,
 	counters->log = rows.log;
 	counters->log_records = policy->gate.log_records;
 	counters->log_sequence = rows.log_sequence;
+	counters->capture = rows.capture;
+	counters->captured = rows.captured;
+	counters->captured_sequence = rows.captured_sequence;
+	randombytes_buf(&key, sizeof(key));
+	counters->offenders = offenders_create(key, worker_now().now_us);
+	if (!counters->offenders) {
+		snprintf(error, CREW_ERROR_MAX, "out of memory");
+		return -1;
+	}
 	return 0;
 }
 
@@ -89,8 +100,14 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 
 	if (map_rows(settings, index, &member->counters, error))
 		return -1;
-	member->worker = worker_create(index, settings->ports, policy->port_count, crew->inboxes,
-				       policy->gate.spin);
+	member->worker = worker_create(&(struct worker_settings){
+		.index = index,
+		.ports = settings->ports,
+		.port_count = policy->port_count,
+		.inboxes = crew->inboxes,
+		.spin = policy->gate.spin,
+		.state = export_worker(settings->export, index).state,
+	});
 	if (!member->worker) {
 		snprintf(error, CREW_ERROR_MAX, "out of memory");
 		return -1;
@@ -148,6 +165,7 @@ void crew_destroy(struct crew *crew)
 		pipeline_destroy(member->pipeline);
 		free(member->counters.connectors);
 		free(member->counters.ports);
+		offenders_destroy(member->counters.offenders);
 	}
 	inboxes_destroy(crew->inboxes);
 	rates_destroy(crew->rates);
@@ -190,6 +208,21 @@ void crew_stop(struct crew *crew)
 		worker_order(worker, WORKER_STOP);
 		worker_wait(worker);
 	}
+}
+
+unsigned crew_workers(const struct crew *crew)
+{
+	return crew->count;
+}
+
+const struct servers_shared *crew_servers(const struct crew *crew)
+{
+	return crew->servers;
+}
+
+const struct offenders *crew_offenders(const struct crew *crew, unsigned worker)
+{
+	return crew->members[worker].counters.offenders;
 }
 
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)

@@ -9,11 +9,13 @@
 
 struct crew;
 struct export;
+struct offenders;
 struct packet_port;
 struct policy;
 struct protocol_log;
 struct reason_counter;
 struct ruleset;
+struct servers_shared;
 struct spread;
 
 #define CREW_ERROR_MAX 128
@@ -40,6 +42,10 @@ void crew_order(struct crew *crew, enum worker_order order);
 bool crew_drained(const struct crew *crew);
 // Returns when no worker runs any more.
 void crew_stop(struct crew *crew);
+unsigned crew_workers(const struct crew *crew);
+// What they know of the servers, and whom each of them dropped.
+const struct servers_shared *crew_servers(const struct crew *crew);
+const struct offenders *crew_offenders(const struct crew *crew, unsigned worker);
 // Worker 0's row of a port: control counts in it what no worker counts.
 struct port_counters *crew_port_row(struct crew *crew, unsigned port);
 // The same of a reason that no worker counts.

@@ -10,6 +10,7 @@
 #include "control/crew.h"
 #include "control/privileges.h"
 #include "control/protocol_log.h"
+#include "control/state_rows.h"
 #include "control/steering.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
@@ -36,6 +37,7 @@ struct instance {
 	struct spread *spread;             // whose flow is whose; NULL when there is one worker
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct crew *crew;
+	struct state_rows *state_rows;
 	char *error;
 };
 
@@ -61,6 +63,7 @@ static int open_counters(struct instance *instance)
 		.connectors_max = policy->connector_count * 2 + 16,
 		.ports_max = policy->port_count * 2 + 4,
 		.log_records = policy->gate.log_records,
+		.servers_max = state_rows_servers(policy),
 	};
 	char error[EXPORT_ERROR_MAX];
 
@@ -214,7 +217,11 @@ static int create_crew(struct instance *instance)
 	char error[CREW_ERROR_MAX];
 
 	instance->crew = crew_create(&settings, error);
-	return instance->crew ? 0 : fail(instance, error);
+	if (!instance->crew)
+		return fail(instance, error);
+	instance->state_rows =
+		state_rows_create(instance->export, state_rows_servers(instance->policy));
+	return instance->state_rows ? 0 : fail(instance, "out of memory");
 }
 
 // What root made and the gate goes on writing.
@@ -262,6 +269,7 @@ static void release(struct instance *instance)
 {
 	const struct policy *policy = instance->policy;
 
+	state_rows_destroy(instance->state_rows);
 	crew_destroy(instance->crew);
 	protocol_log_destroy(instance->protocol_log);
 	ruleset_destroy(instance->ruleset);
@@ -328,6 +336,7 @@ void instance_sum(struct instance *instance)
 		crew_port_row(instance->crew, i)->device_missed += missed - instance->missed[i];
 		instance->missed[i] = missed;
 	}
+	state_rows_write(instance->state_rows, instance->policy, instance->crew, worker_now());
 	export_sum(instance->export);
 }
 

@@ -16,6 +16,7 @@ struct handover;
 struct pipeline;
 struct worker;
 struct inboxes;
+struct worker_counters;
 
 enum worker_order {
 	WORKER_RUN,
@@ -24,10 +25,18 @@ enum worker_order {
 	WORKER_STOP,        // leave the loop
 };
 
-// ports, and inboxes of all workers (NULL: the only one), outlive the worker. NULL when out of
-// memory.
-struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,
-			     struct inboxes *inboxes, bool spin);
+// Outlives the worker.
+struct worker_settings {
+	unsigned index;
+	struct port *ports; // [port_count]
+	unsigned port_count;
+	struct inboxes *inboxes; // of all workers; NULL: the only one
+	bool spin;
+	struct worker_counters *state; // the row that it writes about itself
+};
+
+// NULL when out of memory.
+struct worker *worker_create(const struct worker_settings *settings);
 void worker_destroy(struct worker *worker);
 
 // How its pipeline reaches the others.

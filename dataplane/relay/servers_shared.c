@@ -49,3 +49,15 @@ void servers_shared_destroy(struct servers_shared *shared)
 	free(shared->groups);
 	free(shared);
 }
+
+struct servers_view servers_shared_view(const struct servers_shared *shared, unsigned backend,
+					unsigned index)
+{
+	const struct server_shared *server = &shared->servers[index];
+
+	return (struct servers_view){
+		.health = (enum server_health)servers_state_read(&server->health),
+		.connections = servers_state_read(&server->connections),
+		.waiting = servers_state_read(&shared->groups[backend].waiting),
+	};
+}
