@@ -58,6 +58,9 @@ COUNTER_MAP(offenders, struct offender_counters);
 // what `relaygate capture` wants; worker x CAPTURE_RECORDS + sequence % CAPTURE_RECORDS
 COUNTER_MAP(capture, struct capture_order);
 COUNTER_MAP(captured, struct capture_record);
+// one row each: what the gate says of itself, and what others ask of it
+COUNTER_MAP(instance, struct instance_record);
+COUNTER_MAP(requests, struct request_record);
 
 #define NUMBER_WIDTH  15 // a column's least width; NUMBER_FORMAT says the same
 #define NUMBER_FORMAT "%15llu"

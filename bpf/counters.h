@@ -233,4 +233,49 @@ struct log_record {
 	char detail[144]; /* address or reply text, printable ASCII, NUL-padded */
 } __attribute__((aligned(64)));
 
+/*
+ * What the running gate says of itself: the one row of the map `instance`. Written by its main
+ * thread alone: sequence becomes odd, then the fields, then even (release); a reader takes it
+ * before and after, and again when it was odd or changed. Times are microseconds since 1970-01-01
+ * UTC, 0 = never; texts end in NUL.
+ */
+struct instance_record {
+	counters_u64 sequence;
+	counters_u64 pid;
+	counters_u64 started_us;
+	counters_u64
+		alive_us; /* the main thread's last look around: each 100 ms, but while it loads */
+	counters_u64 workers;
+	char build[32];
+	char state[16]; /* starting, running, drained (on request), stopping, stopped */
+	/* The policy in force: 1 is that of the start, each reload that is applied makes one more.
+	 */
+	counters_u64 generation;
+	counters_u64 generation_us;
+	counters_u64 generations_held; /* in memory: that in force, and old ones still in use */
+	/* The last try to reload, whatever asked for it. */
+	counters_u64 reload_us;
+	counters_u64 reloads_applied;
+	counters_u64 reloads_refused;
+	char reload_result[16]; /* applied, refused, or empty: there was none */
+	char reload_cause[16];  /* request, signal, file */
+	/* Of the last one that was applied: microseconds that its steps took. */
+	counters_u64 load_took_us, check_took_us, compile_took_us, swap_took_us, free_took_us;
+	/* The numbers of `requests` that were answered. */
+	counters_u64 reload_answered;
+	counters_u64 drain_answered;
+	char file[256];
+	char message[4096]; /* of the last try: the file's faults, a line each */
+} __attribute__((aligned(64)));
+
+/*
+ * What others ask of the running gate: the one row of the map `requests`, which the gate reads and
+ * never writes. A number is raised by one for each request.
+ */
+struct request_record {
+	counters_u64 reload;
+	counters_u64 drain;        /* do as drain_wanted says, which is written before */
+	counters_u64 drain_wanted; /* 1: no new connections; 0: new ones again */
+} __attribute__((aligned(64)));
+
 #endif

@@ -294,6 +294,16 @@ struct offender_counters *export_offenders(struct export *export)
 	return export->memory[EXPORT_MAP_OFFENDERS].start;
 }
 
+struct instance_record *export_instance(struct export *export)
+{
+	return export->memory[EXPORT_MAP_INSTANCE].start;
+}
+
+const struct request_record *export_requests(const struct export *export)
+{
+	return export->memory[EXPORT_MAP_REQUESTS].start;
+}
+
 int export_chown(struct export *export, uint32_t uid, uint32_t gid)
 {
 	return pins_chown(export->directory, uid, gid);

@@ -72,6 +72,10 @@ void export_sum(struct export *export);
 // are not in use all zero. What a former instance wrote is gone.
 struct server_counters *export_servers(struct export *export);
 struct offender_counters *export_offenders(struct export *export);
+// The row in which the gate tells of itself (written by the caller's one thread, see counters.h;
+// a former instance's content is there until it is overwritten), and the one in which others ask.
+struct instance_record *export_instance(struct export *export);
+const struct request_record *export_requests(const struct export *export);
 
 // Gives the pins and the directory to a user, so that they can be removed after root was dropped.
 int export_chown(struct export *export, uint32_t uid, uint32_t gid);

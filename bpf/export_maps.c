@@ -46,6 +46,8 @@ MAP_OF(servers)
 MAP_OF(offenders)
 MAP_OF(capture)
 MAP_OF(captured)
+MAP_OF(instance)
+MAP_OF(requests)
 #undef MAP_OF
 
 static uint64_t connectors_worker_entries(const struct export_shape *shape)
@@ -99,14 +101,15 @@ static uint64_t offenders_entries(const struct export_shape *shape)
 	return OFFENDERS_SHOWN;
 }
 
-static uint64_t capture_entries(const struct export_shape *shape)
-{
-	return 1;
-}
-
 static uint64_t captured_entries(const struct export_shape *shape)
 {
 	return (uint64_t)shape->workers * CAPTURE_RECORDS;
+}
+
+static uint64_t one_entry(const struct export_shape *shape)
+{
+	(void)shape;
+	return 1;
 }
 
 // The totals' rows say which row is whose: a worker's rows need them. Log records hold reasons by
@@ -124,8 +127,10 @@ static const struct map_row map_rows[EXPORT_MAPS] = {
 	[EXPORT_MAP_WORKERS] = {MAP_ROW(workers), EXPORT_MAPS, false, false},
 	[EXPORT_MAP_SERVERS] = {MAP_ROW(servers), EXPORT_MAPS, false, false},
 	[EXPORT_MAP_OFFENDERS] = {MAP_ROW(offenders), EXPORT_MAPS, false, false},
-	[EXPORT_MAP_CAPTURE] = {MAP_ROW(capture), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURE] = {"capture", map_capture, one_entry, EXPORT_MAPS, false, false},
 	[EXPORT_MAP_CAPTURED] = {MAP_ROW(captured), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_INSTANCE] = {"instance", map_instance, one_entry, EXPORT_MAPS, false, false},
+	[EXPORT_MAP_REQUESTS] = {"requests", map_requests, one_entry, EXPORT_MAPS, false, false},
 };
 #undef MAP_ROW
 

@@ -10,6 +10,7 @@
 #include "control/crew.h"
 #include "control/privileges.h"
 #include "control/protocol_log.h"
+#include "control/standing.h"
 #include "control/state_rows.h"
 #include "control/steering.h"
 #include "dataplane/base/spread.h"
@@ -38,6 +39,7 @@ struct instance {
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct crew *crew;
 	struct state_rows *state_rows;
+	struct standing standing; // what is told of all this, once there is an export
 	char *error;
 };
 
@@ -71,6 +73,14 @@ static int open_counters(struct instance *instance)
 		return fail(instance, error);
 	if (error[0])
 		fprintf(stderr, "relaygate: %s\n", error);
+	standing_init(&instance->standing, export_instance(instance->export),
+		      export_requests(instance->export));
+	instance->standing.next.workers = policy->gate.workers;
+	instance->standing.next.generation = 1;
+	instance->standing.next.generations_held = 1;
+	instance->standing.next.generation_us = instance->standing.next.started_us;
+	snprintf(instance->standing.next.file, sizeof(instance->standing.next.file), "%s",
+		 policy->file);
 	return 0;
 }
 
@@ -262,6 +272,7 @@ static int launch(struct instance *instance)
 {
 	if (crew_launch(instance->crew))
 		return fail(instance, "the worker threads do not start");
+	standing_enter(&instance->standing, "running");
 	return 0;
 }
 
@@ -282,8 +293,10 @@ static void release(struct instance *instance)
 		if (interface)
 			export_xdp_release(instance->export, interface);
 	}
-	if (instance->export)
+	if (instance->export) {
+		standing_enter(&instance->standing, "stopped");
 		export_close(instance->export);
+	}
 	free(instance->spread);
 	free(instance->packet_ports);
 	free(instance->missed);
@@ -338,6 +351,12 @@ void instance_sum(struct instance *instance)
 	}
 	state_rows_write(instance->state_rows, instance->policy, instance->crew, worker_now());
 	export_sum(instance->export);
+	standing_publish(&instance->standing);
+}
+
+struct standing *instance_standing(struct instance *instance)
+{
+	return &instance->standing;
 }
 
 void instance_drain(struct instance *instance, bool force)

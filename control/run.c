@@ -6,6 +6,7 @@
 #include "config/policy.h"
 #include "control/commands.h"
 #include "control/instance.h"
+#include "control/standing.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,17 +42,30 @@ static bool is_stop(int number)
 	return number == SIGTERM || number == SIGINT;
 }
 
+static void refuse_reload(struct standing *standing)
+{
+	static const char message[] = "this version reads its configuration at start only; "
+				      "restart it";
+
+	fprintf(stderr, "relaygate: not reloaded: %s\n", message);
+	snprintf(standing->next.reload_result, sizeof(standing->next.reload_result), "refused");
+	snprintf(standing->next.message, sizeof(standing->next.message), "%s\n", message);
+	standing->next.reloads_refused++;
+	standing_answer_reload(standing);
+}
+
 static void serve(struct instance *instance, const sigset_t *set)
 {
+	struct standing *standing = instance_standing(instance);
+
 	for (;;) {
 		int number = next_signal(set);
 
 		instance_sum(instance);
 		if (is_stop(number))
 			return;
-		if (number == SIGHUP)
-			fprintf(stderr, "relaygate: SIGHUP ignored: this version reads its "
-					"configuration at start only; restart it\n");
+		if (standing_reload_asked(standing) || number == SIGHUP)
+			refuse_reload(standing);
 	}
 }
 
@@ -103,6 +117,7 @@ int command_run(const struct command_options *options)
 	sd_notify(0, "READY=1");
 	serve(instance, &set);
 	sd_notify(0, "STOPPING=1");
+	standing_enter(instance_standing(instance), "stopping");
 	printf("relaygate: stopping: no new connections, up to %u s for running transactions\n",
 	       policy->gate.drain_timeout_ms / 1000);
 	fflush(stdout);
