@@ -93,7 +93,7 @@ static uint64_t workers_entries(const struct export_shape *shape)
 
 static uint64_t servers_entries(const struct export_shape *shape)
 {
-	return shape->servers_max;
+	return shape->servers_max ? shape->servers_max : 1; // a map needs an entry
 }
 
 static uint64_t offenders_entries(const struct export_shape *shape)

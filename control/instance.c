@@ -13,6 +13,7 @@
 #include "control/standing.h"
 #include "control/state_rows.h"
 #include "control/steering.h"
+#include "control/telemetry.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/io/environment.h"
@@ -102,6 +103,22 @@ static int start_environment(struct instance *instance)
 	}
 	if (environment_start(policy, object, policy->gate.workers, error))
 		return fail(instance, error);
+	return 0;
+}
+
+// Nobody's mail depends on it.
+static int start_telemetry(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+
+	if (!environment_telemetry(policy))
+		fprintf(stderr,
+			"relaygate: no DPDK telemetry: /var/run/dpdk/%s cannot be written "
+			"(warning)\n",
+			environment_prefix(policy));
+	else if (telemetry_start(policy->gate.pin_directory))
+		fprintf(stderr,
+			"relaygate: no DPDK telemetry: commands cannot be registered (warning)\n");
 	return 0;
 }
 
@@ -281,6 +298,7 @@ static void release(struct instance *instance)
 	const struct policy *policy = instance->policy;
 
 	state_rows_destroy(instance->state_rows);
+	telemetry_stop();
 	crew_destroy(instance->crew);
 	protocol_log_destroy(instance->protocol_log);
 	ruleset_destroy(instance->ruleset);
@@ -307,9 +325,19 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters, start_environment,  create_spread,
-		open_ports,        attach_ports,  create_ruleset,     open_protocol_log,
-		create_crew,       drop_root,     check_protocol_log, launch,
+		check_environment,
+		open_counters,
+		start_environment,
+		start_telemetry,
+		create_spread,
+		open_ports,
+		attach_ports,
+		create_ruleset,
+		open_protocol_log,
+		create_crew,
+		drop_root,
+		check_protocol_log,
+		launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See telemetry.h. DPDK's callbacks carry no context, and there is one EAL a process: so one reader
+// See telemetry.h. A container of this DPDK holds an array of plain values: so a reply has columns,
+// and no rows. DPDK's callbacks carry no context, and there is one EAL a process: so one reader
 // a process, behind a lock, as each client of the socket has a thread.
 
 #include "control/telemetry.h"
@@ -13,40 +14,85 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_A_REPLY 16
+// Of DPDK's 16 KB, and what a number or a text takes of them with its punctuation.
+#define REPLY_BYTES  15000
+#define NUMBER_BYTES 21
+#define TEXT_BYTES   68
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct view_reader *reader;
 
-static void add_row(struct rte_tel_data *to, enum row_kind kind, const void *row)
+// As many rows as surely fit.
+static unsigned rows_a_reply(const struct row_layout *layout)
 {
-	const struct row_layout *layout = &row_layouts[kind];
+	unsigned texts = layout->second ? 2 : 1;
+
+	return REPLY_BYTES / (layout->field_count * NUMBER_BYTES + texts * TEXT_BYTES);
+}
+
+static struct rte_tel_data *add_column(struct rte_tel_data *reply, const char *name,
+				       enum rte_tel_value_type type)
+{
+	struct rte_tel_data *column = rte_tel_data_alloc();
+
+	if (!column)
+		return NULL;
+	rte_tel_data_start_array(column, type);
+	if (rte_tel_data_add_dict_container(reply, name, column, 0) == 0)
+		return column;
+	rte_tel_data_free(column);
+	return NULL;
+}
+
+struct part {
+	const struct view_snapshot *view;
+	enum row_kind kind;
+	unsigned first, end;
+};
+
+static int add_texts(struct rte_tel_data *reply, const struct part *part, const char *name,
+		     const char *(*text_of)(const struct row_layout *, const void *, char *))
+{
+	struct rte_tel_data *column = add_column(reply, name, RTE_TEL_STRING_VAL);
 	char text[ROW_TEXT_MAX];
 
-	rte_tel_data_add_dict_string(to, "name", row_name(layout, row, text));
-	if (layout->second)
-		rte_tel_data_add_dict_string(to, layout->second, row_second(layout, row, text));
-	for (unsigned i = 0; i < layout->field_count; i++)
-		rte_tel_data_add_dict_u64(to, layout->fields[i].name,
-					  row_number(row, &layout->fields[i]));
+	for (unsigned i = part->first; column && i < part->end; i++)
+		rte_tel_data_add_array_string(
+			column, text_of(&row_layouts[part->kind],
+					view_row_at(part->view, part->kind, i), text));
+	return column ? 0 : -1;
+}
+
+static int add_numbers(struct rte_tel_data *reply, const struct part *part,
+		       const struct row_field *field)
+{
+	struct rte_tel_data *column = add_column(reply, field->name, RTE_TEL_U64_VAL);
+
+	for (unsigned i = part->first; column && i < part->end; i++)
+		rte_tel_data_add_array_u64(
+			column, row_number(view_row_at(part->view, part->kind, i), field));
+	return column ? 0 : -1;
 }
 
 static int add_rows(struct rte_tel_data *reply, const struct view_snapshot *view,
 		    enum row_kind kind, const char *parameters)
 {
+	const struct row_layout *layout = &row_layouts[kind];
 	unsigned long first = parameters ? strtoul(parameters, NULL, 10) : 0;
+	unsigned count = view->of[kind].count, most = rows_a_reply(layout);
+	struct part part = {view, kind, first < count ? (unsigned)first : count, count};
+	int result;
 
-	rte_tel_data_start_array(reply, RTE_TEL_CONTAINER);
-	for (unsigned long i = first; i < view->of[kind].count && i < first + ROWS_A_REPLY; i++) {
-		struct rte_tel_data *row = rte_tel_data_alloc();
-
-		if (!row)
-			return -1;
-		rte_tel_data_start_dict(row);
-		add_row(row, kind, view_row_at(view, kind, (unsigned)i));
-		rte_tel_data_add_array_container(reply, row, 0);
-	}
-	return 0;
+	if (part.end - part.first > most)
+		part.end = part.first + most;
+	rte_tel_data_start_dict(reply);
+	rte_tel_data_add_dict_u64(reply, "rows", count);
+	result = add_texts(reply, &part, "name", row_name);
+	if (layout->second)
+		result |= add_texts(reply, &part, layout->second, row_second);
+	for (unsigned i = 0; i < layout->field_count; i++)
+		result |= add_numbers(reply, &part, &layout->fields[i]);
+	return result;
 }
 
 static int answer_rows(const char *command, const char *parameters, struct rte_tel_data *reply)

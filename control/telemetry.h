@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What `relaygate status` shows, as commands of DPDK's telemetry: /relaygate/status and, for each
-// kind of rows, /relaygate/KIND[,FIRST], 16 rows a reply from row FIRST on (a reply of DPDK's has
-// 16 KB). Answered by DPDK's own threads from the pins, as any reader outside would.
+// kind of rows, /relaygate/KIND[,FIRST]: how many rows there are, and an array a column, as many
+// rows from FIRST on as fit into a reply of DPDK's (16 KB). Answered by DPDK's own threads from the
+// pins, as any reader outside would.
 #ifndef RELAYGATE_CONTROL_TELEMETRY_H
 #define RELAYGATE_CONTROL_TELEMETRY_H
 
