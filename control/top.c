@@ -101,7 +101,7 @@ static void draw(const char *text)
 		size_t length = strcspn(line, "\n");
 		bool last = line[length] == '\0' || line[length + 1] == '\0';
 
-		printf("%.*s" END_OF_LINE "%s", (int)length, line, last ? "" : "\r\n");
+		printf("%.*s" END_OF_LINE "%s", (int)length, line, last ? "" : "\n");
 		line += length + (line[length] == '\n');
 	}
 	fputs(END_OF_SCREEN, stdout);
