@@ -60,8 +60,8 @@ int command_status(const struct command_options *options);
 int command_top(const struct command_options *options);
 int command_capture(const struct command_options *options);
 
-// The pin directory of the instance that is asked about; the caller frees it. NULL when the file that
-// should name it has errors, which were printed.
+// The pin directory of the instance that is asked about; the caller frees it. NULL when the file
+// that should name it has errors, which were printed.
 char *instance_directory(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define FOLLOW_INTERVAL_NS    200000000
+#define FOLLOW_INTERVAL_NS 200000000
 
 struct reason_text {
 	const char *name;

@@ -94,7 +94,8 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 	print_head("relaygate_start_time_seconds", "when the process started, since 1970", "gauge",
 		   out);
 	fprintf(out, "relaygate_start_time_seconds %" PRIu64 ".%06u\n",
-		(uint64_t)(instance->started_us / 1000000), (unsigned)(instance->started_us % 1000000));
+		(uint64_t)(instance->started_us / 1000000),
+		(unsigned)(instance->started_us % 1000000));
 	print_head("relaygate_generation", "the policy in force, counted from the start", "gauge",
 		   out);
 	fprintf(out, "relaygate_generation %" PRIu64 "\n", (uint64_t)instance->generation);

@@ -53,9 +53,10 @@ void capture_look(struct pipeline *pipeline)
 	if (!order)
 		return;
 	serial = __atomic_load_n(&order->serial, __ATOMIC_ACQUIRE);
-	if (serial != capture->order.serial && !copy_order(capture, order, serial))
+	// 0: nothing was ordered, or it is being written
+	if (serial && serial != capture->order.serial && !copy_order(capture, order, serial))
 		return;
-	capture->on = capture->order.snap &&
+	capture->on = serial && capture->order.snap &&
 		      __atomic_load_n(&order->lease_us, __ATOMIC_RELAXED) > pipeline->now.now_us;
 }
 
