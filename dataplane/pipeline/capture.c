@@ -25,6 +25,55 @@ static const struct bpf_insn *program_of(const struct capture_order *order)
 	return (const struct bpf_insn *)order->program;
 }
 
+// The instructions that bpf_filter knows; at any other it ends the process, and bpf_validate lets
+// some of those pass.
+#define BOTH(code)  [(code) | BPF_K] = true, [(code) | BPF_X] = true
+#define SIZES(code) [(code) | BPF_W] = true, [(code) | BPF_H] = true, [(code) | BPF_B] = true
+static const bool known_codes[UINT8_MAX + 1] = {
+	SIZES(BPF_LD | BPF_ABS),
+	SIZES(BPF_LD | BPF_IND),
+	[BPF_LD | BPF_W | BPF_LEN] = true,
+	[BPF_LD | BPF_IMM] = true,
+	[BPF_LD | BPF_MEM] = true,
+	[BPF_LDX | BPF_W | BPF_LEN] = true,
+	[BPF_LDX | BPF_B | BPF_MSH] = true,
+	[BPF_LDX | BPF_IMM] = true,
+	[BPF_LDX | BPF_MEM] = true,
+	[BPF_ST] = true,
+	[BPF_STX] = true,
+	[BPF_JMP | BPF_JA] = true,
+	BOTH(BPF_JMP | BPF_JGT),
+	BOTH(BPF_JMP | BPF_JGE),
+	BOTH(BPF_JMP | BPF_JEQ),
+	BOTH(BPF_JMP | BPF_JSET),
+	BOTH(BPF_ALU | BPF_ADD),
+	BOTH(BPF_ALU | BPF_SUB),
+	BOTH(BPF_ALU | BPF_MUL),
+	BOTH(BPF_ALU | BPF_DIV),
+	BOTH(BPF_ALU | BPF_MOD),
+	BOTH(BPF_ALU | BPF_AND),
+	BOTH(BPF_ALU | BPF_OR),
+	BOTH(BPF_ALU | BPF_XOR),
+	BOTH(BPF_ALU | BPF_LSH),
+	BOTH(BPF_ALU | BPF_RSH),
+	[BPF_ALU | BPF_NEG] = true,
+	[BPF_RET | BPF_K] = true,
+	[BPF_RET | BPF_A] = true,
+	[BPF_MISC | BPF_TAX] = true,
+	[BPF_MISC | BPF_TXA] = true,
+};
+
+static bool is_sound(const struct capture_order *order)
+{
+	if (order->program_length > CAPTURE_PROGRAM_MAX)
+		return false;
+	for (unsigned i = 0; i < order->program_length; i++)
+		if (order->program[i].code > UINT8_MAX || !known_codes[order->program[i].code])
+			return false;
+	return order->program_length == 0 ||
+	       bpf_validate(program_of(order), (int)order->program_length);
+}
+
 // What another process wrote is only used when it is sound. False: it is being written.
 static bool copy_order(struct capture *capture, const struct capture_order *from, uint64_t serial)
 {
@@ -37,9 +86,7 @@ static bool copy_order(struct capture *capture, const struct capture_order *from
 	order->serial = serial;
 	if (order->snap > CAPTURE_DATA_BYTES)
 		order->snap = CAPTURE_DATA_BYTES;
-	// a program that would run away, or no length at all: nothing is captured
-	if (order->program_length > CAPTURE_PROGRAM_MAX ||
-	    (order->program_length && !bpf_validate(program_of(order), (int)order->program_length)))
+	if (!is_sound(order)) // nothing is captured
 		order->snap = 0;
 	return true;
 }

@@ -196,7 +196,9 @@ static void test_broken_orders_capture_nothing(void **state)
 		{2, {{BPF_JMP | BPF_JEQ, 200, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}},
 		{2, {{BPF_ST, 0, 0, 1000}, {BPF_RET | BPF_K, 0, 0, 1}}}, // no such cell
 		{2, {{BPF_ALU | BPF_DIV | BPF_K, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}},
-		{2, {{0xffff, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}},
+		{2, {{0xffff, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}}, // no such instructions
+		{2, {{BPF_MISC | 0xf8, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}},
+		{2, {{BPF_LD | BPF_MSH, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 1}}},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
