@@ -44,7 +44,8 @@ static const struct {
 
 static void put(struct capture_file *file, const void *bytes, size_t length)
 {
-	memcpy(file->block + file->length, bytes, length);
+	if (length)
+		memcpy(file->block + file->length, bytes, length);
 	file->length += length;
 	while (file->length % 4)
 		file->block[file->length++] = 0;

@@ -185,8 +185,11 @@ def known_numbers(checks, lab, gate, stranger):
     checks.equal('frames in = accepted + drops', sum(
         row['frames_in'] - row['frames_accepted'] for row in shown['ports']), drops)
     bursts = shown['workers']
-    checks.equal('bursts hold the frames', sum(row['burst_frames'] for row in bursts),
-                 sum(row['frames_in'] + row['frames_handed'] for row in shown['ports']))
+    told, taken = sum(row['burst_frames'] for row in bursts), sum(
+        row['frames_in'] + row['frames_handed'] for row in shown['ports'])
+    # What is shown to all workers is in several bursts.
+    checks.that('bursts hold the frames', told == taken if len(bursts) == 1 else told >= taken,
+                f'{told} {taken}')
     checks.that('servers are live', all(row['live'] == 1 for row in shown['servers']),
                 shown['servers'])
     _, text, _ = relaygate(gate, 'status')
@@ -204,7 +207,9 @@ class Capture:
         self.process = subprocess.Popen(
             [labs.BINARY, 'capture', '-c', gate.file, '-w', self.path, *arguments], text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.said = self.process.stderr.readline()
+        while 'capturing' not in (said := self.process.stderr.readline()):
+            if not said:
+                raise RuntimeError('the capture ended at once')
 
     def end(self, number=signal.SIGINT):
         """(exit code, its last words, the packets)"""
@@ -268,7 +273,7 @@ def slow_reader(checks, lab, gate, stranger):
     capture.process.send_signal(signal.SIGSTOP)
     before = gate.reason('no_connector')
     stranger.send(FIRST, 3000)
-    labs.wait_for('all are dropped', lambda: gate.reason('no_connector') - before >= 3000)
+    labs.at_rest('the drops', lambda: gate.reason('no_connector'))
     capture.process.send_signal(signal.SIGCONT)
     _, words, file = capture.end()
     # Those that the sender's own device lost never came.
