@@ -143,12 +143,12 @@ static void find_starts(struct capture_reader *reader)
 	}
 }
 
-static bool take_over(struct capture_order *order, uint64_t *owner)
+static bool take_over(struct capture_order *order, counters_u64 *owner)
 {
 	*owner = __atomic_load_n(&order->owner, __ATOMIC_ACQUIRE);
 	if (*owner && __atomic_load_n(&order->lease_us, __ATOMIC_RELAXED) > now_us())
 		return false;
-	return __atomic_compare_exchange_n(&order->owner, owner, (uint64_t)getpid(), false,
+	return __atomic_compare_exchange_n(&order->owner, owner, (counters_u64)getpid(), false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
@@ -156,9 +156,9 @@ int capture_reader_begin(struct capture_reader *reader, const struct capture_ord
 			 char error[EXPORT_ERROR_MAX])
 {
 	struct capture_order *shared = reader->order;
-	unsigned long long owner = 0;
+	counters_u64 owner = 0;
 
-	if (!take_over(shared, (uint64_t *)&owner))
+	if (!take_over(shared, &owner))
 		return message_set(error, -EBUSY, "process %llu captures already", owner);
 	reader->begun = true;
 	reader->serial = shared->serial + 1;

@@ -105,7 +105,7 @@ static void write_servers(struct state_rows *rows, const struct policy *policy,
 
 		for (unsigned j = 0; j < backend->server_count && at < rows->server_rows; j++) {
 			struct server_counters *row = &rows->servers[at];
-			struct servers_view view = servers_shared_view(shared, i, at);
+			struct servers_view view = servers_shared_view(shared, policy, i, j);
 
 			endpoint_format(&backend->servers[j], text);
 			name_row(row, sizeof(*row), text, backend->name);

@@ -16,7 +16,6 @@ _Static_assert(sizeof(struct capture_instruction) == sizeof(struct bpf_insn), "t
 
 void capture_init(struct pipeline *pipeline)
 {
-	pipeline->capture.connector = CONNECTOR_NONE;
 	pipeline->capture.sequence = pipeline->counters.captured_sequence;
 }
 
@@ -107,22 +106,22 @@ void capture_look(struct pipeline *pipeline)
 		      __atomic_load_n(&order->lease_us, __ATOMIC_RELAXED) > pipeline->now.now_us;
 }
 
-static const char *name_of(const struct pipeline *pipeline, uint16_t connector)
+static const char *name_of(const struct connector_counters *connector)
 {
 	static const char none[COUNTERS_NAME_BYTES];
 
-	return connector == CONNECTOR_NONE ? none : pipeline->counters.connectors[connector]->name;
+	return connector ? connector->name : none;
 }
 
 static bool wanted(const struct pipeline *pipeline, struct slice frame, enum reason reason,
-		   uint16_t connector)
+		   const struct connector_counters *connector)
 {
 	const struct capture_order *order = &pipeline->capture.order;
 
 	if ((order->reason && order->reason != reason) || (order->dropped && !reason))
 		return false;
 	if (order->connector[0] &&
-	    memcmp(order->connector, name_of(pipeline, connector), COUNTERS_NAME_BYTES) != 0)
+	    memcmp(order->connector, name_of(connector), COUNTERS_NAME_BYTES) != 0)
 		return false;
 	return order->program_length == 0 ||
 	       bpf_filter(program_of(order), frame.data, (u_int)frame.length,
@@ -131,7 +130,7 @@ static bool wanted(const struct pipeline *pipeline, struct slice frame, enum rea
 
 struct fate {
 	uint16_t port;
-	uint16_t connector; // CONNECTOR_NONE
+	const struct connector_counters *connector; // NULL = none
 	uint16_t reason;
 	bool sent;
 };
@@ -154,7 +153,7 @@ static void write_record(struct pipeline *pipeline, const struct fate *fate, str
 	record->port = fate->port;
 	record->sent = fate->sent;
 	memcpy(record->port_name, pipeline->counters.ports[fate->port]->name, COUNTERS_NAME_BYTES);
-	memcpy(record->connector, name_of(pipeline, fate->connector), COUNTERS_NAME_BYTES);
+	memcpy(record->connector, name_of(fate->connector), COUNTERS_NAME_BYTES);
 	if (kept)
 		memcpy(record->data, frame.data, kept);
 	__atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
@@ -167,7 +166,7 @@ static void capture(struct pipeline *pipeline, const struct fate *fate, struct s
 }
 
 void capture_received(struct pipeline *pipeline, uint16_t port, struct slice frame,
-		      enum reason reason, uint16_t connector)
+		      enum reason reason, const struct connector_counters *connector)
 {
 	capture(pipeline,
 		&(struct fate){.port = port, .connector = connector, .reason = (uint16_t)reason},

@@ -141,10 +141,11 @@ static void judge(struct pipeline *pipeline, struct burst *burst, unsigned at)
 	} else {
 		if (verdict->kind == VERDICT_CLIENT) {
 			pipeline->counters.connectors[verdict->connector]->frames++;
-			pipeline->capture.connector = verdict->connector;
+			pipeline->capture.connector =
+				pipeline->counters.connectors[verdict->connector];
 		}
 		reason = segment_input(pipeline, burst, at);
-		pipeline->capture.connector = CONNECTOR_NONE;
+		pipeline->capture.connector = NULL;
 	}
 	dispose(pipeline, burst, index_of(burst, view), reason);
 }
@@ -241,11 +242,12 @@ static void capture_all(struct pipeline *pipeline, const struct burst *burst,
 	unsigned at = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		uint16_t connector = CONNECTOR_NONE;
+		const struct connector_counters *connector = NULL;
 
 		if (at < burst->tcp_count && burst->tcp[at] == &burst->views[i]) {
 			if (burst->verdicts[at].kind == VERDICT_CLIENT)
-				connector = burst->verdicts[at].connector;
+				connector = pipeline->counters
+						    .connectors[burst->verdicts[at].connector];
 			at++;
 		}
 		if (burst->dispositions[i] != CAPTURE_NOT_OURS)

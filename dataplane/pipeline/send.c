@@ -142,13 +142,14 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg)
 }
 
 // Whose connector's frames go out.
-static uint16_t connector_of(const struct leg *leg)
+static const struct connector_counters *connector_of(struct pipeline *pipeline,
+						     const struct leg *leg)
 {
 	const struct client *client = leg->kind == LEG_CLIENT
 					      ? (const struct client *)leg
 					      : ((const struct server_leg *)leg)->client;
 
-	return client ? client->connector : CONNECTOR_NONE;
+	return client ? client_counters(pipeline, client) : NULL;
 }
 
 // True when the leg has nothing more to send.
@@ -169,17 +170,18 @@ static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
 		server_leg_events(pipeline, (struct server_leg *)leg, TCP_EVENT_TIMED_OUT);
 		return true;
 	}
-	pipeline->capture.connector = connector_of(leg);
+	if (pipeline->capture.on)
+		pipeline->capture.connector = connector_of(pipeline, leg);
 	while ((buffer = reserve_waiting(pipeline, link.port))) {
 		if (!tcp_output(pipeline->tcp, leg->flow, pipeline->now.now_us, &segment)) {
 			commit(&pipeline->outbox, 0);
-			pipeline->capture.connector = CONNECTOR_NONE;
+			pipeline->capture.connector = NULL;
 			return true;
 		}
 		commit(&pipeline->outbox,
 		       build_segment(buffer, &pipeline->ports[link.port], &link, &segment));
 	}
-	pipeline->capture.connector = CONNECTOR_NONE;
+	pipeline->capture.connector = NULL;
 	return false;
 }
 

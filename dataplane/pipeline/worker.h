@@ -109,10 +109,10 @@ struct reset_budget {
 
 struct capture {
 	bool on;
-	uint16_t connector;         // of what is being sent; CONNECTOR_NONE
-	const uint8_t *reserved;    // the frame that is being built
-	uint64_t sequence;          // of the last record
-	struct capture_order order; // a copy that nobody changes meanwhile
+	const struct connector_counters *connector; // of what is being sent; NULL = none
+	const uint8_t *reserved;                    // the frame that is being built
+	uint64_t sequence;                          // of the last record
+	struct capture_order order;                 // a copy that nobody changes meanwhile
 };
 
 struct pipeline {
@@ -295,7 +295,7 @@ void capture_init(struct pipeline *pipeline);
 void capture_look(struct pipeline *pipeline);
 // Only while pipeline->capture.on: a frame and what became of it.
 void capture_received(struct pipeline *pipeline, uint16_t port, struct slice frame,
-		      enum reason reason, uint16_t connector);
+		      enum reason reason, const struct connector_counters *connector);
 void capture_sent(struct pipeline *pipeline, uint16_t port, struct slice frame);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------

@@ -66,9 +66,9 @@ struct servers_view {
 	unsigned connections; // that count against MaxConnections
 	unsigned waiting;     // transactions that wait for its backend
 };
-// index: the server's among those of all backends, in the policy's order.
-struct servers_view servers_shared_view(const struct servers_shared *shared, unsigned backend,
-					unsigned index);
+struct servers_view servers_shared_view(const struct servers_shared *shared,
+					const struct policy *policy, unsigned backend,
+					unsigned server);
 
 // policy is not copied and outlives the servers. Every server's probe is due. shared NULL: this is
 // the only worker. NULL when memory is short.

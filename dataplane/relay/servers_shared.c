@@ -50,14 +50,19 @@ void servers_shared_destroy(struct servers_shared *shared)
 	free(shared);
 }
 
-struct servers_view servers_shared_view(const struct servers_shared *shared, unsigned backend,
-					unsigned index)
+struct servers_view servers_shared_view(const struct servers_shared *shared,
+					const struct policy *policy, unsigned backend,
+					unsigned server)
 {
-	const struct server_shared *server = &shared->servers[index];
+	unsigned index = server;
+
+	for (unsigned i = 0; i < backend; i++)
+		index += policy->backends[i].server_count;
+	const struct server_shared *row = &shared->servers[index];
 
 	return (struct servers_view){
-		.health = (enum server_health)servers_state_read(&server->health),
-		.connections = servers_state_read(&server->connections),
+		.health = (enum server_health)servers_state_read(&row->health),
+		.connections = servers_state_read(&row->connections),
 		.waiting = servers_state_read(&shared->groups[backend].waiting),
 	};
 }
