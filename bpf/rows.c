@@ -14,7 +14,7 @@
 		.name = #field,                                                                    \
 		.offset = offsetof(struct type, field),                                            \
 		.gauge = sizeof(text) > sizeof(GAUGE) && __builtin_memcmp(text, GAUGE, 7) == 0,    \
-		.help = text + (__builtin_memcmp(text, GAUGE, 7) == 0 ? sizeof(GAUGE) - 1 : 0),    \
+		.help = &(text)[__builtin_memcmp(text, GAUGE, 7) == 0 ? sizeof(GAUGE) - 1 : 0],    \
 	},
 
 static const struct row_field connector_fields[] = {
