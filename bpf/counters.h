@@ -149,6 +149,8 @@ typedef unsigned long long counters_u64;
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
+	X(smtp_connector_gone, refusal,                                                            \
+	  "MAIL after a reload that took the session's connector away: session closed")            \
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
@@ -247,7 +249,9 @@ struct instance_record {
 		alive_us; /* the main thread's last look around: each 100 ms, but while it loads */
 	counters_u64 workers;
 	char build[32];
-	char state[16]; /* starting, running, drained (on request), stopping, stopped */
+	/* starting, running, draining (on request: sessions are left), drained, stopping, stopped
+	 */
+	char state[16];
 	/* The policy in force: 1 is that of the start, each reload that is applied makes one more.
 	 */
 	counters_u64 generation;
@@ -260,7 +264,8 @@ struct instance_record {
 	char reload_result[16]; /* applied, refused, or empty: there was none */
 	char reload_cause[16];  /* request, signal, file */
 	/* Of the last one that was applied: microseconds that its steps took. */
-	counters_u64 load_took_us, check_took_us, compile_took_us, swap_took_us, free_took_us;
+	counters_u64 load_took_us; /* reading and checking */
+	counters_u64 compile_took_us, swap_took_us, free_took_us;
 	/* The numbers of `requests` that were answered. */
 	counters_u64 reload_answered;
 	counters_u64 drain_answered;

@@ -60,6 +60,7 @@ struct key {
 	enum key_type type;
 	const char *fallback; // the default as it would be written; NULL = none
 	bool required;        // must be in the file, unless Usage gives it
+	bool restart;         // a reload cannot change it
 	bool unlimited;       // KEY_NUMBER, KEY_SIZE: the word "unlimited" is allowed
 	uint64_t minimum, maximum;
 	const char *const *choices; // KEY_CHOICE: ends with NULL; the place is the value

@@ -19,6 +19,28 @@ static void connector_fini(struct connector *connector)
 	free(connector->banner);
 }
 
+void policy_forget_ranges(struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		struct connector *connector = &policy->connectors[i];
+
+		free(connector->ranges);
+		connector->ranges = NULL;
+		connector->range_count = 0;
+	}
+}
+
+void policy_forget_ip_lists(struct policy *policy)
+{
+	struct ip_list *lists[] = {&policy->ip_allow, &policy->ip_block};
+
+	for (unsigned i = 0; i < 2; i++) {
+		free(lists[i]->entries);
+		lists[i]->entries = NULL;
+		lists[i]->count = 0;
+	}
+}
+
 void policy_destroy(struct policy *policy)
 {
 	if (policy == NULL)

@@ -87,6 +87,7 @@ struct gate_settings {
 	uint32_t log_records;    // refusals and events remembered
 	uint32_t drain_timeout_ms;
 	uint32_t linger_timeout_ms;
+	bool auto_reload;
 	char *protocol_log_path;              // NULL = none
 	uint64_t protocol_log_file_size;      // bytes of a file
 	uint64_t protocol_log_directory_size; // and of all of them
@@ -220,6 +221,10 @@ struct policy {
 };
 
 void policy_destroy(struct policy *policy); // NULL is fine
+// Frees the ranges of all connectors: whoever made a ruleset of them needs them no more.
+void policy_forget_ranges(struct policy *policy);
+// Frees the entries of [ip-allow] and [ip-block].
+void policy_forget_ip_lists(struct policy *policy);
 
 // Bits (1 << enum principal) of a session that has not authenticated: anonymous, and externally
 // secured where AuthMechanism says so.

@@ -21,6 +21,7 @@ struct command_options {
 	unsigned identities;   // explain --auth, --partner: bits (1 << enum principal)
 	const char *directory; // log --pin-directory DIR, or NULL
 	bool follow;           // log -f
+	bool undo;             // drain --undo
 	bool json;             // --json
 	bool prometheus;       // status --prometheus
 	bool once;             // top --once
@@ -55,6 +56,8 @@ int command_audit(const struct command_options *options);
 int command_explain(const struct command_options *options);
 int command_import(const struct command_options *options);
 int command_replay(const struct command_options *options);
+int command_reload(const struct command_options *options);
+int command_drain(const struct command_options *options);
 int command_log(const struct command_options *options);
 int command_status(const struct command_options *options);
 int command_top(const struct command_options *options);

@@ -7,13 +7,13 @@
 
 #include "bpf/export.h"
 #include "config/policy.h"
+#include "control/generations.h"
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/offenders.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
-#include "dataplane/relay/servers.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -28,7 +28,6 @@ struct member {
 };
 
 struct crew {
-	struct servers_shared *servers;
 	struct rates *rates;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
@@ -44,18 +43,10 @@ static int map_rows(const struct crew_settings *settings, unsigned index,
 	unsigned slot;
 	uint64_t key;
 
-	counters->connectors = calloc(policy->connector_count, sizeof(*counters->connectors));
 	counters->ports = calloc(policy->port_count, sizeof(*counters->ports));
-	if (!counters->connectors || !counters->ports) {
+	if (!counters->ports) {
 		snprintf(error, CREW_ERROR_MAX, "out of memory");
 		return -1;
-	}
-	for (unsigned i = 0; i < policy->connector_count; i++) {
-		if (export_connector_slot(settings->export, policy->connectors[i].name, &slot)) {
-			snprintf(error, CREW_ERROR_MAX, "no free counter row for a connector");
-			return -1;
-		}
-		counters->connectors[i] = &rows.connectors[slot];
 	}
 	for (unsigned i = 0; i < policy->port_count; i++) {
 		if (export_port_slot(settings->export, policy->ports[i].name, &slot)) {
@@ -87,13 +78,12 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 	unsigned index = crew->count++;
 	struct member *member = &crew->members[index];
 	struct pipeline_settings pipeline = {
-		.policy = policy,
-		.ruleset = settings->ruleset,
+		.generation = generations_newest(settings->generations),
+		.news = generations_news(settings->generations),
 		.ports = settings->packet_ports,
 		.cookie_secret = *secret,
 		.worker = index,
 		.spread = settings->spread,
-		.servers = crew->servers,
 		.rates = crew->rates,
 		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
@@ -112,6 +102,7 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		snprintf(error, CREW_ERROR_MAX, "out of memory");
 		return -1;
 	}
+	worker_follow(member->worker, generations_source(settings->generations));
 	pipeline.counters = member->counters;
 	pipeline.handover = worker_handover(member->worker);
 	randombytes_buf(pipeline.random_key, sizeof(pipeline.random_key));
@@ -132,10 +123,9 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	snprintf(error, CREW_ERROR_MAX, "out of memory");
 	if (!crew)
 		return NULL;
-	crew->servers = servers_shared_create(settings->policy, workers);
 	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->rates = rates_create(RATE_ENTRIES, &key);
-	if (!crew->servers || !crew->rates)
+	if (!crew->rates)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -163,13 +153,11 @@ void crew_destroy(struct crew *crew)
 
 		worker_destroy(member->worker);
 		pipeline_destroy(member->pipeline);
-		free(member->counters.connectors);
 		free(member->counters.ports);
 		offenders_destroy(member->counters.offenders);
 	}
 	inboxes_destroy(crew->inboxes);
 	rates_destroy(crew->rates);
-	servers_shared_destroy(crew->servers);
 	free(crew);
 }
 
@@ -213,11 +201,6 @@ void crew_stop(struct crew *crew)
 unsigned crew_workers(const struct crew *crew)
 {
 	return crew->count;
-}
-
-const struct servers_shared *crew_servers(const struct crew *crew)
-{
-	return crew->servers;
 }
 
 const struct offenders *crew_offenders(const struct crew *crew, unsigned worker)

@@ -10,20 +10,19 @@
 struct crew;
 struct export;
 struct offenders;
+struct generations;
 struct packet_port;
 struct policy;
 struct protocol_log;
 struct reason_counter;
-struct ruleset;
-struct servers_shared;
 struct spread;
 
 #define CREW_ERROR_MAX 128
 
 // What all of them work with; outlives the crew. As many workers as policy says, and spread too.
 struct crew_settings {
-	const struct policy *policy;
-	const struct ruleset *ruleset;
+	const struct policy *policy;            // of the newest generation
+	struct generations *generations;        // followed by the workers
 	struct port *ports;                     // [policy->port_count], open
 	const struct packet_port *packet_ports; // the same, as net/ wants them
 	const struct spread *spread;            // NULL for an only worker
@@ -43,8 +42,7 @@ bool crew_drained(const struct crew *crew);
 // Returns when no worker runs any more.
 void crew_stop(struct crew *crew);
 unsigned crew_workers(const struct crew *crew);
-// What they know of the servers, and whom each of them dropped.
-const struct servers_shared *crew_servers(const struct crew *crew);
+// Whom each of them dropped.
 const struct offenders *crew_offenders(const struct crew *crew, unsigned worker);
 // Worker 0's row of a port: control counts in it what no worker counts.
 struct port_counters *crew_port_row(struct crew *crew, unsigned port);

@@ -8,14 +8,15 @@
 #include "bpf/export.h"
 #include "config/policy.h"
 #include "control/crew.h"
+#include "control/generations.h"
 #include "control/privileges.h"
 #include "control/protocol_log.h"
+#include "control/reload.h"
 #include "control/standing.h"
 #include "control/state_rows.h"
 #include "control/steering.h"
 #include "control/telemetry.h"
 #include "dataplane/base/spread.h"
-#include "dataplane/gate/ruleset.h"
 #include "dataplane/io/environment.h"
 #include "dataplane/io/port.h"
 #include "dataplane/net/net.h"
@@ -28,14 +29,15 @@
 _Static_assert(POLICY_WORKERS_MAX == SPREAD_WORKERS_MAX, "one limit of workers");
 
 struct instance {
-	const struct policy *policy;
+	struct policy *policy; // of the newest generation, which owns it once there is one
 	struct export *export;
 	struct port *ports;
 	uint64_t *missed; // by each device, as far as it is in the counters
 	unsigned ports_open;
 	unsigned ports_reclaimed; // their interface must be left as it was found
 	struct packet_port *packet_ports;
-	struct ruleset *ruleset;
+	struct own_addresses *own; // of each port, as net/ has them
+	struct generations *generations;
 	struct spread *spread;             // whose flow is whose; NULL when there is one worker
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct crew *crew;
@@ -177,14 +179,20 @@ static int attach_port(struct instance *instance, unsigned index, const struct n
 	const struct policy *policy = instance->policy;
 	// An address of the policy, its solicited-node group, and one link-local address a port.
 	unsigned max = policy->ports[index].address_count + 2;
+	const struct policy *const policies[] = {policy};
+	struct own_addresses *own = &instance->own[index];
 	struct address *addresses = calloc(max, sizeof(*addresses));
 	char error[PORT_ERROR_MAX];
 	int result;
 
-	if (!addresses)
+	own->addresses = calloc(max, sizeof(*own->addresses));
+	if (!addresses || !own->addresses) {
+		free(addresses);
 		return fail(instance, "out of memory");
-	result = steering_adopt(policy, index, addresses, net_addresses(net, index, addresses, max),
-				instance->export, error);
+	}
+	own->count = net_addresses(net, index, own->addresses, max);
+	result = steering_adopt(&(struct steering_policies){policies, 1}, index, own->addresses,
+				own->count, instance->export, error);
 	if (!result)
 		result = port_join(policy, &instance->ports[index], addresses,
 				   net_groups(net, index, addresses, max), error);
@@ -200,6 +208,9 @@ static int attach_ports(struct instance *instance)
 	struct net *net;
 	int result = 0;
 
+	instance->own = calloc(instance->policy->port_count, sizeof(*instance->own));
+	if (!instance->own)
+		return fail(instance, "out of memory");
 	random_init(&random, (const uint8_t[16]){0});
 	net = net_create(instance->policy, instance->packet_ports, &random);
 	if (!net)
@@ -210,12 +221,13 @@ static int attach_ports(struct instance *instance)
 	return result;
 }
 
-static int create_ruleset(struct instance *instance)
+static int create_generations(struct instance *instance)
 {
-	instance->ruleset = ruleset_create(instance->policy);
-	return instance->ruleset
-		       ? 0
-		       : fail(instance, "not enough memory for the ranges of all connectors");
+	char error[GENERATIONS_ERROR_MAX];
+
+	instance->generations = generations_create(instance->policy, instance->policy->gate.workers,
+						   instance->export, error);
+	return instance->generations ? 0 : fail(instance, error);
 }
 
 static int open_protocol_log(struct instance *instance)
@@ -227,14 +239,19 @@ static int open_protocol_log(struct instance *instance)
 		return 0;
 	instance->protocol_log =
 		protocol_log_create(policy, policy->gate.workers, RELAYGATE_VERSION, error);
-	return instance->protocol_log ? 0 : fail(instance, error);
+	if (!instance->protocol_log)
+		return fail(instance, error);
+	return protocol_log_adopt(instance->protocol_log, policy,
+				  generations_newest(instance->generations)->slots)
+		       ? fail(instance, "out of memory")
+		       : 0;
 }
 
 static int create_crew(struct instance *instance)
 {
 	struct crew_settings settings = {
 		.policy = instance->policy,
-		.ruleset = instance->ruleset,
+		.generations = instance->generations,
 		.ports = instance->ports,
 		.packet_ports = instance->packet_ports,
 		.spread = instance->spread,
@@ -301,7 +318,6 @@ static void release(struct instance *instance)
 	telemetry_stop();
 	crew_destroy(instance->crew);
 	protocol_log_destroy(instance->protocol_log);
-	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
 		port_close(&instance->ports[--instance->ports_open]);
 	while (instance->ports_reclaimed > 0) {
@@ -315,14 +331,21 @@ static void release(struct instance *instance)
 		standing_enter(&instance->standing, "stopped");
 		export_close(instance->export);
 	}
+	for (unsigned i = 0; instance->own && i < policy->port_count; i++)
+		free(instance->own[i].addresses);
+	free(instance->own);
 	free(instance->spread);
 	free(instance->packet_ports);
 	free(instance->missed);
 	free(instance->ports);
+	if (instance->generations)
+		generations_destroy(instance->generations);
+	else
+		policy_destroy(instance->policy);
 	free(instance);
 }
 
-struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
+struct instance *instance_start(struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
 		check_environment,
@@ -332,7 +355,7 @@ struct instance *instance_start(const struct policy *policy, char error[INSTANCE
 		create_spread,
 		open_ports,
 		attach_ports,
-		create_ruleset,
+		create_generations,
 		open_protocol_log,
 		create_crew,
 		drop_root,
@@ -344,6 +367,7 @@ struct instance *instance_start(const struct policy *policy, char error[INSTANCE
 	if (!instance || sodium_init() < 0) {
 		snprintf(error, INSTANCE_ERROR_MAX, "out of memory");
 		free(instance);
+		policy_destroy(policy);
 		return NULL;
 	}
 	instance->policy = policy;
@@ -364,8 +388,21 @@ static void write_protocol_log(struct instance *instance)
 			protocol_log_drain(instance->protocol_log, worker_now().wall_us);
 }
 
+static struct reload_parts reload_parts(struct instance *instance)
+{
+	return (struct reload_parts){
+		.generations = instance->generations,
+		.export = instance->export,
+		.protocol_log = instance->protocol_log,
+		.standing = &instance->standing,
+		.own = instance->own,
+	};
+}
+
 void instance_sum(struct instance *instance)
 {
+	struct reload_parts parts = reload_parts(instance);
+
 	write_protocol_log(instance);
 	// The device counts from its start, the row from the first start of the gate.
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
@@ -377,14 +414,39 @@ void instance_sum(struct instance *instance)
 		crew_port_row(instance->crew, i)->device_missed += missed - instance->missed[i];
 		instance->missed[i] = missed;
 	}
-	state_rows_write(instance->state_rows, instance->policy, instance->crew, worker_now());
+	state_rows_servers_write(instance->state_rows, instance->policy,
+				 generations_servers(instance->generations), worker_now());
+	state_rows_offenders_write(instance->state_rows, instance->crew, worker_now());
 	export_sum(instance->export);
+	// Behind the protocol log, whose records name connectors of former policies, too.
+	if (generations_collect(instance->generations))
+		reload_narrow(&parts);
+	instance->standing.next.generations_held = generations_count(instance->generations);
 	standing_publish(&instance->standing);
+}
+
+const struct policy *instance_policy(const struct instance *instance)
+{
+	return instance->policy;
+}
+
+int instance_reload(struct instance *instance, const char *cause)
+{
+	struct reload_parts parts = reload_parts(instance);
+	int result = reload(&parts, cause);
+
+	instance->policy = generations_newest(instance->generations)->policy;
+	return result;
 }
 
 struct standing *instance_standing(struct instance *instance)
 {
 	return &instance->standing;
+}
+
+void instance_close_door(struct instance *instance, bool closed)
+{
+	crew_order(instance->crew, closed ? WORKER_CLOSE_DOOR : WORKER_RUN);
 }
 
 void instance_drain(struct instance *instance, bool force)

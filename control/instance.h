@@ -14,9 +14,15 @@ struct standing;
 
 #define INSTANCE_ERROR_MAX 512
 
-// A gate that takes frames. The policy must outlive it. NULL, with one line in error that says what
-// to do, and everything that was touched left as it was found.
-struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX]);
+// A gate that takes frames; the policy is its own from now on. NULL, with one line in error that
+// says what to do, and everything that was touched left as it was found.
+struct instance *instance_start(struct policy *policy, char error[INSTANCE_ERROR_MAX]);
+// The policy in force; valid until the next instance_reload.
+const struct policy *instance_policy(const struct instance *instance);
+// Reads the file anew (control/reload.h). 0, or -1 and nothing changed.
+int instance_reload(struct instance *instance, const char *cause);
+// No new sessions while closed; those there are go on. instance_drained: there is none.
+void instance_close_door(struct instance *instance, bool closed);
 // Writes the protocol log, adds the workers' counters up and publishes the standing; every 100 ms.
 void instance_sum(struct instance *instance);
 // What others are told of the gate, and ask of it.

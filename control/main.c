@@ -37,6 +37,11 @@ static const struct command commands[] = {
 	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
 	 "a capture through the data path: verdicts and reasons; no root, no device",
 	 command_replay, true, "a capture (pcap or pcapng)"},
+	{"reload", "-c FILE", "the running gate takes the file as it is now, without a pause",
+	 command_reload, true, NULL},
+	{"drain", "-c FILE [--undo]",
+	 "the running gate takes no new sessions; those there are go on, and it stays up",
+	 command_drain, true, NULL},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false, NULL},
 	{"status", "[-c FILE] [--json | --prometheus]",
@@ -84,6 +89,7 @@ enum option_key {
 	OPTION_SNAP,
 	OPTION_SECONDS,
 	OPTION_DROPPED,
+	OPTION_UNDO,
 };
 
 static const struct argp_option option_rows[] = {
@@ -125,6 +131,7 @@ static const struct argp_option option_rows[] = {
 	{"count", OPTION_COUNT, "N", 0, "capture: end after so many frames", 0},
 	{"seconds", OPTION_SECONDS, "N", 0, "capture: end after so long", 0},
 	{"snap", OPTION_SNAP, "BYTES", 0, "capture: keep so much of a frame (1536)", 0},
+	{"undo", OPTION_UNDO, NULL, 0, "drain: take new sessions again", 0},
 	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
 	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
 	{"gateway", OPTION_GATEWAY, "ADDR[,...]", 0, "import: Gateway of the port", 0},
@@ -258,6 +265,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_PARTNER:
 		parsed->options.identities |= 1u << PRINCIPAL_PARTNER;
+		return 0;
+	case OPTION_UNDO:
+		parsed->options.undo = true;
 		return 0;
 	case OPTION_JSON:
 		parsed->options.json = true;

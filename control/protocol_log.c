@@ -12,6 +12,7 @@
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/record_ring.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,10 @@
 #define DATA_TEXT_MAX (2 * PROTOCOL_DATA_MAX + 3)
 
 struct protocol_log {
-	const struct policy *policy;
+	char *gate; // our own name
+	char *path;
+	char (*names)[POLICY_NAME_MAX + 1]; // of connectors, by slot
+	unsigned name_count;
 	struct protocol_files *files;
 	bool failing; // and said so
 	unsigned workers;
@@ -42,6 +46,44 @@ static const char *const context_texts[PROTOCOL_CONTEXT_COUNT] = {
 	[PROTOCOL_CONTEXT_PERMISSIONS] = "Set Session Permissions",
 	[PROTOCOL_CONTEXT_OCTETS] = "Octets of the message",
 };
+
+static int make_names(struct protocol_log *log, unsigned count)
+{
+	void *grown;
+
+	if (count <= log->name_count)
+		return 0;
+	grown = realloc(log->names, count * sizeof(log->names[0]));
+	if (!grown)
+		return -ENOMEM;
+	log->names = grown;
+	memset(log->names + log->name_count, 0, (count - log->name_count) * sizeof(log->names[0]));
+	log->name_count = count;
+	return 0;
+}
+
+int protocol_log_adopt(struct protocol_log *log, const struct policy *policy, const uint16_t *slots)
+{
+	char *gate;
+	int result = 0;
+
+	if (!log)
+		return 0;
+	gate = strdup(policy->gate.name);
+	if (!gate)
+		return -ENOMEM;
+	free(log->gate);
+	log->gate = gate;
+	for (unsigned i = 0; i < policy->connector_count && result == 0; i++) {
+		unsigned slot = slots ? slots[i] : i;
+
+		result = make_names(log, slot + 1);
+		if (result == 0)
+			snprintf(log->names[slot], sizeof(log->names[slot]), "%s",
+				 policy->connectors[i].name);
+	}
+	return result;
+}
 
 bool protocol_log_wanted(const struct policy *policy)
 {
@@ -68,7 +110,9 @@ struct protocol_log *protocol_log_create(const struct policy *policy, unsigned w
 	snprintf(error, PROTOCOL_FILES_ERROR_MAX, "out of memory");
 	if (!log)
 		return NULL;
-	log->policy = policy;
+	log->path = strdup(gate->protocol_log_path ? gate->protocol_log_path : "");
+	if (!log->path)
+		goto destroy;
 	for (; log->workers < workers; log->workers++) {
 		log->rings[log->workers] = record_ring_create(RING_BYTES);
 		if (!log->rings[log->workers])
@@ -91,6 +135,9 @@ void protocol_log_destroy(struct protocol_log *log)
 	protocol_files_close(log->files);
 	while (log->workers > 0)
 		record_ring_destroy(log->rings[--log->workers]);
+	free(log->names);
+	free(log->path);
+	free(log->gate);
 	free(log);
 }
 
@@ -145,32 +192,30 @@ static size_t put_data(char *to, const struct protocol_record *record)
 }
 
 // SERVER\NAME, the server being the first label of our own name, as Exchange writes it.
-static void put_connector(const struct policy *policy, unsigned index, char *to)
+static void put_connector(const char *gate, const char *connector, char *to)
 {
 	char text[2 * POLICY_NAME_MAX + 4];
 
-	snprintf(text, sizeof(text), "%.*s\\%s", (int)strcspn(policy->gate.name, "."),
-		 policy->gate.name, policy->connectors[index].name);
+	snprintf(text, sizeof(text), "%.*s\\%s", (int)strcspn(gate, "."), gate, connector);
 	put_field(to, text);
 }
 
-size_t protocol_log_format(const struct policy *policy, const struct protocol_record *record,
-			   char line[PROTOCOL_FILES_LINE_MAX])
+size_t protocol_log_format(const char *gate, const char *connector,
+			   const struct protocol_record *record, char line[PROTOCOL_FILES_LINE_MAX])
 {
 	const time_t seconds = (time_t)(record->wall_us / 1000000);
 	char date[32], local[ENDPOINT_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
-	char connector[4 * POLICY_NAME_MAX + 12], data[DATA_TEXT_MAX];
+	char names[4 * POLICY_NAME_MAX + 12], data[DATA_TEXT_MAX];
 	struct tm parts;
 
 	gmtime_r(&seconds, &parts);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
-	put_connector(policy, record->connector, connector);
+	put_connector(gate, connector, names);
 	put_data(data, record);
 	return (size_t)snprintf(line, PROTOCOL_FILES_LINE_MAX,
 				"%s.%03uZ,%s,%016" PRIX64 ",%" PRIu32 ",%s,%s,%c,%s,%s\r\n", date,
-				(unsigned)(record->wall_us / 1000 % 1000), connector,
-				record->session, record->sequence,
-				endpoint_format(&record->local, local),
+				(unsigned)(record->wall_us / 1000 % 1000), names, record->session,
+				record->sequence, endpoint_format(&record->local, local),
 				endpoint_format(&record->remote, remote), record->event, data,
 				context_texts[record->context]);
 }
@@ -200,10 +245,9 @@ static void tell_failure(struct protocol_log *log, bool failing, int error)
 		fprintf(stderr,
 			"relaygate: the protocol log in %s cannot be written: %s; its lines are "
 			"lost and counted as protocol_log_unwritten\n",
-			log->policy->gate.protocol_log_path, strerror(error));
+			log->path, strerror(error));
 	else if (!failing && log->failing)
-		fprintf(stderr, "relaygate: the protocol log in %s is written again\n",
-			log->policy->gate.protocol_log_path);
+		fprintf(stderr, "relaygate: the protocol log in %s is written again\n", log->path);
 	log->failing = failing;
 }
 
@@ -218,7 +262,8 @@ uint64_t protocol_log_drain(struct protocol_log *log, uint64_t now_wall_us)
 
 	while (count < DRAIN_MAX && (ring = oldest(log, &record))) {
 		protocol_files_add(log->files, record->wall_us, line,
-				   protocol_log_format(log->policy, record, line));
+				   protocol_log_format(log->gate, log->names[record->connector],
+						       record, line));
 		record_ring_release(ring);
 		count++;
 	}

@@ -19,11 +19,15 @@ struct record_ring;
 bool protocol_log_wanted(const struct policy *policy);
 
 // A log in ReceiveProtocolLogPath, with a ring for each of so many workers. NULL, with a line for a
-// person, when there is no memory or no directory. The policy outlives it.
+// person, when there is no memory or no directory. protocol_log_adopt is due before records come.
 struct protocol_log *protocol_log_create(const struct policy *policy, unsigned workers,
 					 const char *version, char error[PROTOCOL_FILES_ERROR_MAX]);
 // No worker runs any more, and what is in the rings is lost. NULL is fine.
 void protocol_log_destroy(struct protocol_log *log);
+// Names of the policy's connectors by what records call them (slots; NULL: their places), beside
+// those of policies before, which records may still name. 0 or -ENOMEM; log NULL is fine.
+int protocol_log_adopt(struct protocol_log *log, const struct policy *policy,
+		       const uint16_t *slots);
 // The worker's ring; NULL when log is.
 struct record_ring *protocol_log_ring(struct protocol_log *log, unsigned worker);
 // Of the files: for those who give root up.
@@ -33,9 +37,11 @@ struct protocol_files *protocol_log_files(struct protocol_log *log);
 // them; the first of them is told on stderr.
 uint64_t protocol_log_drain(struct protocol_log *log, uint64_t now_wall_us);
 
-// The record as a line, CR LF included. Bytes that are neither printable nor valid UTF-8 become
+// The record as a line, CR LF included, of the gate and the connector of these names. Bytes that
+// are neither printable nor valid UTF-8 become
 // '?'. Returns its length.
-size_t protocol_log_format(const struct policy *policy, const struct protocol_record *record,
+size_t protocol_log_format(const char *gate, const char *connector,
+			   const struct protocol_record *record,
 			   char line[PROTOCOL_FILES_LINE_MAX]);
 
 #endif

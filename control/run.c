@@ -5,6 +5,7 @@
 
 #include "config/policy.h"
 #include "control/commands.h"
+#include "control/file_watch.h"
 #include "control/instance.h"
 #include "control/standing.h"
 
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -42,31 +44,107 @@ static bool is_stop(int number)
 	return number == SIGTERM || number == SIGINT;
 }
 
-static void refuse_reload(struct standing *standing)
-{
-	static const char message[] = "this version reads its configuration at start only; "
-				      "restart it";
+struct service {
+	struct instance *instance;
+	struct standing *standing;
+	struct file_watch watch;
+	bool closed; // on request: no new sessions
+};
 
-	fprintf(stderr, "relaygate: not reloaded: %s\n", message);
-	snprintf(standing->next.reload_result, sizeof(standing->next.reload_result), "refused");
-	snprintf(standing->next.message, sizeof(standing->next.message), "%s\n", message);
-	standing->next.reloads_refused++;
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// AutoReload may have changed; the file may.
+static void watch_file(struct service *service)
+{
+	const struct policy *policy = instance_policy(service->instance);
+	int result;
+
+	file_watch_close(&service->watch);
+	if (!policy->gate.auto_reload)
+		return;
+	result = file_watch_open(&service->watch, policy->file);
+	if (result)
+		fprintf(stderr, "relaygate: AutoReload: %s cannot be watched: %s\n", policy->file,
+			strerror(-result));
+}
+
+static void do_reload(struct service *service, const char *cause)
+{
+	struct standing *standing = service->standing;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_ms() * 1000);
+	if (instance_reload(service->instance, cause) == 0) {
+		printf("relaygate: reloaded (%s): generation %llu, %u connectors\n", cause,
+		       (unsigned long long)standing->next.generation,
+		       instance_policy(service->instance)->connector_count);
+		watch_file(service);
+	} else {
+		fprintf(stderr, "relaygate: not reloaded (%s): generation %llu goes on\n", cause,
+			(unsigned long long)standing->next.generation);
+	}
+	fflush(stdout);
+	sd_notify(0, "READY=1");
 	standing_answer_reload(standing);
+}
+
+static void look_for_reload(struct service *service, int number)
+{
+	bool changed = file_watch_changed(&service->watch, now_ms());
+
+	if (standing_reload_asked(service->standing))
+		do_reload(service, "request");
+	else if (number == SIGHUP)
+		do_reload(service, "signal");
+	else if (changed)
+		do_reload(service, "file");
+}
+
+static void look_at_door(struct service *service)
+{
+	const char *state = "running";
+	bool closed;
+
+	if (standing_drain_asked(service->standing, &closed)) {
+		service->closed = closed;
+		instance_close_door(service->instance, closed);
+		printf("relaygate: %s\n",
+		       closed ? "draining on request: no new sessions" : "new sessions again");
+		fflush(stdout);
+		standing_enter(service->standing, closed ? "draining" : "running");
+		standing_answer_drain(service->standing);
+		return;
+	}
+	if (service->closed)
+		state = instance_drained(service->instance) ? "drained" : "draining";
+	if (strcmp(service->standing->next.state, state) != 0)
+		standing_enter(service->standing, state);
 }
 
 static void serve(struct instance *instance, const sigset_t *set)
 {
-	struct standing *standing = instance_standing(instance);
+	struct service service = {
+		.instance = instance,
+		.standing = instance_standing(instance),
+		.watch.descriptor = -1,
+	};
 
+	watch_file(&service);
 	for (;;) {
 		int number = next_signal(set);
 
 		instance_sum(instance);
 		if (is_stop(number))
-			return;
-		if (standing_reload_asked(standing) || number == SIGHUP)
-			refuse_reload(standing);
+			break;
+		look_for_reload(&service, number);
+		look_at_door(&service);
 	}
+	file_watch_close(&service.watch);
 }
 
 // New connections are refused, running transactions finish; a second one of these signals, or
@@ -99,6 +177,7 @@ int command_run(const struct command_options *options)
 	sigset_t set = watched_signals();
 	struct policy *policy = load_and_report(options->config);
 	struct instance *instance;
+	uint32_t drain_timeout_ms;
 
 	if (!policy)
 		return EXIT_WRONG;
@@ -108,7 +187,6 @@ int command_run(const struct command_options *options)
 	instance = instance_start(policy, error);
 	if (!instance) {
 		fprintf(stderr, "relaygate: %s\n", error);
-		policy_destroy(policy);
 		return EXIT_WRONG;
 	}
 	printf("relaygate: ready: %u connectors, %u ports, counters in %s\n",
@@ -116,14 +194,14 @@ int command_run(const struct command_options *options)
 	fflush(stdout);
 	sd_notify(0, "READY=1");
 	serve(instance, &set);
+	drain_timeout_ms = instance_policy(instance)->gate.drain_timeout_ms;
 	sd_notify(0, "STOPPING=1");
 	standing_enter(instance_standing(instance), "stopping");
 	printf("relaygate: stopping: no new connections, up to %u s for running transactions\n",
-	       policy->gate.drain_timeout_ms / 1000);
+	       drain_timeout_ms / 1000);
 	fflush(stdout);
-	drain(instance, &set, policy->gate.drain_timeout_ms);
+	drain(instance, &set, drain_timeout_ms);
 	instance_stop(instance);
-	policy_destroy(policy);
 	printf("relaygate: stopped\n");
 	return EXIT_FINE;
 }

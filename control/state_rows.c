@@ -189,10 +189,14 @@ static void write_offenders(struct state_rows *rows, const struct crew *crew, st
 	memset(&rows->offenders[count], 0, (OFFENDERS_SHOWN - count) * sizeof(rows->offenders[0]));
 }
 
-void state_rows_write(struct state_rows *rows, const struct policy *policy, const struct crew *crew,
-		      struct tick now)
+void state_rows_servers_write(struct state_rows *rows, const struct policy *policy,
+			      const struct servers_shared *servers, struct tick now)
 {
-	write_servers(rows, policy, crew_servers(crew), now.wall_us);
+	write_servers(rows, policy, servers, now.wall_us);
+}
+
+void state_rows_offenders_write(struct state_rows *rows, const struct crew *crew, struct tick now)
+{
 	if (now.now_us < rows->offenders_due_us)
 		return;
 	rows->offenders_due_us = now.now_us + OFFENDERS_INTERVAL_US;

@@ -10,6 +10,7 @@
 struct crew;
 struct export;
 struct policy;
+struct servers_shared;
 struct state_rows;
 struct tick;
 
@@ -20,8 +21,10 @@ unsigned state_rows_servers(const struct policy *policy);
 struct state_rows *state_rows_create(struct export *export, unsigned server_rows);
 void state_rows_destroy(struct state_rows *rows); // NULL is fine
 
-// Writes the servers of the policy in force, and once a second the offenders.
-void state_rows_write(struct state_rows *rows, const struct policy *policy, const struct crew *crew,
-		      struct tick now);
+// Writes the servers of the policy in force, every 100 ms.
+void state_rows_servers_write(struct state_rows *rows, const struct policy *policy,
+			      const struct servers_shared *servers, struct tick now);
+// Writes the offenders, once a second, however often it is called.
+void state_rows_offenders_write(struct state_rows *rows, const struct crew *crew, struct tick now);
 
 #endif

@@ -23,14 +23,18 @@ const char *steering_interface(const struct port_settings *port)
 	return strncmp(port->device, "af_xdp:", 7) == 0 ? port->device + 7 : NULL;
 }
 
-static int reserve(struct lists *lists, const struct policy *policy)
+static int reserve(struct lists *lists, const struct steering_policies *policies)
 {
 	unsigned bindings = 1, servers = 1;
 
-	for (unsigned i = 0; i < policy->connector_count; i++)
-		bindings += policy->connectors[i].binding_count;
-	for (unsigned i = 0; i < policy->backend_count; i++)
-		servers += policy->backends[i].server_count;
+	for (unsigned k = 0; k < policies->count; k++) {
+		const struct policy *policy = policies->all[k];
+
+		for (unsigned i = 0; i < policy->connector_count; i++)
+			bindings += policy->connectors[i].binding_count;
+		for (unsigned i = 0; i < policy->backend_count; i++)
+			servers += policy->backends[i].server_count;
+	}
 	lists->binding_addresses = calloc(bindings, 16);
 	lists->binding_ports = calloc(bindings, sizeof(uint16_t));
 	lists->server_addresses = calloc(servers, 16);
@@ -41,7 +45,7 @@ static int reserve(struct lists *lists, const struct policy *policy)
 		       : -ENOMEM;
 }
 
-static void fill(struct lists *lists, const struct policy *policy, unsigned port)
+static void add_policy(struct lists *lists, const struct policy *policy)
 {
 	struct export_steering *steering = &lists->steering;
 
@@ -64,27 +68,36 @@ static void fill(struct lists *lists, const struct policy *policy, unsigned port
 			lists->server_ports[steering->server_count++] = server->port;
 		}
 	}
+}
+
+static void fill(struct lists *lists, const struct steering_policies *policies, unsigned port)
+{
+	struct export_steering *steering = &lists->steering;
+
+	for (unsigned i = 0; i < policies->count; i++)
+		add_policy(lists, policies->all[i]);
 	steering->binding_addresses = (const uint8_t(*)[16])lists->binding_addresses;
 	steering->binding_ports = lists->binding_ports;
 	steering->server_addresses = (const uint8_t(*)[16])lists->server_addresses;
 	steering->server_ports = lists->server_ports;
-	steering->vlan = policy->ports[port].vlan;
+	steering->vlan = policies->all[0]->ports[port].vlan;
 }
 
-int steering_adopt(const struct policy *policy, unsigned port, const struct address *addresses,
-		   unsigned address_count, struct export *export, char error[EXPORT_ERROR_MAX])
+int steering_adopt(const struct steering_policies *policies, unsigned port,
+		   const struct address *addresses, unsigned address_count, struct export *export,
+		   char error[EXPORT_ERROR_MAX])
 {
-	const char *interface = steering_interface(&policy->ports[port]);
+	const char *interface = steering_interface(&policies->all[0]->ports[port]);
 	struct lists lists = {0};
 	int result;
 
 	if (!interface)
 		return 0;
-	result = reserve(&lists, policy);
+	result = reserve(&lists, policies);
 	if (result) {
 		snprintf(error, EXPORT_ERROR_MAX, "out of memory");
 	} else {
-		fill(&lists, policy, port);
+		fill(&lists, policies, port);
 		lists.steering.addresses = (const uint8_t(*)[16])addresses;
 		lists.steering.address_count = address_count;
 		result = export_xdp_adopt(export, interface, &lists.steering, error);

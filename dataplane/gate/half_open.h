@@ -19,7 +19,6 @@ struct half_open_entry {
 	struct tuple tuple;
 	struct link link; // MACs of the SYN: answers go back where it came from
 	struct handshake handshake;
-	uint16_t connector;
 };
 
 // Room for this many entries (0: remembers nothing); key: of the lookup table. NULL when out of

@@ -22,6 +22,7 @@ enum verdict_kind {
 	VERDICT_DROP,   // reason says why: no_binding, no_connector, ip_not_ours
 	VERDICT_CLIENT, // from a listed source to a binding: connector is set
 	VERDICT_SERVER, // from a server of a backend to one of our addresses
+	VERDICT_FORMER, // the caller's, never the ruleset's: a drop, but of a flow from before
 };
 
 struct verdict {

@@ -19,6 +19,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
+#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -55,6 +56,8 @@ struct worker {
 	struct worker_counters *state;
 	uint64_t turn_cycles; // when this turn began
 	uint64_t levels_us;   // when the levels are to be written again
+	struct worker_source *source;
+	struct generation *generation; // that the pipeline has
 	_Atomic enum worker_order order;
 	_Atomic bool drained;
 	struct waiting waiting[];
@@ -290,12 +293,44 @@ static void tell(struct worker *worker, bool busy, uint64_t now_us)
 	state->log_sequence = levels.log_sequence;
 }
 
+static void obey(struct worker *worker, enum worker_order order, struct tick now)
+{
+	if (order == WORKER_DRAIN || order == WORKER_DRAIN_FORCE)
+		pipeline_drain(worker->pipeline, order == WORKER_DRAIN_FORCE, now, &worker->outbox);
+	else
+		pipeline_close_door(worker->pipeline, order == WORKER_CLOSE_DOOR);
+}
+
+static void tell_drained(struct worker *worker, enum worker_order order)
+{
+	bool drained = order == WORKER_CLOSE_DOOR ? pipeline_without_clients(worker->pipeline)
+						  : pipeline_drained(worker->pipeline);
+
+	if (order != WORKER_RUN)
+		atomic_store(&worker->drained, drained);
+}
+
+// Nothing of a former turn is held here: first that is said, then the newest generation is looked
+// for, so that nobody frees what this turn is going to use.
+static void follow(struct worker *worker, struct tick now)
+{
+	struct generation *newest;
+
+	rte_rcu_qsbr_quiescent(worker->source->readers, worker->index);
+	newest = atomic_load_explicit(&worker->source->newest, memory_order_acquire);
+	if (newest == worker->generation)
+		return;
+	worker->generation = newest;
+	pipeline_adopt(worker->pipeline, newest, now, &worker->outbox);
+}
+
 static int run(void *argument)
 {
 	struct worker *worker = argument;
 	enum worker_order order, obeyed = WORKER_RUN;
 
 	worker->turn_cycles = rte_rdtsc();
+	rte_rcu_qsbr_thread_online(worker->source->readers, worker->index);
 	pipeline_start(worker->pipeline, worker_now(), &worker->outbox);
 	while ((order = atomic_load_explicit(&worker->order, memory_order_relaxed)) !=
 	       WORKER_STOP) {
@@ -303,25 +338,24 @@ static int run(void *argument)
 		unsigned received = gather(worker);
 		uint64_t next;
 
+		follow(worker, now);
 		received += receive_handed(worker, now);
 		for (unsigned port = 0; port < worker->port_count; port++)
 			received += receive(worker, port, now);
-		if (order != obeyed) {
-			pipeline_drain(worker->pipeline, order == WORKER_DRAIN_FORCE, now,
-				       &worker->outbox);
-			obeyed = order;
-		}
+		if (order != obeyed)
+			obey(worker, order, now);
+		obeyed = order;
 		next = pipeline_turn(worker->pipeline, now, &worker->outbox);
 		for (unsigned port = 0; port < worker->port_count; port++)
 			send_waiting(worker, port);
-		if (order != WORKER_RUN)
-			atomic_store(&worker->drained, pipeline_drained(worker->pipeline));
+		tell_drained(worker, order);
 		if (received)
 			worker->idle_turns = 0;
 		else
 			sleep_until(worker, now.now_us, next);
 		tell(worker, received > 0, now.now_us);
 	}
+	rte_rcu_qsbr_thread_offline(worker->source->readers, worker->index);
 	pipeline_stop(worker->pipeline, worker_now());
 	// The last words of workers that stopped before.
 	do {
@@ -356,6 +390,13 @@ void worker_destroy(struct worker *worker)
 	for (unsigned port = 0; port < worker->port_count; port++)
 		rte_pktmbuf_free_bulk(worker->waiting[port].frames, worker->waiting[port].count);
 	free(worker);
+}
+
+void worker_follow(struct worker *worker, struct worker_source *source)
+{
+	worker->source = source;
+	worker->generation = atomic_load_explicit(&source->newest, memory_order_relaxed);
+	rte_rcu_qsbr_thread_register(source->readers, worker->index);
 }
 
 struct handover *worker_handover(struct worker *worker)

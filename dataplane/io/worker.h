@@ -17,12 +17,23 @@ struct pipeline;
 struct worker;
 struct inboxes;
 struct worker_counters;
+struct rte_rcu_qsbr;
+struct generation;
 
 enum worker_order {
 	WORKER_RUN,
+	WORKER_CLOSE_DOOR,  // no new sessions until WORKER_RUN again, those there are go on
 	WORKER_DRAIN,       // no new sessions, finish those there are
 	WORKER_DRAIN_FORCE, // end them now
 	WORKER_STOP,        // leave the loop
+};
+
+// Where the workers find the policy's newest generation (pipeline/generation.h). Whoever swaps
+// stores it, begins a grace period, and knows by its end that every worker has left all of the one
+// before but what it counts. Outlives the workers.
+struct worker_source {
+	_Atomic(struct generation *) newest;
+	struct rte_rcu_qsbr *readers; // by the worker's index
 };
 
 // Outlives the worker.
@@ -37,6 +48,8 @@ struct worker_settings {
 
 // NULL when out of memory.
 struct worker *worker_create(const struct worker_settings *settings);
+// Before it is launched: the first generation is the one that its pipeline was made with.
+void worker_follow(struct worker *worker, struct worker_source *source);
 void worker_destroy(struct worker *worker);
 
 // How its pipeline reaches the others.
@@ -45,7 +58,7 @@ struct handover *worker_handover(struct worker *worker);
 int worker_launch(struct worker *worker, struct pipeline *pipeline, unsigned lcore);
 // May be called from another thread at any time.
 void worker_order(struct worker *worker, enum worker_order order);
-// After WORKER_DRAIN: nothing is left. From another thread.
+// After WORKER_DRAIN: nothing is left; after WORKER_CLOSE_DOOR: no session. From another thread.
 bool worker_drained(const struct worker *worker);
 // Waits until the loop has ended. Worker 0 ends last: it may have to send what others give it.
 void worker_wait(struct worker *worker);

@@ -74,6 +74,11 @@ void net_destroy(struct net *net)
 	free(net);
 }
 
+void net_adopt(struct net *net, const struct policy *policy)
+{
+	net->policy = policy;
+}
+
 void net_report(struct net *net, enum reason reason, const struct address *address,
 		const uint8_t *mac)
 {

@@ -33,6 +33,9 @@ struct net_event {
 struct net *net_create(const struct policy *policy, const struct packet_port *ports,
 		       struct random *random);
 void net_destroy(struct net *net);
+// Another policy with the same ports holds from now on, and outlives the net. Its servers' next
+// hops are kept as those that traffic asks for; those of the first policy stay pinned.
+void net_adopt(struct net *net, const struct policy *policy);
 
 // Another worker speaks for our addresses: this net learns and asks for its own next hops, but
 // announces nothing, answers no ARP, neighbour discovery or MLD, and defends no address (that frame

@@ -88,10 +88,12 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	client->leg.kind = LEG_CLIENT;
 	client->leg.link = *link;
 	client->connector = connector;
+	client->generation = pipeline->generation;
+	generation_enter(pipeline, client->generation);
 	wheel_timer_init(&client->leg.timer);
 	tcp_set_user(client->leg.flow, &client->leg);
-	pipeline->counters.connectors[connector]->sessions++;
-	pipeline->counters.connectors[connector]->sessions_open++;
+	client_counters(pipeline, client)->sessions++;
+	client_counters(pipeline, client)->sessions_open++;
 
 	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
@@ -110,8 +112,52 @@ bool client_within_rate(struct session_quota *quota, const struct connector *con
 	struct pipeline *pipeline =
 		(struct pipeline *)((char *)quota - offsetof(struct pipeline, quota));
 	uint16_t index = (uint16_t)(connector - pipeline->policy->connectors);
+	uint16_t slot = generation_slot(pipeline->generation, index);
 
-	return rates_take(pipeline->rates, source, index, connector->message_rate_limit, now_us);
+	return rates_take(pipeline->rates, source, slot, connector->message_rate_limit, now_us);
+}
+
+bool client_renew(struct session_quota *quota, struct session_peer *peer)
+{
+	struct pipeline *pipeline =
+		(struct pipeline *)((char *)quota - offsetof(struct pipeline, quota));
+	struct client *client =
+		(struct client *)((char *)peer - offsetof(struct client, session.peer));
+	struct generation *old = client->generation;
+	const struct policy *policy = pipeline->policy;
+	const uint64_t wall_us = pipeline->now.wall_us;
+	enum reason reason;
+	uint16_t index;
+
+	if (old == pipeline->generation)
+		return true;
+	index = ruleset_connector(pipeline->ruleset, &peer->local.address, peer->local.port,
+				  &peer->client.address, &reason);
+	if (index == CONNECTOR_NONE ||
+	    strcmp(policy->connectors[index].name, peer->connector->name) != 0)
+		return false;
+	client_counters(pipeline, client)->sessions_open--;
+	client->generation = pipeline->generation;
+	client->connector = index;
+	generation_enter(pipeline, client->generation);
+	client_counters(pipeline, client)->sessions_open++;
+	peer->connector = &policy->connectors[index];
+	peer->policy = policy;
+	peer->identities = connector_identities(peer->connector);
+	peer->allowed = ip_list_find(&policy->ip_allow, &peer->client.address, wall_us);
+	peer->blocked =
+		!peer->allowed && ip_list_find(&policy->ip_block, &peer->client.address, wall_us);
+	generation_leave(pipeline, old);
+	return true;
+}
+
+bool client_backend(const struct pipeline *pipeline, const struct client *client, unsigned *backend)
+{
+	const struct policy *policy = client->generation->policy;
+
+	*backend = client->session.peer.connector->backend;
+	return client->generation == pipeline->generation ||
+	       servers_find(pipeline->servers, policy->backends[*backend].name, backend);
 }
 
 void client_destroy(struct pipeline *pipeline, struct client *client)
@@ -125,6 +171,7 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
 	evict_leave(pipeline, client);
+	generation_leave(pipeline, client->generation);
 	pool_put(&pipeline->clients, client);
 }
 
@@ -277,6 +324,16 @@ static size_t body_room(struct pipeline *pipeline, struct client *client)
 	return room < buffers ? room : buffers;
 }
 
+// What the servers of its backend can do.
+static unsigned extensions(const struct pipeline *pipeline, const struct client *client)
+{
+	unsigned backend;
+
+	return client_backend(pipeline, client, &backend)
+		       ? servers_extensions(pipeline->servers, backend)
+		       : 0;
+}
+
 // One step of the session; false when nothing moves any more.
 static bool turn(struct pipeline *pipeline, struct client *client)
 {
@@ -292,10 +349,8 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
-	session_input(
-		&client->session, in, body_room(pipeline, client),
-		servers_extensions(pipeline->servers, client->session.peer.connector->backend),
-		pipeline->now, &pipeline->reply, &step);
+	session_input(&client->session, in, body_room(pipeline, client),
+		      extensions(pipeline, client), pipeline->now, &pipeline->reply, &step);
 	apply(pipeline, client, &step);
 	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
 	return step.intent != SESSION_MORE || step.consumed > 0;

@@ -17,7 +17,7 @@ void count_reason(struct pipeline *pipeline, enum reason reason)
 
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client)
 {
-	return pipeline->counters.connectors[client->connector];
+	return client->generation->shares[pipeline->share].connectors[client->connector];
 }
 
 // Untrusted bytes become printable ASCII, so that a terminal may show them.

@@ -5,6 +5,7 @@
 
 #include "dataplane/base/spread.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers.h"
 
 #include <stdlib.h>
 
@@ -16,9 +17,7 @@ static uint64_t share(const struct pipeline *pipeline, uint64_t total)
 	return spread_share(total, pipeline->worker, workers);
 }
 
-// Connections to servers at once: those in use, one probe each, and as many that are closing. Any
-// worker may have them all.
-static uint32_t server_legs(const struct policy *policy)
+uint32_t pipeline_server_legs(const struct policy *policy)
 {
 	uint32_t count = 0;
 
@@ -72,6 +71,53 @@ free_chunks:
 	return -1;
 }
 
+// For a pipeline that stays with one policy, which is the caller's.
+static struct generation *create_own_generation(struct pipeline *pipeline,
+						const struct pipeline_settings *settings)
+{
+	size_t size = sizeof(struct generation) + sizeof(struct generation_share);
+	struct generation *own = aligned_alloc(_Alignof(struct generation), size);
+
+	if (!own)
+		return NULL;
+	memset(own, 0, size);
+	own->number = 1;
+	own->policy = (struct policy *)settings->policy;
+	own->ruleset = (struct ruleset *)settings->ruleset;
+	own->workers = 1;
+	own->shares[0].connectors = settings->counters.connectors;
+	own->shares[0].servers = servers_create(settings->policy, &pipeline->random,
+						settings->servers, pipeline->worker);
+	if (own->shares[0].servers) {
+		generation_publish(own);
+		return own;
+	}
+	free(own);
+	return NULL;
+}
+
+static void destroy_own_generation(struct pipeline *pipeline)
+{
+	if (pipeline->own_generation)
+		servers_destroy(pipeline->own_generation->shares[0].servers);
+	free(pipeline->own_generation);
+}
+
+static int begin_generations(struct pipeline *pipeline, const struct pipeline_settings *settings)
+{
+	struct generation *first = settings->generation;
+
+	pipeline->news = settings->news;
+	pipeline->share = first ? pipeline->worker : 0;
+	if (!first)
+		first = pipeline->own_generation = create_own_generation(pipeline, settings);
+	if (!first)
+		return -1;
+	adopt_first(pipeline, first);
+	servers_set_random(pipeline->servers, &pipeline->random);
+	return 0;
+}
+
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
@@ -93,21 +139,19 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		create_tcp(pipeline, (uint32_t)share(pipeline, policy->gate.max_sessions) + legs);
 	if (!pipeline->tcp)
 		goto destroy_half_open;
-	pipeline->servers =
-		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
-	if (!pipeline->servers)
+	if (begin_generations(pipeline, settings))
 		goto destroy_tcp;
 	pipeline->rates = settings->rates;
 	if (!pipeline->rates)
 		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
 	if (!pipeline->rates)
-		goto destroy_servers;
+		goto destroy_generation;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
-destroy_servers:
-	servers_destroy(pipeline->servers);
+destroy_generation:
+	destroy_own_generation(pipeline);
 destroy_tcp:
 	tcp_destroy(pipeline->tcp);
 destroy_half_open:
@@ -122,20 +166,23 @@ destroy_wheel:
 struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now)
 {
 	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
-	uint32_t legs = server_legs(settings->policy);
+	const struct policy *policy =
+		settings->generation ? settings->generation->policy : settings->policy;
+	uint32_t legs = PIPELINE_LEGS_SPARE * pipeline_server_legs(policy);
 
 	if (!pipeline)
 		return NULL;
 	pipeline->outbox = send_counted_outbox;
-	pipeline->policy = settings->policy;
-	pipeline->ruleset = settings->ruleset;
+	pipeline->policy = policy;
 	pipeline->ports = settings->ports;
 	pipeline->quota.take = client_within_rate;
+	pipeline->quota.renew = client_renew;
 	pipeline->counters = settings->counters;
 	pipeline->protocol = settings->protocol;
 	capture_init(pipeline);
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
+	TAILQ_INIT(&pipeline->server_legs);
 	pipeline->worker = settings->worker;
 	pipeline->spread = settings->spread;
 	pipeline->handover = settings->handover;
@@ -165,7 +212,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 	if (!pipeline)
 		return;
 	rates_destroy(pipeline->own_rates);
-	servers_destroy(pipeline->servers);
+	destroy_own_generation(pipeline);
 	tcp_destroy(pipeline->tcp);
 	half_open_destroy(pipeline->half_open);
 	net_destroy(pipeline->net);

@@ -50,7 +50,8 @@ static void take_back(struct client *client)
 // The leg is idle at the server and nobody's: the next transaction may have it.
 static void give_to_pool(struct pipeline *pipeline, struct server_leg *leg)
 {
-	if (pipeline->draining) {
+	// A server that is no more gets no further transaction.
+	if (pipeline->draining || leg->generation != pipeline->generation) {
 		server_leg_quit(pipeline, leg);
 		return;
 	}
@@ -87,7 +88,7 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 		fail(pipeline, client, REASON_backend_lacks_extension);
 		return;
 	}
-	if (upstream_recipient(&leg->upstream, pipeline->policy, sender, recipient,
+	if (upstream_recipient(&leg->upstream, server_leg_policy(leg), sender, recipient,
 			       pipeline->now.now_us, &pipeline->commands))
 		server_leg_say(pipeline, leg);
 	else
@@ -96,9 +97,13 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 
 static void connect_server(struct pipeline *pipeline, struct client *client, unsigned server)
 {
-	unsigned backend = client->session.peer.connector->backend;
+	unsigned backend = 0;
 	struct server_leg *leg;
-	enum reason reason = server_leg_create(pipeline, backend, server, false, &leg);
+	enum reason reason;
+	bool known = client_backend(pipeline, client, &backend);
+
+	assert(known); // the choice was just made there
+	reason = server_leg_create(pipeline, backend, server, false, &leg);
 
 	if (reason != REASON_NONE) {
 		answer_failure(pipeline, client, reason);
@@ -132,13 +137,16 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 
 void exchange_recipient(struct pipeline *pipeline, struct client *client)
 {
-	unsigned backend = client->session.peer.connector->backend;
 	struct servers_connection *connection = NULL;
 	enum servers_choice choice;
-	unsigned server = 0;
+	unsigned backend, server = 0;
 
 	if (client->server) {
 		say_recipient(pipeline, client);
+		return;
+	}
+	if (!client_backend(pipeline, client, &backend)) {
+		act_on_choice(pipeline, client, SERVERS_UNAVAILABLE, NULL, 0);
 		return;
 	}
 	client->waiter.fresh = client->replaced;
@@ -160,14 +168,23 @@ void exchange_waiters(struct pipeline *pipeline)
 			      connection, server);
 }
 
+void exchange_stranded(struct pipeline *pipeline, struct servers *old)
+{
+	struct servers_waiter *waiter;
+
+	while ((waiter = servers_next_stranded(old)))
+		act_on_choice(pipeline, container_of(waiter, struct client, waiter),
+			      SERVERS_UNAVAILABLE, NULL, 0);
+}
+
 void exchange_data(struct pipeline *pipeline, struct client *client)
 {
 	if (!client->server) {
 		answer_failure(pipeline, client, REASON_backend_lost);
 		return;
 	}
-	upstream_data(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
-		      &pipeline->commands);
+	upstream_data(&client->server->upstream, server_leg_policy(client->server),
+		      pipeline->now.now_us, &pipeline->commands);
 	server_leg_say(pipeline, client->server);
 }
 
@@ -191,7 +208,7 @@ void exchange_body(struct pipeline *pipeline, struct client *client,
 		// body_room counted the send queue's room and the free buffers of this worker.
 		assert(taken == body[i].length);
 	}
-	upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+	upstream_progress(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 	send_mark_dirty(pipeline, &leg->leg);
 }
 
@@ -201,8 +218,8 @@ void exchange_end(struct pipeline *pipeline, struct client *client)
 		answer_failure(pipeline, client, REASON_backend_lost);
 		return;
 	}
-	upstream_end(&client->server->upstream, pipeline->policy, pipeline->now.now_us,
-		     &pipeline->commands);
+	upstream_end(&client->server->upstream, server_leg_policy(client->server),
+		     pipeline->now.now_us, &pipeline->commands);
 	server_leg_say(pipeline, client->server);
 }
 
@@ -231,7 +248,7 @@ void exchange_reset(struct pipeline *pipeline, struct client *client)
 		server_leg_abort(pipeline, leg);
 		return;
 	}
-	if (upstream_reset(&leg->upstream, pipeline->policy, pipeline->now.now_us,
+	if (upstream_reset(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us,
 			   &pipeline->commands))
 		server_leg_say(pipeline, leg);
 	else
@@ -287,11 +304,12 @@ static void server_answered(struct pipeline *pipeline, struct server_leg *leg,
 // A pooled connection was dead before MAIL was answered: once, and unseen by the client, MAIL goes
 // to a new one (relay rule 7). The server's other pooled ones have been idle for longer: they go,
 // too.
-static void replace(struct pipeline *pipeline, struct client *client, const struct upstream *dead)
+static void replace(struct pipeline *pipeline, struct client *client, const struct server_leg *dead)
 {
 	struct servers_connection *connection;
 
-	while ((connection = servers_take_idle(pipeline->servers, dead->backend, dead->server)))
+	while ((connection = servers_take_idle(server_leg_servers(pipeline, dead),
+					       dead->upstream.backend, dead->upstream.server)))
 		server_leg_quit(pipeline, leg_of(connection));
 	client->replaced = true;
 	exchange_recipient(pipeline, client);
@@ -312,7 +330,7 @@ static void server_gone(struct pipeline *pipeline, struct server_leg *leg, enum 
 		return;
 	if (client->session.suspended) {
 		if (again && !client->replaced)
-			replace(pipeline, client, &leg->upstream);
+			replace(pipeline, client, leg);
 		else
 			answer_failure(pipeline, client, reason);
 	} else if (in_body || client->session.recipients > 0) {

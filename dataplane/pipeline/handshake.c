@@ -51,15 +51,14 @@ static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_
 
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
-	struct half_open_entry entry = {
-		.tuple = tcp_tuple_of(view), .link = view->link, .connector = connector};
+	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
 	const struct half_open_entry *known = half_open_find(pipeline->half_open, &entry.tuple);
 	struct tcp_options options;
 	bool has_entry;
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
-	if (pipeline->draining)
+	if (pipeline->draining || pipeline->closed)
 		return REASON_draining;
 	// The same SYN again: the same answer, whatever the cookie's epoch is by now. But to where
 	// this one came from: another router may have brought it.
@@ -206,11 +205,14 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, connector)
 					       : REASON_no_flow;
 	switch (reason) {
+	case REASON_draining:
+		if (!pipeline->draining && pipeline->policy->gate.refuse != REFUSE_RESET)
+			break;
+		/* fall through */
 	case REASON_no_flow:
 	case REASON_cookie_invalid:
 	case REASON_cookie_no_entry:
 	case REASON_sessions_full:
-	case REASON_draining:
 		send_reset_for(pipeline, view);
 		break;
 	default:

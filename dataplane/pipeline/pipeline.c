@@ -256,6 +256,29 @@ static void capture_all(struct pipeline *pipeline, const struct burst *burst,
 	}
 }
 
+// The newest policy does not list their source or their server, but they may be of a flow that an
+// older one permitted: what there is of it goes on until its next MAIL, or its transaction's end.
+static void spare_former(struct pipeline *pipeline, struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		struct verdict *verdict = &burst->verdicts[i];
+		struct tuple tuple = tcp_tuple_of(burst->tcp[i]);
+		struct flow *flow;
+
+		if (verdict->kind != VERDICT_DROP || verdict->reason == REASON_ip_not_ours)
+			continue;
+		if (others_own(pipeline, &tuple)) {
+			// Its owner looks; whoever forges such segments costs it a look-up.
+			if (!pipeline->handed)
+				verdict->kind = VERDICT_FORMER;
+			continue;
+		}
+		flow = tcp_find(pipeline->tcp, &tuple);
+		if (flow && !((struct leg *)tcp_user(flow))->doomed)
+			verdict->kind = VERDICT_FORMER;
+	}
+}
+
 static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
 			unsigned count)
 {
@@ -281,6 +304,8 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 			dispose(pipeline, &burst, i, reason);
 	}
 	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
+	if (generation_former_anywhere(pipeline))
+		spare_former(pipeline, &burst);
 	judge_all(pipeline, &burst);
 	if (pipeline->capture.on)
 		capture_all(pipeline, &burst, frames, count);
@@ -443,6 +468,16 @@ void pipeline_drain(struct pipeline *pipeline, bool force, struct tick now, stru
 	// A probe in progress is nobody's mail: it does not hold the stop up.
 	server_leg_abort_probes(pipeline);
 	drain_clients(pipeline, force);
+}
+
+void pipeline_close_door(struct pipeline *pipeline, bool closed)
+{
+	pipeline->closed = closed;
+}
+
+bool pipeline_without_clients(const struct pipeline *pipeline)
+{
+	return evict_no_clients(pipeline);
 }
 
 bool pipeline_drained(const struct pipeline *pipeline)

@@ -27,6 +27,8 @@
 
 struct capture_order;
 struct capture_record;
+struct generation;
+struct generation_news;
 struct handover;
 struct offenders;
 struct policy;
@@ -75,13 +77,31 @@ struct pipeline_settings {
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;
+	// A gate that reloads: its first generation instead of policy and ruleset, with the rows of
+	// counters.connectors; published, and what the workers tell one another of generations.
+	// NULL: policy and ruleset stay for ever.
+	struct generation *generation;
+	struct generation_news *news;
 };
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not
 // enough.
 struct pipeline *pipeline_create(const struct pipeline_settings *settings, struct tick now);
+// Connections to servers that a policy may need at once: those in use, one probe each, and as many
+// that are closing; any worker may have them all. A pipeline has room for PIPELINE_LEGS_SPARE times
+// as many as its first policy needs: a reload may add servers while those that it took away still
+// have theirs.
+#define PIPELINE_LEGS_SPARE 2
+uint32_t pipeline_server_legs(const struct policy *policy);
 // Frees everything; connections are not told (see pipeline_drain).
 void pipeline_destroy(struct pipeline *pipeline);
+
+// From now on this generation holds; between two bursts. Sessions follow at their next MAIL. Its
+// number is above that of the one before, which still has users until this was called.
+void pipeline_adopt(struct pipeline *pipeline, struct generation *generation, struct tick now,
+		    struct outbox *outbox);
+// The number of the newest one that was adopted.
+uint64_t pipeline_generation(const struct pipeline *pipeline);
 
 // Announces our addresses (worker 0). Probes of the backends follow from pipeline_turn.
 void pipeline_start(struct pipeline *pipeline, struct tick now, struct outbox *outbox);
@@ -98,6 +118,11 @@ void pipeline_input_handed(struct pipeline *pipeline, uint16_t port, const struc
 // Timers, waiting transactions, probes, and whatever output is pending. To be called after the
 // bursts of each loop turn. Returns the time at which it wants to be called again at the latest.
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox);
+
+// Takes no new connections while closed; what there is goes on. What SYNs get, Refuse says.
+void pipeline_close_door(struct pipeline *pipeline, bool closed);
+// No session is there.
+bool pipeline_without_clients(const struct pipeline *pipeline);
 
 // Stop taking new connections; sessions close at their next quiet point, with `force` at once.
 // Idempotent; to be repeated with force when DrainTimeout has passed.

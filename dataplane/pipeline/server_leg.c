@@ -15,15 +15,21 @@
 // How long a connection that said QUIT may take to close.
 #define CLOSING_TIMEOUT_US (5ull * 1000 * 1000)
 
-static const struct endpoint *endpoint_of(const struct pipeline *pipeline, unsigned backend,
-					  unsigned server)
+const struct policy *server_leg_policy(const struct server_leg *leg)
 {
-	return &pipeline->policy->backends[backend].servers[server];
+	return leg->generation->policy;
+}
+
+struct servers *server_leg_servers(const struct pipeline *pipeline, const struct server_leg *leg)
+{
+	return leg->generation->shares[pipeline->share].servers;
 }
 
 struct endpoint server_leg_endpoint(const struct pipeline *pipeline, const struct server_leg *leg)
 {
-	return *endpoint_of(pipeline, leg->upstream.backend, leg->upstream.server);
+	const struct backend *backend = &server_leg_policy(leg)->backends[leg->upstream.backend];
+
+	return backend->servers[leg->upstream.server];
 }
 
 // A free local port whose segments come back to this worker: random ones are tried, so that it
@@ -79,7 +85,8 @@ static void not_opened(struct pipeline *pipeline, unsigned backend, unsigned ser
 						pipeline->now.now_us);
 	else
 		servers_abandoned(pipeline->servers, backend, server);
-	server_leg_tell_health(pipeline, endpoint_of(pipeline, backend, server), change);
+	server_leg_tell_health(pipeline, &pipeline->policy->backends[backend].servers[server],
+			       change);
 }
 
 enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsigned server,
@@ -91,6 +98,7 @@ enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsig
 	if (leg) {
 		memset(leg, 0, sizeof(*leg));
 		leg->leg.kind = LEG_SERVER;
+		leg->generation = pipeline->generation;
 		wheel_timer_init(&leg->leg.timer);
 		upstream_init(&leg->upstream, pipeline->policy, backend, server, probe,
 			      pipeline->now.now_us);
@@ -105,6 +113,8 @@ enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsig
 	if (!probe)
 		servers_opened(pipeline->servers, &leg->connection, backend, server);
 	tcp_set_user(leg->leg.flow, &leg->leg);
+	generation_enter(pipeline, leg->generation);
+	TAILQ_INSERT_TAIL(&pipeline->server_legs, leg, in_all);
 	pipeline->server_count++;
 	if (probe) {
 		leg->next_probe = pipeline->first_probe;
@@ -119,7 +129,7 @@ enum reason server_leg_create(struct pipeline *pipeline, unsigned backend, unsig
 static void leave_server(struct pipeline *pipeline, struct server_leg *leg)
 {
 	if (!leg->upstream.probe && !leg->closing)
-		servers_closed(pipeline->servers, &leg->connection);
+		servers_closed(server_leg_servers(pipeline, leg), &leg->connection);
 	leg->closing = true;
 }
 
@@ -140,6 +150,8 @@ void server_leg_destroy(struct pipeline *pipeline, struct server_leg *leg)
 	pipeline->server_count--;
 	if (leg->upstream.probe)
 		forget_probe(pipeline, leg);
+	TAILQ_REMOVE(&pipeline->server_legs, leg, in_all);
+	generation_leave(pipeline, leg->generation);
 	pool_put(&pipeline->servers_pool, leg);
 }
 
@@ -164,7 +176,8 @@ static void close_flow(struct pipeline *pipeline, struct server_leg *leg)
 void server_leg_quit(struct pipeline *pipeline, struct server_leg *leg)
 {
 	leave_server(pipeline, leg);
-	upstream_quit(&leg->upstream, pipeline->policy, pipeline->now.now_us, &pipeline->commands);
+	upstream_quit(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us,
+		      &pipeline->commands);
 	server_leg_say(pipeline, leg);
 }
 
@@ -196,17 +209,18 @@ static void judge_health(struct pipeline *pipeline, struct server_leg *leg,
 			 enum upstream_state before, const struct upstream_result *result)
 {
 	struct upstream *upstream = &leg->upstream;
+	struct servers *servers = server_leg_servers(pipeline, leg);
 	struct endpoint server = server_leg_endpoint(pipeline, leg);
 	bool alive = result->event == UPSTREAM_FINISHED;
 	enum reason failure = failure_of(upstream, result);
 	enum reason change = REASON_NONE;
 
 	if (upstream->probe && (alive || result->event == UPSTREAM_GONE))
-		change = servers_probed(pipeline->servers, upstream->backend, upstream->server,
-					alive, upstream->extensions, upstream->server_size,
+		change = servers_probed(servers, upstream->backend, upstream->server, alive,
+					upstream->extensions, upstream->server_size,
 					pipeline->now.now_us);
 	else if (result->event == UPSTREAM_GONE && before <= UPSTREAM_HELLO)
-		change = servers_failed(pipeline->servers, upstream->backend, upstream->server);
+		change = servers_failed(servers, upstream->backend, upstream->server);
 	if (failure != REASON_NONE) {
 		count_reason(pipeline, failure);
 		log_write(pipeline,
@@ -245,8 +259,8 @@ static void give_up(struct pipeline *pipeline, struct server_leg *leg)
 	if (result.event == UPSTREAM_FINISHED) // what a probe had to learn was heard before QUIT
 		judge_health(pipeline, leg, before, &result);
 	else if (upstream->probe)
-		servers_probe_postponed(pipeline->servers, upstream->backend, upstream->server,
-					pipeline->now.now_us);
+		servers_probe_postponed(server_leg_servers(pipeline, leg), upstream->backend,
+					upstream->server, pipeline->now.now_us);
 	result.reason = REASON_buffers_low;
 	exchange_result(pipeline, leg, &result);
 	server_leg_abort(pipeline, leg);
@@ -289,7 +303,7 @@ size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct
 	struct upstream_result result = {0};
 	bool said = true;
 
-	upstream_input(&leg->upstream, pipeline->policy, pipeline->policy->gate.name, in,
+	upstream_input(&leg->upstream, server_leg_policy(leg), pipeline->policy->gate.name, in,
 		       pipeline->now.now_us, &pipeline->commands, &result);
 	// Before anything else is asked of this leg: what was heard is used up.
 	tcp_consume(pipeline->tcp, leg->leg.flow, result.consumed);
@@ -330,11 +344,11 @@ void server_leg_events(struct pipeline *pipeline, struct server_leg *leg, unsign
 	if (leg->leg.doomed)
 		return;
 	if (events & TCP_EVENT_ESTABLISHED)
-		upstream_connected(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+		upstream_connected(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 	server_leg_pump(pipeline, leg);
 	if (!leg->leg.doomed && events & TCP_EVENT_WRITABLE && leg->client &&
 	    leg->client->in_body) {
-		upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+		upstream_progress(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 		client_pump(pipeline, leg->client);
 	}
 	if (!leg->leg.doomed && events & TCP_EVENT_PEER_CLOSED)
@@ -382,7 +396,7 @@ void server_leg_timeout(struct pipeline *pipeline, struct server_leg *leg)
 	}
 	// A body whose every byte was taken waits for the client, who has a limit of its own.
 	if (before == UPSTREAM_BODY && tcp_all_acknowledged(leg->leg.flow)) {
-		upstream_progress(&leg->upstream, pipeline->policy, pipeline->now.now_us);
+		upstream_progress(&leg->upstream, server_leg_policy(leg), pipeline->now.now_us);
 		return;
 	}
 	upstream_timeout(&leg->upstream, &result);

@@ -15,6 +15,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
+#include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
 #include "dataplane/relay/upstream.h"
@@ -53,6 +54,7 @@ enum client_rank {
 
 struct client {
 	struct leg leg;
+	struct generation *generation; // whose policy and connector the session has
 	struct session session;
 	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
 	uint64_t active_us;          // when it spoke last, or came into its rank
@@ -78,14 +80,17 @@ struct client {
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
 TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(server_leg_list, server_leg);
 
 struct server_leg {
 	struct leg leg;
+	struct generation *generation; // whose policy upstream's and connection's places are in
 	struct upstream upstream;
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
 	struct server_leg *next_probe; // of all probes
-	bool closing;                  // FIN sent or queued: nothing is read any more
+	TAILQ_ENTRY(server_leg) in_all;
+	bool closing; // FIN sent or queued: nothing is read any more
 };
 
 // So many a time interval and no more.
@@ -116,9 +121,15 @@ struct capture {
 };
 
 struct pipeline {
-	struct outbox outbox; // first; counts what it hands on to `device`
+	struct outbox outbox;          // first; counts what it hands on to `device`
+	struct generation *generation; // the newest; the next three are its
 	const struct policy *policy;
 	const struct ruleset *ruleset;
+	struct servers *servers;
+	unsigned share;               // this worker's in each generation
+	uint64_t former;              // clients and connections to servers of older generations
+	struct generation_news *news; // NULL: there is one generation
+	struct generation *own_generation; // where none was given
 	const struct packet_port *ports;
 	struct pipeline_counters counters;
 	struct record_ring *protocol; // NULL: no connector's is logged
@@ -138,7 +149,6 @@ struct pipeline {
 	struct rates *own_rates;    // where there is only one
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
-	struct servers *servers;
 
 	// All clients, those that spoke longest ago first; without and with payload buffers.
 	struct client_list ranks[CLIENT_RANKS][2];
@@ -150,8 +160,10 @@ struct pipeline {
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
+	struct server_leg_list server_legs; // all
 	bool draining;
 	struct capture capture;
+	bool closed; // no new connections
 
 	// One turn's surroundings and scratch.
 	struct tick now;
@@ -161,6 +173,15 @@ struct pipeline {
 	struct reply_buffer reply;
 	struct upstream_commands commands;
 };
+
+// ---- adopt.c: generations of the policy -------------------------------------------------------
+// The pipeline's first one.
+void adopt_first(struct pipeline *pipeline, struct generation *generation);
+// Something more, or less, of this worker refers to a generation; new ones to the newest only.
+void generation_enter(struct pipeline *pipeline, struct generation *generation);
+void generation_leave(struct pipeline *pipeline, struct generation *generation);
+// May some worker have a flow that the newest ruleset does not list?
+bool generation_former_anywhere(const struct pipeline *pipeline);
 
 // ---- send.c: frames out ----------------------------------------------------------------------
 extern const struct outbox send_counted_outbox;
@@ -203,6 +224,11 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 // The session_quota of all sessions of a worker.
 bool client_within_rate(struct session_quota *quota, const struct connector *connector,
 			const struct address *source, uint64_t now_us);
+// Its connector and policy by the newest generation, at MAIL. False: it has none there any more.
+bool client_renew(struct session_quota *quota, struct session_peer *peer);
+// The place of its connector's backend among pipeline->servers; false when it is no more.
+bool client_backend(const struct pipeline *pipeline, const struct client *client,
+		    unsigned *backend);
 void client_destroy(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);
@@ -247,6 +273,8 @@ void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		     const struct upstream_result *result);
 // Waiting transactions that can go on, or gave up.
 void exchange_waiters(struct pipeline *pipeline);
+// Those that wait for a backend which the newest policy does not have.
+void exchange_stranded(struct pipeline *pipeline, struct servers *old);
 
 // ---- server_leg.c: a backend's flow and upstream ---------------------------------------------
 // Opens a connection; it is already counted by servers_request (not for a probe). On failure the
@@ -272,6 +300,9 @@ void server_leg_abort_probes(struct pipeline *pipeline);
 // A change of the server's health (REASON_NONE: none) is counted and logged.
 void server_leg_tell_health(struct pipeline *pipeline, const struct endpoint *server,
 			    enum reason change);
+// The policy that the connection's server is of, and where it is counted.
+const struct policy *server_leg_policy(const struct server_leg *leg);
+struct servers *server_leg_servers(const struct pipeline *pipeline, const struct server_leg *leg);
 struct endpoint server_leg_endpoint(const struct pipeline *pipeline, const struct server_leg *leg);
 
 // ---- count.c: counters and the log ring ------------------------------------------------------

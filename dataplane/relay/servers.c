@@ -19,22 +19,31 @@ static unsigned part_of(const struct backend *backend, unsigned worker, unsigned
 	return part ? (unsigned)part : 1;
 }
 
-static void fill_groups(struct servers *servers, const struct policy *policy,
-			struct servers_shared *shared, unsigned worker)
+// -1 when the shared table has no row left; servers_destroy undoes what was done.
+static int fill_groups(struct servers *servers, const struct policy *policy,
+		       struct servers_shared *shared, unsigned worker)
 {
 	for (unsigned i = 0, offset = 0; i < policy->backend_count; i++) {
 		const struct backend *backend = &policy->backends[i];
 		struct group *group = &servers->groups[i];
 
 		group->backend = backend;
-		group->shared = &shared->groups[i];
 		group->servers = servers->all + offset;
+		group->shared = servers_state_enter_group(shared, backend->name);
+		if (!group->shared)
+			return -1;
 		for (unsigned j = 0; j < backend->server_count; j++) {
-			group->servers[j].shared = &shared->servers[offset + j];
-			group->servers[j].part = part_of(backend, worker, shared->workers);
+			struct server *server = &group->servers[j];
+
+			server->shared = servers_state_enter_server(shared, backend->name,
+								    &backend->servers[j]);
+			if (!server->shared)
+				return -1;
+			server->part = part_of(backend, worker, shared->workers);
 		}
 		offset += backend->server_count;
 	}
+	return 0;
 }
 
 struct servers *servers_create(const struct policy *policy, struct random *random,
@@ -52,18 +61,17 @@ struct servers *servers_create(const struct policy *policy, struct random *rando
 	if (shared == NULL) {
 		shared = servers->own = servers_shared_create(policy, 1);
 		if (shared == NULL)
-			goto free_servers;
+			goto destroy;
 	}
 	servers->all = calloc(servers->total ? servers->total : 1, sizeof(struct server));
 	if (servers->all == NULL)
-		goto free_shared;
-	fill_groups(servers, policy, shared, worker);
+		goto destroy;
+	if (fill_groups(servers, policy, shared, worker))
+		goto destroy;
 	return servers;
 
-free_shared:
-	servers_shared_destroy(servers->own);
-free_servers:
-	free(servers);
+destroy:
+	servers_destroy(servers);
 	return NULL;
 }
 
@@ -71,6 +79,12 @@ void servers_destroy(struct servers *servers)
 {
 	if (servers == NULL)
 		return;
+	for (unsigned i = 0; servers->all && i < servers->total; i++)
+		if (servers->all[i].shared)
+			servers_state_leave(&servers->all[i].shared->identity);
+	for (unsigned i = 0; i < servers->group_count; i++)
+		if (servers->groups[i].shared)
+			servers_state_leave(&servers->groups[i].shared->identity);
 	free(servers->all);
 	servers_shared_destroy(servers->own);
 	free(servers);
@@ -109,8 +123,7 @@ static void pool_take(struct server *server, struct servers_connection *connecti
 
 // ---- Hunger ----------------------------------------------------------------------------------
 
-// After a waiter came or went, or a connection was opened or closed.
-static void note_hunger(struct group *group)
+void servers_state_note_hunger(struct group *group)
 {
 	for (unsigned i = 0; i < group->backend->server_count; i++) {
 		struct server *server = &group->servers[i];
@@ -145,7 +158,7 @@ static void waiter_put(struct servers *servers, struct group *group, struct serv
 	group->last = waiter;
 	group->waiting++;
 	servers->waiting++;
-	note_hunger(group);
+	servers_state_note_hunger(group);
 }
 
 static void waiter_take(struct servers *servers, struct group *group, struct servers_waiter *waiter)
@@ -164,7 +177,7 @@ static void waiter_take(struct servers *servers, struct group *group, struct ser
 	group->waiting--;
 	servers->waiting--;
 	servers_state_give(&group->shared->waiting);
-	note_hunger(group);
+	servers_state_note_hunger(group);
 }
 
 // ---- Choice ----------------------------------------------------------------------------------
@@ -249,7 +262,7 @@ static enum servers_choice serve(struct group *group, bool fresh,
 		return SERVERS_WAIT;
 	best->connections++;
 	best->opening++;
-	note_hunger(group);
+	servers_state_note_hunger(group);
 	return SERVERS_CONNECT;
 }
 
@@ -312,7 +325,7 @@ static void forget_opening(struct group *group, struct server *server)
 	server->opening--;
 	server->connections--;
 	servers_state_give(&server->shared->connections);
-	note_hunger(group);
+	servers_state_note_hunger(group);
 }
 
 void servers_opened(struct servers *servers, struct servers_connection *connection,
@@ -357,7 +370,7 @@ void servers_closed(struct servers *servers, struct servers_connection *connecti
 	assert(server->connections > 0);
 	server->connections--;
 	servers_state_give(&server->shared->connections);
-	note_hunger(servers_state_group(servers, connection->backend));
+	servers_state_note_hunger(servers_state_group(servers, connection->backend));
 }
 
 // Another worker could use the room that an idle connection takes: there is none left, and here

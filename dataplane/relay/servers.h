@@ -57,6 +57,7 @@ struct servers_connection {
 
 // What all workers know of the servers; each is unknown. NULL when memory is short. Outlives every
 // struct servers that it was given to; the policy's limits are at least the number of workers.
+// Has room for twice the policy's servers and some more: those of later policies.
 struct servers_shared *servers_shared_create(const struct policy *policy, unsigned workers);
 void servers_shared_destroy(struct servers_shared *shared); // NULL is fine
 
@@ -71,11 +72,31 @@ struct servers_view servers_shared_view(const struct servers_shared *shared,
 					unsigned server);
 
 // policy is not copied and outlives the servers. Every server's probe is due. shared NULL: this is
-// the only worker. NULL when memory is short.
+// the only worker. NULL when memory or the shared table's rows are short. Made and destroyed by one
+// thread only, while workers may use others of the same table.
 struct servers *servers_create(const struct policy *policy, struct random *random,
 			       struct servers_shared *shared, unsigned worker);
 // Connections and waiters that are still known are forgotten, not touched.
 void servers_destroy(struct servers *servers);
+
+// ---- From one policy to the next --------------------------------------------------------------
+// `servers` was made from the new policy with the same shared table (random: NULL until here) and
+// is of the same worker as `old`. Takes over the connections, the pools, the probes and the waiters
+// of the servers and backends that both policies have: same name of the backend, same address.
+// Connections that are lent or being opened are known by their places: servers_successor tells
+// the new ones.
+void servers_adopt(struct servers *servers, struct servers *old, struct random *random);
+// For servers that are the first of their worker.
+void servers_set_random(struct servers *servers, struct random *random);
+// The place in `servers` of what had this place in `old`; false when it is no more.
+bool servers_successor(const struct servers *servers, const struct servers *old, unsigned *backend,
+		       unsigned *server);
+// After servers_adopt: who waits for a backend that is no more, no longer queued. NULL: nobody.
+struct servers_waiter *servers_next_stranded(struct servers *old);
+// After servers_adopt: a pooled connection of a server that is no more, taken out of the pool.
+struct servers_connection *servers_next_removed(struct servers *old);
+// The place of the backend of this name; false when there is none.
+bool servers_find(const struct servers *servers, const char *name, unsigned *backend);
 
 // A connection for one transaction, at the live server with the fewest connections in use that has
 // an idle one or may get another (the next one in turn where several have as few): its most

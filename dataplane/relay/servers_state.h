@@ -14,24 +14,34 @@
 
 #define SERVERS_CACHE_LINE 64
 
+// Whose row it is, through all policies: main thread only.
+struct server_identity {
+	char backend[POLICY_NAME_MAX + 1];
+	struct endpoint endpoint;
+	unsigned users; // struct servers that point to it; 0 = free
+};
+
 // One server for all workers.
 struct server_shared {
-	atomic_uint connections; // of all workers
-	atomic_uint hungry;      // workers with mail waiting that have less than their part
-	atomic_uint health;      // enum server_health
-	atomic_uint extensions;  // as of the last successful probe
+	struct server_identity identity; // written while no worker knows of the row
+	atomic_uint connections;         // of all workers
+	atomic_uint hungry;              // workers with mail waiting that have less than their part
+	atomic_uint health;              // enum server_health
+	atomic_uint extensions;          // as of the last successful probe
 	_Atomic uint64_t size;
 } __attribute__((aligned(SERVERS_CACHE_LINE)));
 
 // One backend for all workers.
 struct group_shared {
-	atomic_uint waiting;  // of all workers
-	atomic_bool hastened; // probes are wanted at once; whoever probes takes it back
+	struct server_identity identity; // endpoint unused
+	atomic_uint waiting;             // of all workers
+	atomic_bool hastened;            // probes are wanted at once; whoever probes takes it back
 } __attribute__((aligned(SERVERS_CACHE_LINE)));
 
 struct servers_shared {
 	unsigned workers;
-	struct server_shared *servers; // of all backends, in their order
+	unsigned server_rows, group_rows;
+	struct server_shared *servers;
 	struct group_shared *groups;
 };
 
@@ -127,6 +137,16 @@ static inline void servers_state_give(atomic_uint *number)
 
 	assert(before > 0);
 }
+
+// The row of a backend, or of one of its servers: the one it has already, else a free one, emptied.
+// NULL when all are taken. Counts one more user; to be given back by servers_state_leave.
+struct group_shared *servers_state_enter_group(struct servers_shared *shared, const char *backend);
+struct server_shared *servers_state_enter_server(struct servers_shared *shared, const char *backend,
+						 const struct endpoint *endpoint);
+void servers_state_leave(struct server_identity *identity);
+
+// After a waiter came or went, or a connection was opened or closed.
+void servers_state_note_hunger(struct group *group);
 
 // Servers of all backends.
 unsigned servers_state_count(const struct policy *policy);

@@ -227,6 +227,19 @@ static bool within_rate(struct turn *turn)
 				 turn->now.now_us);
 }
 
+// Since the session began, or since its last MAIL, another policy may hold.
+static bool renew(struct turn *turn)
+{
+	struct session_peer *peer = &turn->session->peer;
+
+	if (!peer->quota || !peer->quota->renew || peer->quota->renew(peer->quota, peer))
+		return true;
+	turn_refuse_uncounted(turn, reply_of_reason(REASON_smtp_connector_gone),
+			      REASON_smtp_connector_gone, no_detail);
+	turn_close(turn);
+	return false;
+}
+
 static void handle_mail(struct turn *turn, struct slice argument)
 {
 	struct session *session = turn->session;
@@ -234,6 +247,8 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	struct parameters parameters;
 	struct slice rest;
 
+	if (!renew(turn))
+		return;
 	session->mail_refused = true; // until it was accepted
 	if (!parse_path(turn, argument, &reverse_path, &path, &rest))
 		return;

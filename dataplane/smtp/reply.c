@@ -40,6 +40,7 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_session_timeout] = REPLY_connection_timed_out,
 	[REASON_smtp_draining] = REPLY_service_not_available,
 	[REASON_session_evicted] = REPLY_service_not_available,
+	[REASON_smtp_connector_gone] = REPLY_service_not_available,
 	[REASON_smtp_not_smtp] = REPLY_not_smtp,
 	[REASON_backend_unavailable] = REPLY_backend_unavailable,
 	[REASON_backend_connect_failed] = REPLY_backend_unavailable,

@@ -35,8 +35,14 @@
 #define SESSION_ADDED_MAX   2048
 #define SESSION_COMMAND_MAX 1152
 
-// What the session asks at MAIL, because other sessions count as well.
+struct session_peer;
+
+// What the session asks at MAIL, because others know it: whose policy holds by now, and how many
+// messages other sessions sent.
 struct session_quota {
+	// Brings the peer's policy, connector and rights up to date. False when its connector
+	// serves it no more: the session is closed. NULL: they stay as they are.
+	bool (*renew)(struct session_quota *quota, struct session_peer *peer);
 	// False when the client's MessageRateLimit is reached.
 	bool (*take)(struct session_quota *quota, const struct connector *connector,
 		     const struct address *client, uint64_t now_us);
@@ -45,9 +51,10 @@ struct session_quota {
 struct session_peer {
 	struct endpoint client;
 	struct endpoint local;
-	const struct connector *connector; // pinned by the caller for the session's life
+	unsigned identities; // bits (1 << enum principal): whose rights it has
+	// Pinned by the caller for the session's life, or until quota's renew changes them.
+	const struct connector *connector;
 	const struct policy *policy;
-	unsigned identities;         // bits (1 << enum principal): whose rights it has
 	uint64_t id;                 // of the session, for Received and logs
 	struct session_quota *quota; // NULL = no limit
 	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is

@@ -57,6 +57,11 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(generation_not_counted, "a session does not count as using its policy")                  \
+	X(generation_kept, "a session that ends goes on counting as using its policy")             \
+	X(former_flows_dropped, "what the newest policy does not list is dropped, flows too")      \
+	X(servers_forgotten, "a reload forgets connections and waiters of servers")                \
+	X(moved_on_in_transaction, "a session's policy is freed when another one holds")           \
 	X(each_stops, "each worker says that the gate stopped")                                    \
 	X(log_goes_back, "each record of the log is older than the one before")
 
@@ -331,16 +336,21 @@ static struct client *other_in_body(const struct pipeline *pipeline, const struc
 }
 
 WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
-     const struct slice body[2])
+     const struct slice body[SESSION_BODY_PIECES])
 {
-	struct slice wrong[2] = {body[0], body[1]};
+	struct slice wrong[SESSION_BODY_PIECES];
 	struct client *other = other_in_body(pipeline, client);
+	size_t length = 0;
 
-	if (chosen == FAULT_dot_lost && wrong[0].length && wrong[0].data[0] == '.')
-		wrong[0] = slice_from(wrong[0], 1);
+	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
+		wrong[i] = body[i];
+		length += body[i].length;
+		if (chosen == FAULT_dot_lost && wrong[i].length && wrong[i].data[0] == '.')
+			wrong[i] = slice_from(wrong[i], 1);
+	}
 	if (chosen == FAULT_wrong_server && other && client->in_body &&
-	    exchange_body_room(pipeline, other) >= body[0].length + body[1].length) {
-		for (unsigned i = 0; i < 2; i++)
+	    exchange_body_room(pipeline, other) >= length) {
+		for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
 			tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
 		send_mark_dirty(pipeline, &other->server->leg);
 		return;
@@ -501,4 +511,34 @@ WRAP(enum reason, decide_recipient, const struct policy *policy, const struct co
 
 	return chosen == FAULT_foreign_relay && reason == REASON_smtp_unable_to_relay ? REASON_NONE
 										      : reason;
+}
+
+WRAP(void, generation_enter, struct pipeline *pipeline, struct generation *generation)
+{
+	if (chosen != FAULT_generation_not_counted)
+		__real_generation_enter(pipeline, generation);
+}
+
+WRAP(void, generation_leave, struct pipeline *pipeline, struct generation *generation)
+{
+	if (chosen != FAULT_generation_kept)
+		__real_generation_leave(pipeline, generation);
+}
+
+WRAP(bool, generation_former_anywhere, const struct pipeline *pipeline)
+{
+	return chosen != FAULT_former_flows_dropped && __real_generation_former_anywhere(pipeline);
+}
+
+WRAP(void, servers_adopt, struct servers *servers, struct servers *old, struct random *random)
+{
+	if (chosen == FAULT_servers_forgotten)
+		servers_set_random(servers, random);
+	else
+		__real_servers_adopt(servers, old, random);
+}
+
+WRAP(bool, generation_unused, const struct generation *generation)
+{
+	return chosen == FAULT_moved_on_in_transaction || __real_generation_unused(generation);
 }

@@ -22,8 +22,8 @@ static const char policy_text[] =
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
 	"[accepted-domain accepted.test]\n"
-	"[connector clients]\nBindings = %s\n"
-	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\nTarpitInterval = 30ms\n"
+	"%s[connector %s]\nBindings = %s\n"
+	"RemoteIPRanges = %s\nPermissionGroups = %s\nTarpitInterval = 30ms\n"
 	"MaxMessageSize = 128KB\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";
@@ -133,24 +133,46 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 		fprintf(stderr, "%s\n", text);
 }
 
+void gate_text(const struct gate *gate, const struct gate_edit *edit, char text[GATE_TEXT_MAX])
+{
+	const struct gate_plan *plan = &gate->plan;
+	const struct gate_place *place = gate->place;
+	const char *servers = place->servers;
+	char others[256] = "";
+	int length = (int)strlen(servers);
+
+	if (plan->one_server || !(edit->both_servers || edit->second_server))
+		length = (int)strcspn(servers, ",");
+	else if (!edit->both_servers)
+		servers += strcspn(servers, ",") + 1;
+	if (edit->others_first)
+		snprintf(others, sizeof(others),
+			 "[connector others]\nBindings = %s\nRemoteIPRanges = 203.0.113.0/24\n"
+			 "PermissionGroups = AnonymousUsers\n",
+			 place->bindings);
+	snprintf(text, GATE_TEXT_MAX, policy_text, plan->crew.workers, plan->max_sessions,
+		 plan->buffer_kb, plan->receive_kb, plan->send_kb, plan->half_open, place->outside,
+		 place->inside, others, edit->renamed ? "renamed" : "clients", place->bindings,
+		 edit->unlisted ? "198.51.100.0/24" : place->ranges,
+		 edit->no_rights ? "None" : "AnonymousUsers", length, servers,
+		 plan->max_connections, plan->max_waiting);
+}
+
 static void create_worker(struct gate *gate, struct gate_worker *worker, struct dice *dice)
 {
 	struct pipeline_settings settings = {
-		.policy = gate->policy, .ruleset = gate->ruleset, .ports = gate->ports};
+		.generation = gate->held[0], .news = &gate->news, .ports = gate->ports};
 
 	for (unsigned i = 0; i < GATE_PORTS; i++)
 		worker->port_row[i] = &worker->port_rows[i];
-	worker->connectors[0] = &worker->connector;
 	worker->handover = (struct handover){hand};
 	worker->gate = gate;
 	if (gate->worker_count > 1) {
 		settings.worker = (unsigned)(worker - gate->workers);
 		settings.spread = &gate->spread;
 		settings.handover = &worker->handover;
-		settings.servers = gate->shared;
 	}
-	settings.counters = (struct pipeline_counters){.connectors = worker->connectors,
-						       .ports = worker->port_row,
+	settings.counters = (struct pipeline_counters){.ports = worker->port_row,
 						       .reasons = worker->reasons,
 						       .log = worker->log,
 						       .log_records = GATE_LOG_RECORDS};
@@ -167,11 +189,11 @@ static void create_workers(struct gate *gate)
 
 	gates[gates[0] != NULL] = gate;
 	gate->worker_count = gate->plan.crew.workers;
-	if (gate->worker_count > 1) {
+	if (gate->worker_count > 1)
 		crew_spread(&gate->spread, gate->worker_count, &gate->dice);
-		gate->shared = servers_shared_create(gate->policy, gate->worker_count);
-		assert(gate->shared);
-	}
+	gate->shared = servers_shared_create(gate->policy, gate->worker_count);
+	assert(gate->shared);
+	gate_first_generation(gate);
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		create_worker(gate, &gate->workers[i], &dice);
 }
@@ -179,15 +201,12 @@ static void create_workers(struct gate *gate)
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
 		 const struct gate_plan *gate_plan, struct wire *wire, struct tick now)
 {
-	char text[2048];
+	char text[GATE_TEXT_MAX];
 	struct diagnostics diagnostics = {.report = report};
 	struct watch_rules rules = {.receive_buffer = gate_plan->receive_kb * 1024,
 				    .prompt = plan->climate == CLIMATE_CALM,
 				    .repeats = plan->climate != CLIMATE_ROUGH,
 				    .print = plan->print_frames ? place->name : NULL};
-
-	int servers = (int)(gate_plan->one_server ? strcspn(place->servers, ",")
-						  : strlen(place->servers));
 
 	memset(gate, 0, sizeof(*gate));
 	gate->outbox = (struct outbox){reserve, commit};
@@ -197,14 +216,11 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	gate->now = now;
 	gate->dice = plan->dice;
 	watch_init(&gate->watch, &rules);
-	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
-		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
-		 gate_plan->half_open, place->outside, place->inside, place->bindings,
-		 place->ranges, servers, place->servers, gate_plan->max_connections,
-		 gate_plan->max_waiting);
+	gate->reload_dice = (struct dice){gate->dice.state ^ place->mac};
+	gate->next_reload_us = now.now_us + gate_plan->reload_us;
+	gate_text(gate, &(struct gate_edit){.both_servers = true}, text);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
-	gate->ruleset = ruleset_create(gate->policy);
 	for (uint16_t i = 0; i < GATE_PORTS; i++)
 		gate->ports[i] = (struct packet_port){
 			.mac = {2, 0, 0, 0, 0, (uint8_t)(place->mac + i)}, .index = i};
@@ -218,8 +234,8 @@ void gate_destroy(struct gate *gate)
 		frame_queue_fini(&gate->workers[i].received);
 		pipeline_destroy(gate->workers[i].pipeline);
 	}
+	gate_free_generations(gate);
 	servers_shared_destroy(gate->shared);
-	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);
 	for (unsigned i = 0; i < 2; i++)
@@ -257,7 +273,7 @@ unsigned gate_shared_connections(const struct gate *gate)
 {
 	unsigned sum = 0;
 
-	for (unsigned i = 0; gate->shared && i < servers_state_count(gate->policy); i++)
+	for (unsigned i = 0; i < gate->shared->server_rows; i++)
 		sum += servers_state_read(&gate->shared->servers[i].connections);
 	return sum;
 }

@@ -7,12 +7,16 @@
 
 #include "dataplane/base/handover.h"
 #include "dataplane/gate/ruleset.h"
+#include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "tests/sim/crew.h"
 #include "tests/sim/watch.h"
 
 #define GATE_WORKERS_MAX 8
 #define GATE_LOG_RECORDS 64
+#define GATE_CONNECTORS  3 // names that any of its policies has
+#define GATE_HELD_MAX    16
+#define GATE_TEXT_MAX    2048
 
 enum { GATE_OUTSIDE, GATE_INSIDE, GATE_PORTS };
 
@@ -24,8 +28,7 @@ struct gate_worker {
 	struct pipeline *pipeline;
 	struct frame_queue received; // by the NIC, where a worker takes several at once
 	struct frame_queue handed;   // over by other workers
-	struct connector_counters connector;
-	struct connector_counters *connectors[1];
+	struct connector_counters connector[GATE_CONNECTORS];
 	struct port_counters port_rows[GATE_PORTS];
 	struct port_counters *port_row[GATE_PORTS];
 	struct reason_counter reasons[REASON_COUNT];
@@ -62,14 +65,18 @@ struct gate {
 	struct outbox outbox; // first
 	struct gate_plan plan;
 	const struct gate_place *place;
-	struct policy *policy;
-	struct ruleset *ruleset;
+	struct policy *policy;                  // as planned; reloads edit copies of it
+	struct generation *held[GATE_HELD_MAX]; // the newest last
+	unsigned held_count;
+	uint64_t reloads, next_reload_us;
+	struct dice reload_dice;
+	struct generation_news news;
 	struct packet_port ports[GATE_PORTS];
 	struct gate_worker workers[GATE_WORKERS_MAX];
 	unsigned worker_count;
-	struct spread spread;          // with several workers only
-	struct servers_shared *shared; //
-	struct gate_burst burst;       // that a worker is at
+	struct spread spread; // with several workers only
+	struct servers_shared *shared;
+	struct gate_burst burst; // that a worker is at
 	struct dice dice;
 	uint64_t full_until_us;                // the device takes nothing
 	unsigned long long questions, answers; // who has one of its addresses
@@ -79,6 +86,23 @@ struct gate {
 	uint16_t frame_port;
 	uint8_t frame[OUTBOX_FRAME_MAX];
 };
+
+// What a reload changes.
+struct gate_edit {
+	bool others_first;                 // a connector of others stands before the clients'
+	bool both_servers, second_server;  // else only one of them
+	bool renamed, unlisted, no_rights; // the clients' connector
+};
+// The gate's policy with an edit.
+void gate_text(const struct gate *gate, const struct gate_edit *edit, char text[GATE_TEXT_MAX]);
+
+// ---- reload.c
+struct generation *gate_first_generation(struct gate *gate);
+// Frees what is not used any more, and reloads if that is due.
+void gate_reload(struct gate *gate);
+// The worker looks for the newest policy.
+void gate_adopt(struct gate *gate, struct gate_worker *worker);
+void gate_free_generations(struct gate *gate);
 
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
 		 const struct gate_plan *gate_plan, struct wire *wire, struct tick now);
@@ -90,7 +114,7 @@ void gate_drain(struct gate *gate, struct tick now);
 bool gate_drained(const struct gate *gate);
 // Nothing may follow but gate_levels, gate_reason and gate_destroy.
 void gate_stop(struct gate *gate, struct tick now);
-// Connections that count against MaxConnections, by what all workers share; one worker: 0.
+// Connections that count against MaxConnections, by what all workers share.
 unsigned gate_shared_connections(const struct gate *gate);
 // Sums over the workers.
 struct pipeline_levels gate_levels(const struct gate *gate);

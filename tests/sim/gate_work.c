@@ -5,6 +5,7 @@
 // something else is simulated by frames that wait, and by workers that sleep.
 
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/relay/servers_state.h"
 #include "dataplane/tcp/flow.h"
 #include "tests/sim/filter.h"
 #include "tests/sim/gate.h"
@@ -144,22 +145,21 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 static void judge_totals(struct gate *gate)
 {
 	uint32_t clients = 0;
-	unsigned connections[2] = {0}, servers = gate->policy->backends[0].server_count;
+	unsigned most = 0;
 
-	for (unsigned i = 0; i < gate->worker_count; i++) {
-		const struct pipeline *pipeline = gate->workers[i].pipeline;
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		clients += pipeline_levels(gate->workers[i].pipeline).clients;
+	for (unsigned i = 0; i < gate->shared->server_rows; i++) {
+		unsigned connections = servers_state_read(&gate->shared->servers[i].connections);
 
-		clients += pipeline_levels(pipeline).clients;
-		for (unsigned j = 0; j < servers; j++)
-			connections[j] += servers_connections(pipeline->servers, 0, j);
+		most = connections > most ? connections : most;
 	}
 	if (gate->watch.fault[0])
 		return;
-	if (clients > gate->plan.max_sessions || connections[0] > gate->plan.max_connections ||
-	    connections[1] > gate->plan.max_connections)
+	if (clients > gate->plan.max_sessions || most > gate->plan.max_connections)
 		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
-			 "%u sessions, %u and %u connections to servers: more than may be", clients,
-			 connections[0], connections[1]);
+			 "%u sessions, %u connections to a server: more than may be", clients,
+			 most);
 	else if (gate->answers > gate->questions)
 		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
 			 "%llu answers to %llu ARP or neighbour questions", gate->answers,
@@ -183,6 +183,9 @@ static void turn_worker(struct gate *gate, struct gate_worker *worker)
 	}
 	if (dice_permille(&gate->dice, gate->plan.crew.sleep_permille))
 		worker->asleep_until_us = now_us + dice_below(&gate->dice, SLEEP_US);
+	// Not all at the same moment: some find it late.
+	if (dice_one_in(&gate->reload_dice, 2))
+		gate_adopt(gate, worker);
 	if (worker->handed.due_us <= now_us)
 		take_waiting(gate, worker, true);
 	take_waiting(gate, worker, false);
@@ -203,6 +206,7 @@ uint64_t gate_turn(struct gate *gate, struct tick now)
 	bool worked = false;
 
 	gate->now = now;
+	gate_reload(gate);
 	for (unsigned i = 0; i < gate->worker_count; i++) {
 		struct gate_worker *worker = &gate->workers[i];
 

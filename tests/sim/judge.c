@@ -154,7 +154,8 @@ static const char *judge_messages(const struct world *world, char text[JUDGE_TEX
 		delivered += world->ledger.mails[i].delivered;
 	}
 	for (unsigned i = 0; i < gate->worker_count; i++)
-		counted += gate->workers[i].connector.messages;
+		for (unsigned j = 0; j < GATE_CONNECTORS; j++)
+			counted += gate->workers[i].connector[j].messages;
 	if (read <= counted && counted <= delivered &&
 	    (world->plan.climate != CLIMATE_CALM || read == counted))
 		return NULL;
@@ -175,6 +176,35 @@ static bool log_goes_on(const struct gate_worker *worker)
 	return true;
 }
 
+static const char *judge_rows(const struct gate_worker *worker)
+{
+	for (unsigned i = 0; i < GATE_CONNECTORS; i++) {
+		const struct connector_counters *row = &worker->connector[i];
+
+		if (row->sessions_open)
+			return "sessions_open is not zero at the end";
+		if (row->messages > row->transactions)
+			return "more messages than transactions";
+	}
+	return NULL;
+}
+
+// The newest policy is in use by the workers alone, and the others, if all workers left them, by
+// nobody.
+static bool generations_freed(const struct gate *gate)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		uint64_t users = 0;
+
+		for (unsigned j = 0; j < gate->held_count; j++)
+			users += gate->held[j]->shares[i].users;
+		// One more if it has not looked for the newest yet.
+		if (users != 1 && users != 2)
+			return false;
+	}
+	return true;
+}
+
 static const char *judge_books(const struct world *world, char text[JUDGE_TEXT])
 {
 	for (unsigned i = 0; i < world->gate_count; i++) {
@@ -183,18 +213,18 @@ static const char *judge_books(const struct world *world, char text[JUDGE_TEXT])
 		if (!frames_add_up(gate))
 			return "frames in are not frames accepted plus drops";
 		for (unsigned j = 0; j < gate->worker_count; j++) {
-			const struct connector_counters *row = &gate->workers[j].connector;
+			const char *wrong = judge_rows(&gate->workers[j]);
 
-			if (row->sessions_open)
-				return "sessions_open is not zero at the end";
-			if (row->messages > row->transactions)
-				return "more messages than transactions";
+			if (wrong)
+				return wrong;
 			if (!log_goes_on(&gate->workers[j]))
 				return "the log goes back in time";
 		}
 		if (gate_reason(gate, REASON_gate_started) != 1 ||
 		    gate_reason(gate, REASON_gate_stopped) != 1)
 			return "the gate did not start and stop once";
+		if (!generations_freed(gate))
+			return "a former policy is held though nothing is left";
 		if (gate_shared_connections(gate))
 			return "a connection to a server counts for ever";
 		if (world->plan.climate == CLIMATE_CALM && gate->answers != gate->questions)

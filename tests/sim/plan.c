@@ -282,6 +282,20 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
+// From a stream of its own, so that what else a seed means does not depend on it.
+static void draw_reloads(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+
+	if (!dice_one_in(&dice, 3))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		plan->gates[i].reload_us = 1000ull << dice_below(&dice, 12);
+		plan->gates[i].reloads = dice_one_in(&dice, 2) ? dice_between(&dice, 1, 3) : 1000;
+		plan->gates[i].rude_reloads = rough(plan) && dice_one_in(&dice, 2);
+	}
+}
+
 // ---- Time ------------------------------------------------------------------------------------
 
 // How long all of it may take when nothing is lost. Each client by itself, and all after one
@@ -336,6 +350,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	if (!rough(plan) && closes_windows(plan))
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
+	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);

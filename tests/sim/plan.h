@@ -41,7 +41,10 @@ struct gate_plan {
 	struct crew_plan crew;
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
-	bool one_server;               // of the two addresses of the server
+	bool one_server;    // of the two addresses of the server
+	uint64_t reload_us; // from one reload to the next, on average; 0 = there are none
+	unsigned reloads;   // at most
+	bool rude_reloads;  // they may take the clients' connector away
 	uint16_t mtu[2], later_mtu[2]; // of the path behind each port, IP packet
 	uint64_t mtu_change_us;        // when the later one begins
 };

@@ -365,7 +365,11 @@ void watch_done(struct watch *watch, bool accepted, uint64_t now_us)
 		flow->owed_full = 0;
 		return;
 	}
-	if (watch->arrival.flags & LITERAL_RST)
+	// Before the greeting there is no session yet, and the cookie may still open one: the ACK
+	// may have come while no connector listed its source.
+	if (watch->arrival.flags & LITERAL_RST && flow->sent == 1)
+		flow->open = false;
+	else if (watch->arrival.flags & LITERAL_RST)
 		flow->dead = true;
 	if (watch->rules.prompt && !flow->dead && flow->owed_full >= 2)
 		blame(watch, flow, "two full segments without an ACK, up to", flow->answer_due,

@@ -40,6 +40,12 @@ static struct endpoint endpoint(const char *text)
 	return out;
 }
 
+static size_t format(const struct protocol_record *record, char line[PROTOCOL_FILES_LINE_MAX])
+{
+	return protocol_log_format(policy.gate.name, policy.connectors[record->connector].name,
+				   record, line);
+}
+
 static size_t make(struct protocol_record *record, uint64_t wall_us, const char *data)
 {
 	*record = (struct protocol_record){
@@ -79,7 +85,7 @@ static void test_data(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make(record, NOON_US + 123456, cases[i][0]);
-		length = protocol_log_format(&policy, record, line);
+		length = format(record, line);
 		assert_int_equal(length, strlen(line));
 		snprintf(expected, sizeof(expected), FRONT "%s,\r\n", cases[i][1]);
 		assert_string_equal(line, expected);
@@ -105,12 +111,12 @@ static void test_contexts(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make(record, NOON_US + 123456, "x");
 		record->context = (uint16_t)cases[i].context;
-		protocol_log_format(&policy, record, line);
+		format(record, line);
 		snprintf(expected, sizeof(expected), FRONT "x,%s\r\n", cases[i].text);
 		assert_string_equal(line, expected);
 	}
 	record->connector = 1;
-	protocol_log_format(&policy, record, line);
+	format(record, line);
 	assert_non_null(strstr(line, "Z,\"mx\\Comma, \"\"quoted\"\"\",0000"));
 }
 
@@ -132,8 +138,7 @@ static void test_longest(void **state)
 	record->local = record->remote =
 		endpoint("[1111:2222:3333:4444:5555:6666:7777:8888]:65535");
 	record->context = PROTOCOL_CONTEXT_PERMISSIONS;
-	assert_in_range(protocol_log_format(&policy, record, line), 2200,
-			PROTOCOL_FILES_LINE_MAX - 1);
+	assert_in_range(format(record, line), 2200, PROTOCOL_FILES_LINE_MAX - 1);
 	connectors[0].name = kept;
 }
 
@@ -154,6 +159,7 @@ static void test_workers_in_the_order_of_time(void **state)
 	assert_non_null(mkdtemp(folder));
 	policy.gate.protocol_log_path = folder;
 	log = protocol_log_create(&policy, 2, "1.2", error);
+	assert_int_equal(protocol_log_adopt(log, &policy, NULL), 0);
 	assert_non_null(log);
 	put(log, 1, NOON_US + 1, "1st");
 	put(log, 0, NOON_US + 2, "2nd");

@@ -69,10 +69,13 @@ static void test_lists(void **state)
 	struct policy *policy = policy_load_text(policy_text, &diagnostics);
 	char error[EXPORT_ERROR_MAX];
 
+	const struct policy *all[] = {policy};
+	const struct steering_policies policies = {all, 1};
+
 	assert_non_null(policy);
-	assert_int_equal(
-		steering_adopt(policy, 0, &policy->ports[0].addresses[0].address, 1, NULL, error),
-		0);
+	assert_int_equal(steering_adopt(&policies, 0, &policy->ports[0].addresses[0].address, 1,
+					NULL, error),
+			 0);
 	assert_int_equal(adopted.calls, 1);
 	assert_string_equal(adopted.interface, "eth7");
 	assert_string_equal(adopted.addresses, "192.0.2.10 ");
@@ -81,9 +84,9 @@ static void test_lists(void **state)
 	assert_string_equal(adopted.servers, "10.0.0.11:25 10.0.0.12:2525 ");
 	assert_int_equal(adopted.vlan, 5);
 	// The other port's device needs no steering.
-	assert_int_equal(
-		steering_adopt(policy, 1, &policy->ports[1].addresses[0].address, 1, NULL, error),
-		0);
+	assert_int_equal(steering_adopt(&policies, 1, &policy->ports[1].addresses[0].address, 1,
+					NULL, error),
+			 0);
 	assert_int_equal(adopted.calls, 1);
 	policy_destroy(policy);
 }

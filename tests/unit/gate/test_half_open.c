@@ -25,7 +25,6 @@ static struct half_open_entry entry_of(unsigned number, bool second_kind)
 			      .our_isn = ~number,
 			      .has_entry = second_kind,
 			      .options = {.mss = 1460, .window_scale = 7}},
-		.connector = 5,
 	};
 	uint8_t remote[4] = {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
 	entry.tuple.remote = address_from_ipv4(remote);

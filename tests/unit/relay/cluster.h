@@ -32,9 +32,15 @@
 	.max_connections = MAX_CONNECTIONS, .max_waiting = MAX_WAITING, .wait_timeout_ms = 4000,   \
 	.idle_timeout_ms = 60000, .probe_interval_ms = 30000
 
+static struct endpoint cluster_servers[] = {
+	{{{10, 1}}, 25},
+	{{{10, 2}}, 25},
+	{{{10, 3}}, 25},
+	{{{10, 4}}, 25},
+};
 static struct backend cluster_backends[] = {
-	{.name = (char *)"one", .server_count = ONE_SERVERS, LIMITS},
-	{.name = (char *)"two", .server_count = 1, LIMITS},
+	{.name = (char *)"one", .servers = cluster_servers, .server_count = ONE_SERVERS, LIMITS},
+	{.name = (char *)"two", .servers = cluster_servers + 3, .server_count = 1, LIMITS},
 };
 static const struct policy cluster_policy = {
 	.backends = cluster_backends,

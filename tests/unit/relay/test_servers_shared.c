@@ -187,7 +187,8 @@ static void a_busy_worker_yields_what_is_beyond_its_part(void **state)
 // Parts bind nobody while those who wait have theirs: what is free is for whoever looks first.
 static void room_that_nobody_is_short_of_is_used(void **state)
 {
-	struct backend backend = {.name = (char *)"three", .server_count = 1, LIMITS};
+	struct backend backend = {
+		.name = (char *)"three", .servers = cluster_servers, .server_count = 1, LIMITS};
 	const struct policy policy = {.backends = &backend, .backend_count = 1};
 	struct servers_shared *shared;
 	struct servers *worker[3];

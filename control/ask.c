@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `relaygate reload` and `relaygate drain`: ask the running gate through its pinned map `requests`
+// and wait for the answer in `instance`. The file names the gate (by its PinDirectory), and is
+// judged here first, as `check` does; the gate reads the file that it was started with.
+
+#include "bpf/instance_reader.h"
+#include "config/policy.h"
+#include "control/commands.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_NS 20000000
+// A gate that lives looks around each 100 ms; while it reads a large file, and on a machine that
+// has other work, much later.
+#define SILENT_MS 60000
+
+struct asking {
+	struct instance_reader reader;
+	struct instance_record record;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Is there a process that the record speaks of? One that may not be signalled is one, too.
+static bool is_alive(const struct instance_record *record)
+{
+	return strcmp(record->state, "stopped") != 0 &&
+	       (kill((pid_t)record->pid, 0) == 0 || errno == EPERM);
+}
+
+static int no_gate(const char *directory)
+{
+	fprintf(stderr, "relaygate: %s: no gate is running there\n", directory);
+	return EXIT_WRONG;
+}
+
+static int begin(struct asking *asking, const char *directory)
+{
+	char error[EXPORT_ERROR_MAX];
+
+	if (export_instance_open(directory, true, &asking->reader, error)) {
+		fprintf(stderr, "relaygate: %s\n", error);
+		return EXIT_WRONG;
+	}
+	if (export_instance_read(&asking->reader, &asking->record) && is_alive(&asking->record))
+		return EXIT_FINE;
+	export_instance_close(&asking->reader);
+	return no_gate(directory);
+}
+
+// Until the number stands in the record at this place.
+static int await(struct asking *asking, const counters_u64 *answered, uint64_t number,
+		 const char *directory)
+{
+	const struct timespec look = {.tv_nsec = LOOK_NS};
+	uint64_t end = now_ms() + SILENT_MS;
+
+	for (;;) {
+		bool read = export_instance_read(&asking->reader, &asking->record);
+
+		if (read && *answered >= number)
+			return EXIT_FINE;
+		if (read && !is_alive(&asking->record))
+			return no_gate(directory);
+		if (now_ms() > end) {
+			fprintf(stderr, "relaygate: the gate (process %llu) does not answer\n",
+				(unsigned long long)asking->record.pid);
+			return EXIT_WRONG;
+		}
+		nanosleep(&look, NULL);
+	}
+}
+
+static int tell_reload(const struct instance_record *record)
+{
+	if (strcmp(record->reload_result, "applied") != 0) {
+		fprintf(stderr, "%srelaygate: not reloaded: generation %llu goes on\n",
+			record->message, (unsigned long long)record->generation);
+		return EXIT_WRONG;
+	}
+	printf("reloaded %s: generation %llu; read and checked in %.3f s, compiled in %.3f s, "
+	       "swapped in %.3f s, freed in %.3f s\n",
+	       record->file, (unsigned long long)record->generation,
+	       (double)record->load_took_us / 1e6, (double)record->compile_took_us / 1e6,
+	       (double)record->swap_took_us / 1e6, (double)record->free_took_us / 1e6);
+	return EXIT_FINE;
+}
+
+int command_reload(const struct command_options *options)
+{
+	struct policy *policy = load_and_report(options->config);
+	struct asking asking;
+	const char *directory;
+	int result;
+
+	// A file with faults would be refused, and perhaps does not even say where the gate is.
+	if (!policy)
+		return EXIT_WRONG;
+	directory = policy->gate.pin_directory;
+	result = begin(&asking, directory);
+	if (result == EXIT_FINE) {
+		uint64_t number = export_instance_ask_reload(&asking.reader);
+
+		result = await(&asking, &asking.record.reload_answered, number, directory);
+		if (result == EXIT_FINE)
+			result = tell_reload(&asking.record);
+		export_instance_close(&asking.reader);
+	}
+	policy_destroy(policy);
+	return result;
+}
+
+int command_drain(const struct command_options *options)
+{
+	struct policy *policy = load_and_report(options->config);
+	struct asking asking;
+	const char *directory;
+	int result;
+
+	if (!policy)
+		return EXIT_WRONG;
+	directory = policy->gate.pin_directory;
+	result = begin(&asking, directory);
+	if (result == EXIT_FINE) {
+		uint64_t number = export_instance_ask_drain(&asking.reader, !options->undo);
+
+		result = await(&asking, &asking.record.drain_answered, number, directory);
+		if (result == EXIT_FINE)
+			printf("%s\n", asking.record.state);
+		export_instance_close(&asking.reader);
+	}
+	policy_destroy(policy);
+	return result;
+}

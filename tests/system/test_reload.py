@@ -1,0 +1,401 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 240
+# variants: rules edits edits-many
+# by name: edits-many
+# workers: yes
+#
+# Reconfiguration without a pause. rules: a session keeps its rights inside a transaction and has the
+# new ones at its next MAIL, a connector that is gone ends it there with 421; a body in progress
+# passes; servers come, are probed, and go; faulty files, and those that need a restart, change
+# nothing and say why; SIGHUP and AutoReload; drain and its undo. edits: random edits of the file, half
+# of them broken, under traffic: after each one the wire says what `explain` says of the file in
+# force. edits-many: 1,000 of them.
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import lab as labs
+import smtp
+
+RIGHT = 'anonymous: ms-Exch-SMTP-Accept-Any-Recipient'
+RELAY = 'connector Anonymous Relay'
+SUBMISSION = 'connector Submission'
+FOREIGN = 'customer@foreign.test'
+SENDER = 'reports@sender.test'
+BODY = b'Subject: reload\r\n\r\n' + b'line of the message\r\n' * 2000
+EDITS = {'edits': 40, 'edits-many': 1000}
+
+
+def save(gate, config, broken=''):
+    """As an editor does: a new file, renamed over the old one."""
+    with open(gate.file + '.new', 'w') as file:
+        config.write(file)
+        file.write(broken)
+    os.rename(gate.file + '.new', gate.file)
+
+
+def tool(gate, command, *arguments):
+    done = subprocess.run([labs.BINARY, command, '-c', gate.file, *arguments], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+    return done.returncode, done.stdout, done.stderr
+
+
+def state(gate, name):
+    value = gate.dump('instance')[0]['formatted']['value'][name]
+    return value if isinstance(value, int) else labs.text(value)
+
+
+def reload(checks, gate, config):
+    save(gate, config)
+    code, said, complaint = tool(gate, 'reload')
+    checks.that('the file is taken', code == 0 and 'generation' in said, said + complaint)
+
+
+def settled(gate):
+    """No generation but the newest is held."""
+    labs.wait_for('former policies are freed', lambda: state(gate, 'generations_held') == 1)
+
+
+def sessions(checks, lab, gate, backend):
+    config = lab.config()
+    with smtp.Client(lab, 'app') as client, smtp.Client(lab, 'app') as idle:
+        client.greet()
+        idle.greet()
+        checks.starts('a foreign recipient is accepted', client.envelope(SENDER, FOREIGN), '250')
+        checks.starts('a message begins', client.command('DATA'), '354')
+        client.send(BODY[:1000])
+        del config[RELAY]['ExtendedRights']
+        reload(checks, gate, config)
+        client.send(BODY[1000:] + b'.\r\n')
+        checks.starts('a body that was in progress passes', client.reply(), '250')
+        checks.that('and is at the backend, whole', any(BODY.strip() in text.strip() for _, _, text
+                                                        in backend.accepted), len(backend.accepted))
+        checks.starts('the next MAIL has the new rights', client.envelope(SENDER, FOREIGN),
+                      '550 5.7.1')
+        reload(checks, gate, lab.config())
+        checks.starts('the transaction of before keeps its own', client.command(
+            f'RCPT TO:<{FOREIGN}>'), '550 5.7.1')
+        checks.starts('RSET', client.command('RSET'), '250')
+        checks.starts('then it may relay again', client.envelope(SENDER, FOREIGN), '250')
+        del config[RELAY]
+        reload(checks, gate, config)
+        checks.starts('its connector is gone: the transaction goes on',
+                      client.command(f'RCPT TO:<{FOREIGN}>'), '250')
+        checks.starts('RSET', client.command('RSET'), '250')
+        checks.starts('until the next MAIL', client.command(f'MAIL FROM:<{SENDER}>'), '421 4.3.2')
+        checks.equal('and the session is closed', client.reply(), '')
+        checks.starts('an idle session of it lives', idle.command('NOOP'), '250')
+        checks.starts('until its MAIL', idle.command(f'MAIL FROM:<{SENDER}>'), '421 4.3.2')
+    try:
+        smtp.Client(lab, 'app', seconds=1.5).close()
+        checks.that('no connector lists it now', False)
+    except OSError:
+        checks.that('no connector lists it now', True)
+    reload(checks, gate, lab.config())
+    settled(gate)
+
+
+def renamed(checks, lab, gate):
+    config = lab.config()
+    config['connector Relay Two'] = dict(config[RELAY])
+    del config[RELAY]
+    before = gate.connectors_at_rest()['Anonymous Relay']['sessions']
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        reload(checks, gate, config)
+        checks.starts('a renamed connector is another one', client.command('MAIL FROM:<>'),
+                      '421 4.3.2')
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        client.quit()
+    rows = gate.connectors_at_rest()
+    checks.equal('it counts in a row of its own', rows['Relay Two']['sessions'], 1)
+    checks.equal('the old row stays', rows['Anonymous Relay']['sessions'], before + 1)
+    reload(checks, gate, lab.config())
+    settled(gate)
+    checks.equal('the first name has its row again',
+                 gate.connectors_at_rest()['Anonymous Relay']['sessions'], before + 1)
+
+
+def servers(checks, lab, gate, backend):
+    config = lab.config()
+    name = next(section for section in config if section.startswith('backend '))
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        checks.starts('a transaction at the server', client.envelope(SENDER, FOREIGN), '250')
+        config[name]['Servers'] = labs.SERVERS[6]
+        reload(checks, gate, config)
+        checks.starts('its server is gone from the file: it goes on', client.command('DATA'), '354')
+        client.send(BODY + b'.\r\n')
+        checks.starts('to its end', client.reply(), '250')
+        smtp.await_backend(lab)
+        checks.starts('the next one is at the new server', client.message(SENDER, FOREIGN, BODY),
+                      '250')
+    config[name]['Servers'] = '10.0.0.99'
+    reload(checks, gate, config)
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        checks.starts('a server that does not answer its probe gets no mail',
+                      client.envelope(SENDER, FOREIGN), '451')
+    reload(checks, gate, lab.config())
+    settled(gate)
+    smtp.await_backend(lab)
+
+
+def refusals(checks, lab, gate):
+    config, generation = lab.config(), state(gate, 'generation')
+    save(gate, config, '[connector Broken]\nBindings = nonsense\n')
+    code, _, complaint = tool(gate, 'reload')
+    checks.that('a faulty file: exit 1, and where', code == 1 and f'{gate.file}:' in complaint,
+                complaint)
+    gate.process.send_signal(signal.SIGHUP)
+    labs.wait_for('the gate says so', lambda: state(gate, 'reload_result') == 'refused')
+    checks.that('the faults are in the record', f'{gate.file}:' in state(gate, 'message'),
+                state(gate, 'message'))
+    config['gate']['MaxSessions'] = '123'
+    config['gate']['Name'] = 'other.example.com'
+    save(gate, config)
+    code, _, complaint = tool(gate, 'reload')
+    checks.that('what needs a restart is refused by name', code == 1 and 'MaxSessions' in complaint
+                and 'restart' in complaint, complaint)
+    with smtp.Client(lab, 'app') as client:
+        checks.that('and nothing else of that file holds', 'mx.example.com' in client.banner,
+                    client.banner)
+    os.unlink(gate.file)
+    gate.process.send_signal(signal.SIGHUP)
+    labs.wait_for('a file that is not there', lambda: 'cannot open' in state(gate, 'message'))
+    checks.equal('the policy is what it was', state(gate, 'generation'), generation)
+    save(gate, lab.config())
+
+
+def signals(checks, lab, gate):
+    config, generation = lab.config(), state(gate, 'generation')
+    config['gate']['Name'] = 'second.example.com'
+    config['gate']['AutoReload'] = 'yes'
+    save(gate, config)
+    gate.process.send_signal(signal.SIGHUP)
+    labs.wait_for('SIGHUP', lambda: state(gate, 'generation') == generation + 1)
+    for number, way in enumerate((save, in_place, in_pieces)):
+        config['gate']['Name'] = f'third{number}.example.com'
+        way(gate, config)
+        labs.wait_for(f'AutoReload, {way.__name__}',
+                      lambda: state(gate, 'generation') == generation + 2 + number)
+        with smtp.Client(lab, 'app') as client:
+            checks.that(f'the file itself: {way.__name__}',
+                        f'third{number}.example.com' in client.banner, client.banner)
+    checks.equal('no piece of it was taken for a file', state(gate, 'reload_result'), 'applied')
+    reload(checks, gate, lab.config())
+
+
+def in_place(gate, config):
+    with open(gate.file, 'w') as file:
+        config.write(file)
+
+
+def in_pieces(gate, config):
+    in_place(gate, config)
+    whole = labs.read(gate.file)
+    with open(gate.file, 'wb', buffering=0) as file:
+        for i in range(0, len(whole), 200):
+            file.write(whole[i:i + 200])
+
+
+def drain(checks, lab, gate):
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        code, said, complaint = tool(gate, 'drain')
+        checks.that('drain', code == 0 and said == 'draining\n', said + complaint)
+        try:
+            smtp.Client(lab, 'app', seconds=1.5).close()
+            checks.that('no new session', False)
+        except OSError:
+            checks.that('no new session', True)
+        checks.starts('the one there goes on', client.message(SENDER, FOREIGN, BODY), '250')
+        checks.starts('as long as it likes', client.message(SENDER, FOREIGN, BODY), '250')
+        client.quit()
+    labs.wait_for('then the gate is drained', lambda: state(gate, 'state') == 'drained')
+    code, said, complaint = tool(gate, 'drain', '--undo')
+    checks.that('undo', code == 0 and said == 'running\n', said + complaint)
+    with smtp.Client(lab, 'app') as client:
+        checks.starts('sessions again', client.greet(), '250')
+
+
+def rules(checks, lab):
+    with smtp.Backend(lab) as backend, labs.Gate(lab) as gate:
+        smtp.await_backend(lab)
+        sessions(checks, lab, gate, backend)
+        renamed(checks, lab, gate)
+        servers(checks, lab, gate, backend)
+        refusals(checks, lab, gate)
+        signals(checks, lab, gate)
+        drain(checks, lab, gate)
+    unreadable(checks, lab)
+
+
+def unreadable(checks, lab):
+    config = lab.config()
+    config['gate']['User'] = 'nobody'
+    with labs.Gate(lab, config) as gate:
+        os.chmod(gate.file, 0o600)
+        code, _, complaint = tool(gate, 'reload')
+        checks.that('a file that User may not read', code == 1 and 'User = nobody' in complaint,
+                    complaint)
+        os.chmod(gate.file, 0o644)
+        code, said, complaint = tool(gate, 'reload')
+        checks.that('and one that it may', code == 0, said + complaint)
+
+
+class Traffic:
+    """Mails one after another over a connector that no edit touches, from another host."""
+
+    def __init__(self, lab):
+        self.lab, self.sent, self.bad = lab, 0, []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(60)
+
+    def work(self):
+        while not self.over.is_set():
+            try:
+                with smtp.Client(self.lab, 'host') as client:
+                    client.greet()
+                    for _ in range(10):
+                        reply = client.message(SENDER, 'colleague@accepted.test', BODY)
+                        if not reply.startswith('250'):
+                            self.bad.append(reply)
+                        self.sent += 1
+            except OSError as error:
+                self.bad.append(repr(error))
+
+
+BREAKS = ('[connector Broken]\nBindings = nonsense\n', 'Unknown = 1\n', '[unknown]\n',
+          '[connector Anonymous Relay]\nBindings = 192.0.2.10:25\n', '[backend twice]\nServers = x\n',
+          '[gate]\nName = again.example.com\n')
+
+
+def edit(chance, config):
+    """Other rights, texts and ranges of the connector that serves "app", domains, servers."""
+    section = config[RELAY]
+    section['RemoteIPRanges'] = '192.0.2.20, 2001:db8:1::20' + ''.join(
+        f', 203.0.113.{i}' for i in chance.sample(range(1, 255), chance.randrange(8)))
+    section['PermissionGroups'] = chance.choice(('AnonymousUsers', 'None'))
+    for key in ('ExtendedRights', 'Banner', 'MaxMessageSize'):
+        section.pop(key, None)
+    if chance.random() < 0.5:
+        section['ExtendedRights'] = RIGHT
+    section['Fqdn'] = f'mx{chance.randrange(100)}.example.com'
+    config['gate']['ReplyDialect'] = chance.choice(('2007', '2016'))
+    for number in range(3):
+        config.remove_section(f'accepted-domain extra{number}.test')
+        if chance.random() < 0.5:
+            config[f'accepted-domain extra{number}.test'] = {'Type': 'InternalRelay'}
+    servers = ['10.0.0.11:25', '[2001:db8:2::12]:25']
+    config['backend cluster']['Servers'] = ', '.join(chance.sample(servers, chance.randint(1, 2)))
+    config.remove_section('connector Extra')
+    if chance.random() < 0.5:
+        config['connector Extra'] = {'Bindings': '192.0.2.10:25', 'RemoteIPRanges': '192.0.2.60',
+                                     'PermissionGroups': 'AnonymousUsers'}
+
+
+def explained(file, recipient):
+    done = subprocess.run([labs.BINARY, 'explain', '-c', file, '--from', '192.0.2.20', '--to',
+                           '192.0.2.10:25', '--mail-from', SENDER, '--rcpt-to', recipient,
+                           '--json'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          stdin=subprocess.DEVNULL, check=True)
+    return json.loads(done.stdout)
+
+
+def asked(client, recipient):
+    """MAIL's and RCPT's replies, as explain gives them; RSET behind them."""
+    replies = [client.command(f'MAIL FROM:<{SENDER}>'), client.command(f'RCPT TO:<{recipient}>')]
+    client.command('RSET')
+    return replies
+
+
+def edits(checks, lab, count):
+    chance = random.Random(int(os.environ.get('RELAYGATE_SEED', '1')))
+    config = lab.config()
+    config['gate']['ReplyDialect'] = '2007'
+    with smtp.Backend(lab), labs.Gate(lab, config) as gate, Traffic(lab) as traffic:
+        smtp.await_backend(lab)
+        in_force = lab.path('in-force.ini')
+        shutil.copy(gate.file, in_force)
+        client, wrong, refused = None, [], 0
+        for number in range(count):
+            broken = chance.random() < 0.5
+            edit(chance, config)
+            save(gate, config, chance.choice(BREAKS) if broken else '')
+            before = state(gate, 'generation')
+            if broken and chance.random() < 0.5:
+                gate.process.send_signal(signal.SIGHUP)
+                labs.wait_for('an answer', lambda: state(gate, 'reloads_refused') > refused)
+                code = 1
+            else:
+                code = tool(gate, 'reload')[0]
+            refused = state(gate, 'reloads_refused')
+            if code != int(broken) or state(gate, 'generation') != before + (not broken):
+                wrong.append((number, 'code', code, broken))
+            if not broken:
+                shutil.copy(gate.file, in_force)
+            recipient = chance.choice((FOREIGN, 'a@extra0.test', 'a@extra1.test'))
+            if client is None or chance.random() < 0.3:
+                client = smtp.Client(lab, 'app')
+                client.greet()
+            want = explained(in_force, recipient)
+            got = asked(client, recipient)
+            if not agree(want, got):
+                wrong.append((number, replies_of(want), got))
+        checks.that(f'{count} edits: the wire says what explain says of the file in force',
+                    not wrong, wrong[:3])
+        if client:
+            client.close()
+        checks.that('the gate lives', gate.alive())
+    checks.that(f'mail passed meanwhile: {traffic.sent}', traffic.sent > 10 and not traffic.bad,
+                traffic.bad[:3])
+
+
+def agree(want, got):
+    """Replies of the wire against explain's: the same texts, or a permission that only the backend
+    answers."""
+    return replies_of(want) == ['250' if reply.startswith('250') else reply for reply in got]
+
+
+def replies_of(want):
+    """What follows MAIL and RCPT in explain's dialogue; a yes is 250, whoever says it."""
+    replies, asked_for = [], ''
+    for step in want['dialogue']:
+        if 'client' in step:
+            asked_for = step['client'][:4]
+        elif asked_for in ('MAIL', 'RCPT') and 'gate' in step:
+            replies.append('250' if step['gate'].startswith('250') else step['gate'])
+        if 'client' not in step and 'gate' not in step and asked_for == 'RCPT':
+            replies.append('250')
+    return replies
+
+
+def test(checks):
+    variant = sys.argv[1] if len(sys.argv) > 1 else 'rules'
+    with labs.Lab() as lab:
+        lab.command('backend', 'none')
+        if variant == 'rules':
+            rules(checks, lab)
+        else:
+            edits(checks, lab, EDITS[variant])
+
+
+if __name__ == '__main__':
+    labs.run(test)
