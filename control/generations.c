@@ -28,8 +28,8 @@ struct held {
 struct generations {
 	struct export *export;
 	unsigned workers;
-	uint64_t numbers; // given so far
-	unsigned legs;    // of the first policy
+	uint64_t number; // of the newest
+	unsigned legs;   // of the first policy
 	struct servers_shared *servers;
 	struct generation_news news;
 	struct worker_source source;
@@ -42,28 +42,22 @@ static int fail(char error[GENERATIONS_ERROR_MAX], const char *what)
 	return -1;
 }
 
-static bool has_slot(const struct generation *generation, uint16_t slot)
+static void mark_slots(bool marks[UINT16_MAX + 1], const struct generation *generation)
 {
 	for (unsigned i = 0; i < generation->policy->connector_count; i++)
-		if (generation->slots[i] == slot)
-			return true;
-	return false;
+		marks[generation->slots[i]] = true;
 }
 
-static bool slot_held(const struct generations *generations, uint16_t slot)
+// Those that no generation in memory has.
+static void release_slots(struct generations *generations, const uint16_t *slots, unsigned count)
 {
+	bool held_slots[UINT16_MAX + 1] = {false};
 	const struct held *held;
 
 	LIST_FOREACH(held, &generations->held, next)
-	if (has_slot(held->generation, slot))
-		return true;
-	return false;
-}
-
-static void release_slots(struct generations *generations, const uint16_t *slots, unsigned count)
-{
+	mark_slots(held_slots, held->generation);
 	for (unsigned i = 0; i < count; i++)
-		if (!slot_held(generations, slots[i]))
+		if (!held_slots[slots[i]])
 			export_connector_release(generations->export, slots[i]);
 }
 
@@ -115,7 +109,7 @@ struct generation *generations_prepare(struct generations *generations, struct p
 		return NULL;
 	}
 	next = generation_create(policy, generations->servers, generations->workers,
-				 ++generations->numbers);
+				 generations->number + 1);
 	if (!next)
 		goto release;
 	next->slots = slots;
@@ -187,6 +181,7 @@ struct generations *generations_create(struct policy *policy, unsigned workers,
 		generation_destroy(first);
 		goto destroy;
 	}
+	generations->number = first->number;
 	generation_publish(first);
 	atomic_store(&generations->source.newest, first);
 	return generations;
@@ -254,6 +249,7 @@ struct generation *generations_swap(struct generations *generations, struct gene
 
 	if (hold(generations, next))
 		abort(); // a few bytes: nothing would work any more
+	generations->number = next->number;
 	generation_publish(next);
 	atomic_store_explicit(&generations->source.newest, next, memory_order_release);
 	token = rte_rcu_qsbr_start(generations->source.readers);

@@ -327,21 +327,22 @@ static void release(struct instance *instance)
 		if (interface)
 			export_xdp_release(instance->export, interface);
 	}
+	for (unsigned i = 0; instance->own && i < policy->port_count; i++)
+		free(instance->own[i].addresses);
+	// The last use of the policy; rows of counters go back.
+	if (instance->generations)
+		generations_destroy(instance->generations);
+	else
+		policy_destroy(instance->policy);
 	if (instance->export) {
 		standing_enter(&instance->standing, "stopped");
 		export_close(instance->export);
 	}
-	for (unsigned i = 0; instance->own && i < policy->port_count; i++)
-		free(instance->own[i].addresses);
 	free(instance->own);
 	free(instance->spread);
 	free(instance->packet_ports);
 	free(instance->missed);
 	free(instance->ports);
-	if (instance->generations)
-		generations_destroy(instance->generations);
-	else
-		policy_destroy(instance->policy);
 	free(instance);
 }
 

@@ -13,13 +13,13 @@
 #include "control/steering.h"
 #include "dataplane/pipeline/pipeline.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define POLICIES_MAX 256
 
 struct attempt {
 	const struct reload_parts *parts;
@@ -119,21 +119,34 @@ static int compile(struct attempt *attempt)
 	return -1;
 }
 
-// The interfaces take off what any of these policies needs.
+static int steer_ports(const struct reload_parts *parts, const struct steering_policies *policies,
+		       char error[EXPORT_ERROR_MAX])
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < policies->all[0]->port_count && result == 0; i++)
+		result = steering_adopt(policies, i, parts->own[i].addresses, parts->own[i].count,
+					parts->export, error);
+	return result;
+}
+
+// The interfaces take off what any of the policies in memory needs, and this one (NULL: none).
 static int steer(const struct reload_parts *parts, const struct policy *next,
 		 char error[EXPORT_ERROR_MAX])
 {
-	const struct policy *policies[POLICIES_MAX];
-	unsigned count = 0;
-	int result = 0;
+	unsigned most = generations_count(parts->generations) + 1, count = 0;
+	const struct policy **policies = calloc(most, sizeof(*policies));
+	int result;
 
+	if (!policies) {
+		snprintf(error, EXPORT_ERROR_MAX, "out of memory");
+		return -ENOMEM;
+	}
 	if (next)
 		policies[count++] = next;
-	count += generations_policies(parts->generations, policies + count, POLICIES_MAX - count);
-	for (unsigned i = 0; i < policies[0]->port_count && result == 0; i++)
-		result = steering_adopt(&(struct steering_policies){policies, count}, i,
-					parts->own[i].addresses, parts->own[i].count, parts->export,
-					error);
+	count += generations_policies(parts->generations, policies + count, most - count);
+	result = steer_ports(parts, &(struct steering_policies){policies, count}, error);
+	free(policies);
 	return result;
 }
 
@@ -141,11 +154,6 @@ static int widen(struct attempt *attempt)
 {
 	char error[EXPORT_ERROR_MAX];
 
-	// As many old policies as that only while sessions outlive as many reloads.
-	if (generations_count(attempt->parts->generations) >= POLICIES_MAX) {
-		tell(attempt, "too many former policies still have sessions: try again later");
-		return -1;
-	}
 	if (steer(attempt->parts, attempt->next->policy, error) == 0)
 		return 0;
 	tell(attempt, error);

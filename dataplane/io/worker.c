@@ -59,7 +59,7 @@ struct worker {
 	struct worker_source *source;
 	struct generation *generation; // that the pipeline has
 	_Atomic enum worker_order order;
-	_Atomic bool drained;
+	_Atomic enum worker_order drained; // the order under which it was; WORKER_RUN = it was not
 	struct waiting waiting[];
 };
 
@@ -303,11 +303,13 @@ static void obey(struct worker *worker, enum worker_order order, struct tick now
 
 static void tell_drained(struct worker *worker, enum worker_order order)
 {
-	bool drained = order == WORKER_CLOSE_DOOR ? pipeline_without_clients(worker->pipeline)
-						  : pipeline_drained(worker->pipeline);
+	bool drained;
 
-	if (order != WORKER_RUN)
-		atomic_store(&worker->drained, drained);
+	if (order == WORKER_RUN)
+		return;
+	drained = order == WORKER_CLOSE_DOOR ? pipeline_without_clients(worker->pipeline)
+					     : pipeline_drained(worker->pipeline);
+	atomic_store(&worker->drained, drained ? order : WORKER_RUN);
 }
 
 // Nothing of a former turn is held here: first that is said, then the newest generation is looked
@@ -418,7 +420,9 @@ void worker_order(struct worker *worker, enum worker_order order)
 
 bool worker_drained(const struct worker *worker)
 {
-	return atomic_load(&worker->drained);
+	enum worker_order drained = atomic_load(&worker->drained);
+
+	return drained != WORKER_RUN && drained == atomic_load(&worker->order);
 }
 
 void worker_wait(struct worker *worker)

@@ -236,6 +236,7 @@ def rules(checks, lab):
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
         drain(checks, lab, gate)
+        checks.equal('the gate stops in good order', gate.stop(), 0)
     unreadable(checks, lab)
 
 

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a reload may change, and how a file is refused that changes more: each key by its name and
+// line. Every key of the table is tried that has a second value which is easy to write.
+#include "config/keys.h"
+#include "config/load.h"
+#include "config/policy.h"
+#include "config/restart.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BASE_GATE "[gate]\nName = mx.example.com\n"
+#define BASE_PORTS                                                                                 \
+	"[port outside]\nDevice = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"            \
+	"[port inside]\nDevice = eth2\nAddress = 10.0.0.1/24\n"
+#define BASE_REST                                                                                  \
+	"[accepted-domain contoso.com]\n[connector one]\nBindings = 192.0.2.10:25\n"               \
+	"RemoteIPRanges = 0.0.0.0/0\nPermissionGroups = AnonymousUsers\n"                          \
+	"[backend cluster]\nServers = 10.0.0.11\n"
+
+static char said[4096];
+
+static void note(void *context, enum diagnostic_severity severity, const char *text)
+{
+	if (severity == DIAGNOSTIC_ERROR)
+		snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
+}
+
+static bool allowed(const char *next_text)
+{
+	struct diagnostics diagnostics = {.report = note};
+	struct policy *running = policy_load_text(BASE_GATE BASE_PORTS BASE_REST, &diagnostics);
+	struct policy *next = policy_load_text(next_text, &diagnostics);
+	bool fine;
+
+	if (!running || !next)
+		fail_msg("%s", said);
+	said[0] = '\0';
+	fine = restart_not_needed(running, next, &diagnostics);
+	assert_int_equal(fine, said[0] == '\0');
+	policy_destroy(running);
+	policy_destroy(next);
+	return fine;
+}
+
+static void test_what_may_change(void **state)
+{
+	assert_true(allowed(BASE_GATE BASE_PORTS BASE_REST));
+	assert_true(allowed("[gate]\nName = other.example.com\nRefuse = reset\nDrainTimeout = 1s\n"
+			    "LingerTimeout = 3s\nReplyDialect = 2016\nAutoReload = yes\n" BASE_PORTS
+			    "[accepted-domain other.test]\n[connector two]\n"
+			    "Bindings = 192.0.2.10:587\nRemoteIPRanges = 10.0.0.0/8\n"
+			    "PermissionGroups = None\n[backend other]\nServers = 10.0.0.12\n"));
+	// Said instead of left to the default: the same.
+	assert_true(allowed(BASE_GATE "Workers = 1\nMaxSessions = 10000\n" BASE_PORTS BASE_REST));
+}
+
+static void test_keys_of_the_gate(void **state)
+{
+	static const char *const changes[] = {
+		"User = nobody",
+		"PinDirectory = /sys/fs/bpf/other",
+		"HugePages = yes",
+		"Spin = yes",
+		"Workers = 2",
+		"MaxSessions = 7",
+		"HalfOpenEntries = 17",
+		"TimeWaitEntries = 17",
+		"BufferMemory = 2MB",
+		"ReceiveBuffer = 8KB",
+		"SendBuffer = 17KB",
+		"LogRecords = 17",
+		"ReceiveProtocolLogPath = /tmp/x",
+		"ReceiveProtocolLogMaxFileSize = 8KB",
+		"ReceiveProtocolLogMaxDirectorySize = 100MB",
+		"ReceiveProtocolLogMaxAge = 1d",
+	};
+	unsigned rows = 0;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		char text[2048], wanted[128];
+		int name = (int)strcspn(changes[i], " ");
+
+		snprintf(text, sizeof(text), "%s%s\n%s%s", BASE_GATE, changes[i], BASE_PORTS,
+			 BASE_REST);
+		snprintf(wanted, sizeof(wanted), "(text):3: %.*s changed: that needs a restart\n",
+			 name, changes[i]);
+		assert_false(allowed(text));
+		assert_string_equal(said, wanted);
+	}
+	// None was forgotten here.
+	for (unsigned i = 0; i < keys_count(); i++)
+		rows += keys_at(i)->section == SECTION_GATE && keys_at(i)->restart;
+	assert_int_equal(rows, sizeof(changes) / sizeof(changes[0]));
+}
+
+static void test_ports(void **state)
+{
+	static const char *const outside[] = {
+		"Device = eth7\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n",
+		"Device = eth1\nAddress = 192.0.2.10/25\nGateway = 192.0.2.1\n",
+		"Device = eth1\nAddress = 192.0.2.10/24, 192.0.2.11/24\nGateway = 192.0.2.1\n",
+		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.2\n",
+		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\nVlan = 7\n",
+		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\nMtu = 1400\n",
+		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"
+		"TrustChecksums = yes\n",
+	};
+
+	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
+		char text[2048];
+
+		snprintf(text, sizeof(text),
+			 "%s[port outside]\n%s[port inside]\nDevice = eth2\nAddress = "
+			 "10.0.0.1/24\n%s",
+			 BASE_GATE, outside[i], BASE_REST);
+		assert_false(allowed(text));
+		assert_non_null(strstr(said, "needs a restart"));
+	}
+	assert_false(allowed(BASE_GATE "[port inside]\nDevice = eth2\nAddress = 10.0.0.1/24\n"
+				       "[port outside]\nDevice = eth1\nAddress = 192.0.2.10/24\n"
+				       "Gateway = 192.0.2.1\n" BASE_REST));
+	assert_non_null(strstr(said, "order"));
+}
+
+// Every fault of a file is told, not just the first.
+static void test_all_are_told(void **state)
+{
+	assert_false(allowed(BASE_GATE "Workers = 2\nSpin = yes\n[port outside]\nDevice = eth1\n"
+				       "Address = 192.0.2.10/24\nGateway = 192.0.2.1\nMtu = 1400\n"
+				       "[port inside]\nDevice = eth2\nAddress = "
+				       "10.0.0.1/24\n" BASE_REST));
+	assert_non_null(strstr(said, ":3: Workers"));
+	assert_non_null(strstr(said, ":4: Spin"));
+	assert_non_null(strstr(said, ":9: Mtu"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_may_change),
+		cmocka_unit_test(test_keys_of_the_gate),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_all_are_told),
+	};
+
+	return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
+}
