@@ -110,7 +110,6 @@ class Lab:
     def __exit__(self, *_):
         self.command('down')
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(f'/var/run/dpdk/{self.name}', ignore_errors=True)
 
     def command(self, *arguments):
         done = subprocess.run([LAB, *arguments], env=self.environment, text=True,
