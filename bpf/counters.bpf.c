@@ -12,12 +12,14 @@
 #define BPF_NO_PRESERVE_ACCESS_INDEX
 #include "vmlinux.h"
 
+#include "bpf/capture.h"
 #include "bpf/counters.h"
+#include "bpf/state.h"
 #include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile __u32 workers = 1;
+const volatile __u32 worker_count = 1;
 const volatile __u32 connectors_max = 1;
 const volatile __u32 ports_max = 1;
 
@@ -48,6 +50,14 @@ COUNTER_MAP(ports_worker, struct port_counters);
 COUNTER_MAP(ports, struct port_counters);
 // worker x records of a worker + sequence % records of a worker
 COUNTER_MAP(log, struct log_record);
+// worker: written by each
+COUNTER_MAP(workers, struct worker_counters);
+// written by control: a row a server, the largest sources of drops first
+COUNTER_MAP(servers, struct server_counters);
+COUNTER_MAP(offenders, struct offender_counters);
+// what `relaygate capture` wants; worker x CAPTURE_RECORDS + sequence % CAPTURE_RECORDS
+COUNTER_MAP(capture, struct capture_order);
+COUNTER_MAP(captured, struct capture_record);
 // one row each: what the gate says of itself, and what others ask of it
 COUNTER_MAP(instance, struct instance_record);
 COUNTER_MAP(requests, struct request_record);
@@ -149,7 +159,7 @@ int print_connectors(struct bpf_iter__bpf_map_elem *context)
 	}
 	if (!total->name[0])
 		return 0;
-	for (__u32 worker = 0; worker < workers; worker++) {
+	for (__u32 worker = 0; worker < worker_count; worker++) {
 		__u32 slot = worker * connectors_max + *row;
 		struct connector_counters *part = bpf_map_lookup_elem(&connectors_worker, &slot);
 
@@ -188,7 +198,7 @@ int print_ports(struct bpf_iter__bpf_map_elem *context)
 	}
 	if (!total->name[0])
 		return 0;
-	for (__u32 worker = 0; worker < workers; worker++) {
+	for (__u32 worker = 0; worker < worker_count; worker++) {
 		__u32 slot = worker * ports_max + *row;
 		struct port_counters *part = bpf_map_lookup_elem(&ports_worker, &slot);
 
@@ -222,7 +232,7 @@ int print_reasons(struct bpf_iter__bpf_map_elem *context)
 			       "help");
 	if (*row == REASON_NONE || *row >= REASON_COUNT)
 		return 0;
-	for (__u32 worker = 0; worker < workers; worker++) {
+	for (__u32 worker = 0; worker < worker_count; worker++) {
 		__u32 slot = worker * REASON_COUNT + *row;
 		struct reason_counter *part = bpf_map_lookup_elem(&reasons_worker, &slot);
 
@@ -269,5 +279,87 @@ int print_bans(struct bpf_iter__bpf_map_elem *context)
 	reason = ban->reason < REASON_COUNT ? ban->reason : REASON_NONE;
 	BPF_SEQ_PRINTF(seq, " " NUMBER_FORMAT " " NUMBER_FORMAT " %5u  %s\n", ban->until,
 		       ban->packets, ban->level, reason_name[reason]);
+	return 0;
+}
+
+// Rows that nobody adds up: a name, perhaps another text, and the counters of LIST.
+#define PRINT_TITLES(LIST)                                                                         \
+	do {                                                                                       \
+		LIST(PRINT_TITLE_OF);                                                              \
+		BPF_SEQ_PRINTF(seq, "\n");                                                         \
+	} while (0)
+#define PRINT_TITLE_OF(name, help) PRINT_TITLE(name);
+#define PRINT_FIELD_OF(name, help) PRINT_NUMBER(name, row->name);
+
+#define STATE_WIDTH 21 // of names in these tables, at least
+
+SEC("iter/bpf_map_elem")
+int print_workers(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct worker_counters *row = context->value;
+	static const char title[] = "worker";
+
+	if (!row)
+		return 0;
+	if (context->meta->seq_num == 0) {
+		print_name(seq, title, sizeof(title) - 1);
+		PRINT_TITLES(WORKER_COUNTERS);
+	}
+	if (!row->name[0])
+		return 0;
+	print_name(seq, row->name, sizeof(title) - 1);
+	WORKER_COUNTERS(PRINT_FIELD_OF)
+	BPF_SEQ_PRINTF(seq, "\n");
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int print_servers(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct server_counters *row = context->value;
+	static const char title[] = "server", second[] = "backend";
+
+	if (!row)
+		return 0;
+	if (context->meta->seq_num == 0) {
+		print_name(seq, title, STATE_WIDTH);
+		BPF_SEQ_PRINTF(seq, " ");
+		print_name(seq, second, STATE_WIDTH);
+		PRINT_TITLES(SERVER_COUNTERS);
+	}
+	if (!row->name[0])
+		return 0;
+	print_name(seq, row->name, STATE_WIDTH);
+	BPF_SEQ_PRINTF(seq, " ");
+	print_name(seq, row->backend, STATE_WIDTH);
+	SERVER_COUNTERS(PRINT_FIELD_OF)
+	BPF_SEQ_PRINTF(seq, "\n");
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int print_offenders(struct bpf_iter__bpf_map_elem *context)
+{
+	struct seq_file *seq = context->meta->seq;
+	struct offender_counters *row = context->value;
+	static const char title[] = "source", second[] = "reason";
+
+	if (!row)
+		return 0;
+	if (context->meta->seq_num == 0) {
+		print_name(seq, title, STATE_WIDTH);
+		BPF_SEQ_PRINTF(seq, " ");
+		print_name(seq, second, STATE_WIDTH);
+		PRINT_TITLES(OFFENDER_COUNTERS);
+	}
+	if (!row->name[0])
+		return 0;
+	print_name(seq, row->name, STATE_WIDTH);
+	BPF_SEQ_PRINTF(seq, " ");
+	print_name(seq, row->reason, STATE_WIDTH);
+	OFFENDER_COUNTERS(PRINT_FIELD_OF)
+	BPF_SEQ_PRINTF(seq, "\n");
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "bpf/pins.h"
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,6 +76,26 @@ static void widen_for_all(struct export *export, const struct table *table)
 	}
 }
 
+// Workers' turns and cycles go on from what a former instance counted; a gauge is of this one.
+static void open_state(struct export *export)
+{
+	struct worker_counters *workers = export->memory[EXPORT_MAP_WORKERS].start;
+
+	for (unsigned i = 0; i < export->shape.workers; i++) {
+		struct worker_counters *worker = &workers[i];
+
+		snprintf(worker->name, sizeof(worker->name), "%u", i);
+		static const char gauge[] = "gauge:";
+#define X(field, help)                                                                             \
+	if (strncmp(help, gauge, sizeof(gauge) - 1) == 0)                                          \
+		worker->field = 0;
+		WORKER_COUNTERS(X)
+#undef X
+	}
+	for (unsigned i = EXPORT_MAP_SERVERS; i <= EXPORT_MAP_OFFENDERS; i++)
+		memset(export->memory[i].start, 0, export->memory[i].bytes);
+}
+
 static int open_tables(struct export *export)
 {
 	static const enum export_map connectors[2] = {EXPORT_MAP_CONNECTORS_WORKER,
@@ -98,6 +119,7 @@ static int open_tables(struct export *export)
 	import_rows(export, &export->ports, EXPORT_MAP_PORTS_WORKER);
 	widen_for_all(export, &export->connectors);
 	widen_for_all(export, &export->ports);
+	open_state(export);
 	export_sum(export);
 	return 0;
 }
@@ -187,6 +209,17 @@ static uint64_t last_sequence(const struct log_record *log, unsigned records)
 	return last;
 }
 
+static uint64_t last_captured(const struct capture_record *records)
+{
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < CAPTURE_RECORDS; i++) {
+		if (records[i].sequence > last)
+			last = records[i].sequence;
+	}
+	return last;
+}
+
 struct export_worker export_worker(struct export *export, unsigned worker)
 {
 	const struct export_shape *shape = &export->shape;
@@ -202,6 +235,11 @@ struct export_worker export_worker(struct export *export, unsigned worker)
 	rows.ports = ports + (size_t)worker * shape->ports_max;
 	rows.log = log + (size_t)worker * shape->log_records;
 	rows.log_sequence = last_sequence(rows.log, shape->log_records);
+	rows.state = (struct worker_counters *)export->memory[EXPORT_MAP_WORKERS].start + worker;
+	rows.capture = export->memory[EXPORT_MAP_CAPTURE].start;
+	rows.captured = (struct capture_record *)export->memory[EXPORT_MAP_CAPTURED].start +
+			(size_t)worker * CAPTURE_RECORDS;
+	rows.captured_sequence = last_captured(rows.captured);
 	return rows;
 }
 
@@ -245,6 +283,16 @@ void export_sum(struct export *export)
 	table_sum(&export->connectors);
 	table_sum(&export->reasons);
 	table_sum(&export->ports);
+}
+
+struct server_counters *export_servers(struct export *export)
+{
+	return export->memory[EXPORT_MAP_SERVERS].start;
+}
+
+struct offender_counters *export_offenders(struct export *export)
+{
+	return export->memory[EXPORT_MAP_OFFENDERS].start;
 }
 
 struct instance_record *export_instance(struct export *export)

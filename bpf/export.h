@@ -4,13 +4,14 @@
 // attaches the cat-able tables, and looks after the XDP program that steers our flows into AF_XDP.
 // Cold path only; control/ calls it from its own thread. Errors are -errno and a line for a person.
 //
-// Pins in the instance's directory: connectors_worker, connectors, reasons_worker, reasons,
-// ports_worker, ports, log, instance, requests (arrays), bans (hash) and connectors_table,
-// reasons_table, ports_table, bans_table (iterators).
+// Pins in the instance's directory: the arrays of export_maps.c's list, bans (hash), and a
+// NAME_table (iterator) for connectors, reasons, ports, bans, workers, servers and offenders.
 #ifndef RELAYGATE_BPF_EXPORT_H
 #define RELAYGATE_BPF_EXPORT_H
 
+#include "bpf/capture.h"
 #include "bpf/counters.h"
+#include "bpf/state.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct export_shape {
 	unsigned connectors_max; // rows a worker
 	unsigned ports_max;
 	unsigned log_records; // a worker
+	unsigned servers_max; // of all backends
 	unsigned bans_max;    // sources that may be banned at once
 };
 
@@ -34,6 +36,10 @@ struct export_worker {
 	struct port_counters *ports;           // [ports_max]
 	struct log_record *log;                // [log_records]
 	uint64_t log_sequence; // of the newest record in log, 0 = none: the next one is + 1
+	struct worker_counters *state;
+	const struct capture_order *capture; // what another process wants to be captured
+	struct capture_record *captured;     // [CAPTURE_RECORDS]
+	uint64_t captured_sequence;
 };
 
 // Creates directory (mode 0700) or adopts the maps pinned there when their layout and shape are
@@ -66,6 +72,10 @@ int export_bans(const struct export *export);
 // Adds the workers' rows up into the totals (connectors, reasons, ports). Every 100 ms.
 void export_sum(struct export *export);
 
+// Rows without workers, written by control: [shape.servers_max] and [OFFENDERS_SHOWN], those that
+// are not in use all zero. What a former instance wrote is gone.
+struct server_counters *export_servers(struct export *export);
+struct offender_counters *export_offenders(struct export *export);
 // The row in which the gate tells of itself (written by the caller's one thread, see counters.h;
 // a former instance's content is there until it is overwritten), and the one in which others ask.
 struct instance_record *export_instance(struct export *export);

@@ -41,6 +41,11 @@ MAP_OF(reasons)
 MAP_OF(ports_worker)
 MAP_OF(ports)
 MAP_OF(log)
+MAP_OF(workers)
+MAP_OF(servers)
+MAP_OF(offenders)
+MAP_OF(capture)
+MAP_OF(captured)
 MAP_OF(instance)
 MAP_OF(requests)
 #undef MAP_OF
@@ -81,6 +86,26 @@ static uint64_t log_entries(const struct export_shape *shape)
 	return (uint64_t)shape->workers * (shape->log_records ? shape->log_records : 1);
 }
 
+static uint64_t workers_entries(const struct export_shape *shape)
+{
+	return shape->workers;
+}
+
+static uint64_t servers_entries(const struct export_shape *shape)
+{
+	return shape->servers_max ? shape->servers_max : 1; // a map needs an entry
+}
+
+static uint64_t offenders_entries(const struct export_shape *shape)
+{
+	return OFFENDERS_SHOWN;
+}
+
+static uint64_t captured_entries(const struct export_shape *shape)
+{
+	return (uint64_t)shape->workers * CAPTURE_RECORDS;
+}
+
 static uint64_t one_entry(const struct export_shape *shape)
 {
 	(void)shape;
@@ -99,6 +124,11 @@ static const struct map_row map_rows[EXPORT_MAPS] = {
 	[EXPORT_MAP_REASONS_WORKER] = {MAP_ROW(reasons_worker), EXPORT_MAP_REASONS, true, true},
 	[EXPORT_MAP_PORTS_WORKER] = {MAP_ROW(ports_worker), EXPORT_MAP_PORTS, true, false},
 	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false},
+	[EXPORT_MAP_WORKERS] = {MAP_ROW(workers), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_SERVERS] = {MAP_ROW(servers), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_OFFENDERS] = {MAP_ROW(offenders), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURE] = {"capture", map_capture, one_entry, EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURED] = {MAP_ROW(captured), EXPORT_MAPS, false, false},
 	[EXPORT_MAP_INSTANCE] = {"instance", map_instance, one_entry, EXPORT_MAPS, false, false},
 	[EXPORT_MAP_REQUESTS] = {"requests", map_requests, one_entry, EXPORT_MAPS, false, false},
 };
@@ -122,7 +152,7 @@ static int set_sizes(struct export *export, char error[EXPORT_ERROR_MAX])
 					   map_rows[i].name, (unsigned long long)entries);
 		bpf_map__set_max_entries(map, (uint32_t)entries);
 	}
-	export->bpf->rodata->workers = export->shape.workers;
+	export->bpf->rodata->worker_count = export->shape.workers;
 	export->bpf->rodata->connectors_max = export->shape.connectors_max;
 	export->bpf->rodata->ports_max = export->shape.ports_max;
 	return 0;
@@ -293,6 +323,9 @@ static int attach_tables(struct export *export, char error[EXPORT_ERROR_MAX])
 		{bpf->progs.print_reasons, bpf->maps.reasons, "reasons_table"},
 		{bpf->progs.print_ports, bpf->maps.ports, "ports_table"},
 		{bpf->progs.print_bans, bpf->maps.bans, "bans_table"},
+		{bpf->progs.print_workers, bpf->maps.workers, "workers_table"},
+		{bpf->progs.print_servers, bpf->maps.servers, "servers_table"},
+		{bpf->progs.print_offenders, bpf->maps.offenders, "offenders_table"},
 	};
 
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {

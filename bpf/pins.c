@@ -90,6 +90,13 @@ static pid_t lock_owner(const struct stat *inode)
 	return owner;
 }
 
+pid_t pins_lock_owner(const char *directory)
+{
+	struct stat inode;
+
+	return stat(directory, &inode) == 0 ? lock_owner(&inode) : 0;
+}
+
 static int refuse_in_use(int fd, const char *directory, char error[EXPORT_ERROR_MAX])
 {
 	struct stat inode;

@@ -13,6 +13,9 @@
 // -EBUSY names the process that holds it; -EINVAL when the parent is no bpffs.
 int pins_lock(const char *directory, bool *created, char error[EXPORT_ERROR_MAX]);
 
+// The process that holds the lock, 0 when none does or it cannot be seen from this pid namespace.
+pid_t pins_lock_owner(const char *directory);
+
 // The pin's path. -ENAMETOOLONG when it does not fit.
 int pins_path(const char *directory, const char *name, char path[static 4096]);
 

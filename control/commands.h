@@ -23,12 +23,24 @@ struct command_options {
 	bool follow;           // log -f
 	bool undo;             // drain --undo
 	bool json;             // --json
+	bool prometheus;       // status --prometheus
+	bool once;             // top --once
+	const char *interval;  // top --interval TIME, or NULL
 
 	const char *file;    // import CONNECTORS, replay IN.pcap, ban list|add|del, or NULL
 	const char *source;  // ban add|del ADDRESS, or NULL
 	const char *time;    // ban add --for, or NULL
 	const char *backend; // import --backend ADDRESSES, replay --backend MOOD, or NULL
-	const char *write;   // replay --write OUT.pcap, or NULL
+	const char *write;   // replay --write OUT.pcap, capture -w FILE, or NULL
+
+	// capture
+	const char *filter;    // an expression of pcap-filter(7), or NULL
+	const char *reason;    // --reason NAME, or NULL
+	const char *connector; // --connector NAME, or NULL
+	const char *count;     // --count N, or NULL
+	const char *snap;      // --snap BYTES, or NULL
+	const char *seconds;   // --seconds N, or NULL
+	bool dropped;          // --dropped
 
 	// import
 	const char *permissions; // --permissions FILE, or NULL
@@ -50,6 +62,13 @@ int command_reload(const struct command_options *options);
 int command_drain(const struct command_options *options);
 int command_log(const struct command_options *options);
 int command_ban(const struct command_options *options);
+int command_status(const struct command_options *options);
+int command_top(const struct command_options *options);
+int command_capture(const struct command_options *options);
+
+// The pin directory of the instance that is asked about; the caller frees it. NULL when the file
+// that should name it has errors, which were printed.
+char *instance_directory(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.
 struct policy *load_and_report(const char *path);

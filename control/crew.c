@@ -10,6 +10,7 @@
 #include "control/generations.h"
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/offenders.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/sources.h"
 #include "dataplane/io/inbox.h"
@@ -42,6 +43,7 @@ static int map_rows(const struct crew_settings *settings, unsigned index,
 	const struct policy *policy = settings->policy;
 	struct export_worker rows = export_worker(settings->export, index);
 	unsigned slot;
+	uint64_t key;
 
 	counters->ports = calloc(policy->port_count, sizeof(*counters->ports));
 	if (!counters->ports) {
@@ -59,6 +61,15 @@ static int map_rows(const struct crew_settings *settings, unsigned index,
 	counters->log = rows.log;
 	counters->log_records = policy->gate.log_records;
 	counters->log_sequence = rows.log_sequence;
+	counters->capture = rows.capture;
+	counters->captured = rows.captured;
+	counters->captured_sequence = rows.captured_sequence;
+	randombytes_buf(&key, sizeof(key));
+	counters->offenders = offenders_create(key, worker_now().now_us);
+	if (!counters->offenders) {
+		snprintf(error, CREW_ERROR_MAX, "out of memory");
+		return -1;
+	}
 	return 0;
 }
 
@@ -84,8 +95,14 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 
 	if (map_rows(settings, index, &member->counters, error))
 		return -1;
-	member->worker = worker_create(index, settings->ports, policy->port_count, crew->inboxes,
-				       policy->gate.spin);
+	member->worker = worker_create(&(struct worker_settings){
+		.index = index,
+		.ports = settings->ports,
+		.port_count = policy->port_count,
+		.inboxes = crew->inboxes,
+		.spin = policy->gate.spin,
+		.state = export_worker(settings->export, index).state,
+	});
 	if (!member->worker) {
 		snprintf(error, CREW_ERROR_MAX, "out of memory");
 		return -1;
@@ -144,6 +161,7 @@ void crew_destroy(struct crew *crew)
 		worker_destroy(member->worker);
 		pipeline_destroy(member->pipeline);
 		free(member->counters.ports);
+		offenders_destroy(member->counters.offenders);
 	}
 	inboxes_destroy(crew->inboxes);
 	sources_destroy(crew->sources);
@@ -191,6 +209,16 @@ void crew_stop(struct crew *crew)
 const struct sources *crew_sources(const struct crew *crew)
 {
 	return crew->sources;
+}
+
+unsigned crew_workers(const struct crew *crew)
+{
+	return crew->count;
+}
+
+const struct offenders *crew_offenders(const struct crew *crew, unsigned worker)
+{
+	return crew->members[worker].counters.offenders;
 }
 
 struct port_counters *crew_port_row(struct crew *crew, unsigned port)

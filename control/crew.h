@@ -10,6 +10,7 @@
 struct bans;
 struct crew;
 struct export;
+struct offenders;
 struct generations;
 struct packet_port;
 struct policy;
@@ -47,6 +48,9 @@ bool crew_drained(const struct crew *crew);
 void crew_stop(struct crew *crew);
 // What is known of sources.
 const struct sources *crew_sources(const struct crew *crew);
+unsigned crew_workers(const struct crew *crew);
+// Whom each of them dropped.
+const struct offenders *crew_offenders(const struct crew *crew, unsigned worker);
 // Worker 0's row of a port: control counts in it what no worker counts.
 struct port_counters *crew_port_row(struct crew *crew, unsigned port);
 // The same of a reason that no worker counts.

@@ -222,6 +222,11 @@ struct worker_source *generations_source(struct generations *generations)
 	return &generations->source;
 }
 
+const struct servers_shared *generations_servers(const struct generations *generations)
+{
+	return generations->servers;
+}
+
 struct generation_news *generations_news(struct generations *generations)
 {
 	return &generations->news;

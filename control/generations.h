@@ -11,6 +11,7 @@
 
 struct export;
 struct policy;
+struct servers_shared;
 struct generations;
 
 #define GENERATIONS_ERROR_MAX 256
@@ -25,6 +26,8 @@ void generations_destroy(struct generations *generations);
 struct generation *generations_newest(const struct generations *generations);
 struct worker_source *generations_source(struct generations *generations);
 struct generation_news *generations_news(struct generations *generations);
+// What all of them know of the servers.
+const struct servers_shared *generations_servers(const struct generations *generations);
 
 // The next one, aside: nobody sees it yet, and generations_discard forgets it. As
 // generations_create.

@@ -14,7 +14,9 @@
 #include "control/protocol_log.h"
 #include "control/reload.h"
 #include "control/standing.h"
+#include "control/state_rows.h"
 #include "control/steering.h"
+#include "control/telemetry.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/io/environment.h"
 #include "dataplane/io/port.h"
@@ -43,6 +45,7 @@ struct instance {
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct ban_sync *ban_sync;
 	struct crew *crew;
+	struct state_rows *state_rows;
 	struct standing standing; // what is told of all this, once there is an export
 	char *error;
 };
@@ -70,6 +73,7 @@ static int open_counters(struct instance *instance)
 		.ports_max = policy->port_count * 2 + 4,
 		.log_records = policy->gate.log_records,
 		.bans_max = policy->ban.entries,
+		.servers_max = state_rows_servers(policy),
 	};
 	char error[EXPORT_ERROR_MAX];
 
@@ -106,6 +110,22 @@ static int start_environment(struct instance *instance)
 	}
 	if (environment_start(policy, object, policy->gate.workers, error))
 		return fail(instance, error);
+	return 0;
+}
+
+// Nobody's mail depends on it.
+static int start_telemetry(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+
+	if (!environment_telemetry(policy))
+		fprintf(stderr,
+			"relaygate: no DPDK telemetry: /var/run/dpdk/%s cannot be written "
+			"(warning)\n",
+			environment_prefix(policy));
+	else if (telemetry_start(policy->gate.pin_directory))
+		fprintf(stderr,
+			"relaygate: no DPDK telemetry: commands cannot be registered (warning)\n");
 	return 0;
 }
 
@@ -256,7 +276,11 @@ static int create_crew(struct instance *instance)
 	char error[CREW_ERROR_MAX];
 
 	instance->crew = crew_create(&settings, error);
-	return instance->crew ? 0 : fail(instance, error);
+	if (!instance->crew)
+		return fail(instance, error);
+	instance->state_rows =
+		state_rows_create(instance->export, state_rows_servers(instance->policy));
+	return instance->state_rows ? 0 : fail(instance, "out of memory");
 }
 
 // What root made and the gate goes on writing.
@@ -305,6 +329,8 @@ static void release(struct instance *instance)
 {
 	const struct policy *policy = instance->policy;
 
+	state_rows_destroy(instance->state_rows);
+	telemetry_stop();
 	crew_destroy(instance->crew);
 	ban_sync_destroy(instance->ban_sync);
 	protocol_log_destroy(instance->protocol_log);
@@ -340,19 +366,10 @@ static void release(struct instance *instance)
 struct instance *instance_start(struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment,
-		open_counters,
-		start_environment,
-		create_spread,
-		open_ports,
-		attach_ports,
-		create_generations,
-		open_protocol_log,
-		create_bans,
-		create_crew,
-		drop_root,
-		check_protocol_log,
-		launch,
+		check_environment,  open_counters, start_environment, start_telemetry,
+		create_spread,      open_ports,    attach_ports,      create_generations,
+		open_protocol_log,  create_bans,   create_crew,       drop_root,
+		check_protocol_log, launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -429,6 +446,9 @@ void instance_sum(struct instance *instance)
 		crew_port_row(instance->crew, i)->device_missed += missed - instance->missed[i];
 		instance->missed[i] = missed;
 	}
+	state_rows_servers_write(instance->state_rows, instance->policy,
+				 generations_servers(instance->generations), worker_now());
+	state_rows_offenders_write(instance->state_rows, instance->crew, worker_now());
 	export_sum(instance->export);
 	// Behind the protocol log, whose records name connectors of former policies, too.
 	if (generations_collect(instance->generations))

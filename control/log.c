@@ -6,7 +6,6 @@
 
 #include "bpf/log_reader.h"
 #include "config/address.h"
-#include "config/policy.h"
 #include "control/commands.h"
 
 #include <inttypes.h>
@@ -15,8 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define DEFAULT_PIN_DIRECTORY "/sys/fs/bpf/relaygate"
-#define FOLLOW_INTERVAL_NS    200000000
+#define FOLLOW_INTERVAL_NS 200000000
 
 struct reason_text {
 	const char *name;
@@ -107,24 +105,6 @@ static int print_log(struct log_reader *log, const struct address *from, bool fo
 	}
 }
 
-// The instance's directory: as given, or as the configuration says, or the default.
-static char *pin_directory(const struct command_options *options)
-{
-	struct policy *policy;
-	char *directory;
-
-	if (options->directory)
-		return strdup(options->directory);
-	if (!options->config)
-		return strdup(DEFAULT_PIN_DIRECTORY);
-	policy = load_and_report(options->config);
-	if (!policy)
-		return NULL;
-	directory = strdup(policy->gate.pin_directory);
-	policy_destroy(policy);
-	return directory;
-}
-
 int command_log(const struct command_options *options)
 {
 	char error[EXPORT_ERROR_MAX];
@@ -138,7 +118,7 @@ int command_log(const struct command_options *options)
 		fprintf(stderr, "relaygate: --from %s: %s\n", options->from, why);
 		return EXIT_WRONG;
 	}
-	directory = pin_directory(options);
+	directory = instance_directory(options);
 	if (!directory)
 		return EXIT_WRONG;
 	result = export_log_open(directory, &log, error);

@@ -47,6 +47,13 @@ static const struct command commands[] = {
 	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
 	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
 	 "list, add or del"},
+	{"status", "[-c FILE] [--json | --prometheus]",
+	 "how the gate is now; exit status 1 when it does not run", command_status, false, NULL},
+	{"top", "[-c FILE] [--interval 1s] [--once]",
+	 "the same, live: rates a second; q or Ctrl-C ends it", command_top, false, NULL},
+	{"capture", "[FILTER] -w FILE [-c FILE]",
+	 "frames of the running gate and what became of them, as pcapng", command_capture, false,
+	 NULL},
 	{"import", "CONNECTORS [-o FILE]",
 	 "an INI file from exports of an Exchange server; what has no equivalent is told",
 	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
@@ -76,7 +83,15 @@ enum option_key {
 	OPTION_DEVICE,
 	OPTION_ADDRESS,
 	OPTION_GATEWAY,
-	OPTION_WRITE,
+	OPTION_PROMETHEUS,
+	OPTION_INTERVAL,
+	OPTION_ONCE,
+	OPTION_REASON,
+	OPTION_CONNECTOR,
+	OPTION_COUNT,
+	OPTION_SNAP,
+	OPTION_SECONDS,
+	OPTION_DROPPED,
 	OPTION_UNDO,
 	OPTION_FOR,
 };
@@ -91,11 +106,14 @@ static const struct argp_option option_rows[] = {
 	{"rcpt-to", OPTION_RCPT_TO, "ADDRESS", 0, "explain: recipient; may be repeated", 0},
 	{"auth", OPTION_AUTH, NULL, 0, "explain: rights as if the client had authenticated", 0},
 	{"partner", OPTION_PARTNER, NULL, 0, "explain: rights as if it were a partner", 0},
-	{"json", OPTION_JSON, NULL, 0, "audit, ban list, explain, replay: JSON instead of text", 0},
+	{"json", OPTION_JSON, NULL, 0,
+	 "audit, ban list, explain, replay, status: JSON instead of text", 0},
 	{"for", OPTION_FOR, "TIME", 0, "ban add: how long (90s, 1h, 2d, ever); without it, BanTime",
 	 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
-	 "log: the instance's PinDirectory, when no file names it (/sys/fs/bpf/relaygate)", 0},
+	 "log, status, top, capture: the instance's PinDirectory, when no file names it "
+	 "(/sys/fs/bpf/relaygate)",
+	 0},
 	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
 	{"permissions", OPTION_PERMISSIONS, "FILE", 0,
 	 "import: Get-ReceiveConnector | Get-ADPermission, exported", 0},
@@ -105,8 +123,21 @@ static const struct argp_option option_rows[] = {
 	 "import: Servers of the backend; replay: what the servers do: accept (default), refuse "
 	 "every recipient, or down",
 	 0},
-	{"write", OPTION_WRITE, "OUT.pcap", 0, "replay: the gate's answers, at the capture's times",
+	{"prometheus", OPTION_PROMETHEUS, NULL, 0,
+	 "status: Prometheus' text format, for node_exporter's textfile collector", 0},
+	{"interval", OPTION_INTERVAL, "TIME", 0, "top: between two frames (1s)", 0},
+	{"once", OPTION_ONCE, NULL, 0, "top: one frame, as plain text", 0},
+	{"write", 'w', "FILE", 0,
+	 "replay: the gate's answers, at the capture's times (pcap); capture: where to (pcapng; - "
+	 "is "
+	 "stdout)",
 	 0},
+	{"dropped", OPTION_DROPPED, NULL, 0, "capture: only frames that were dropped", 0},
+	{"reason", OPTION_REASON, "NAME", 0, "capture: only frames dropped for this reason", 0},
+	{"connector", OPTION_CONNECTOR, "NAME", 0, "capture: only frames of its clients", 0},
+	{"count", OPTION_COUNT, "N", 0, "capture: end after so many frames", 0},
+	{"seconds", OPTION_SECONDS, "N", 0, "capture: end after so long", 0},
+	{"snap", OPTION_SNAP, "BYTES", 0, "capture: keep so much of a frame (1536)", 0},
 	{"undo", OPTION_UNDO, NULL, 0, "drain: take new sessions again", 0},
 	{"device", OPTION_DEVICE, "IFACE", 0, "import: Device of the port", 0},
 	{"address", OPTION_ADDRESS, "ADDR/LEN[,...]", 0, "import: Address of the port", 0},
@@ -134,6 +165,7 @@ static char *help_filter(int key, const char *text, void *input)
 
 struct parsed {
 	struct command_options options;
+	char *filter; // its words so far
 	const struct command *command;
 };
 
@@ -172,8 +204,14 @@ static const struct {
 	{OPTION_DEVICE, offsetof(struct command_options, device)},
 	{OPTION_ADDRESS, offsetof(struct command_options, address)},
 	{OPTION_GATEWAY, offsetof(struct command_options, gateway)},
-	{OPTION_WRITE, offsetof(struct command_options, write)},
 	{OPTION_FOR, offsetof(struct command_options, time)},
+	{'w', offsetof(struct command_options, write)},
+	{OPTION_INTERVAL, offsetof(struct command_options, interval)},
+	{OPTION_REASON, offsetof(struct command_options, reason)},
+	{OPTION_CONNECTOR, offsetof(struct command_options, connector)},
+	{OPTION_COUNT, offsetof(struct command_options, count)},
+	{OPTION_SECONDS, offsetof(struct command_options, seconds)},
+	{OPTION_SNAP, offsetof(struct command_options, snap)},
 };
 
 static error_t keep_text(struct command_options *options, int key, const char *argument)
@@ -186,6 +224,18 @@ static error_t keep_text(struct command_options *options, int key, const char *a
 	return ARGP_ERR_UNKNOWN;
 }
 
+// One more word, as on tcpdump's command line.
+static void add_word(struct parsed *parsed, const char *word, struct argp_state *state)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s%s", parsed->filter ? parsed->filter : "",
+		     parsed->filter ? " " : "", word) < 0)
+		argp_failure(state, EXIT_WRONG, ENOMEM, "%s", word);
+	free(parsed->filter);
+	parsed->options.filter = parsed->filter = longer;
+}
+
 // The command, or the file that it takes.
 static void take_argument(struct parsed *parsed, const char *argument, struct argp_state *state)
 {
@@ -196,6 +246,10 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 	// The one command of two words.
 	if (parsed->command && parsed->command->run == command_ban && !parsed->options.source) {
 		parsed->options.source = argument;
+		return;
+	}
+	if (parsed->command && parsed->command->run == command_capture) {
+		add_word(parsed, argument, state);
 		return;
 	}
 	if (parsed->command)
@@ -233,6 +287,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_JSON:
 		parsed->options.json = true;
 		return 0;
+	case OPTION_PROMETHEUS:
+		parsed->options.prometheus = true;
+		return 0;
+	case OPTION_ONCE:
+		parsed->options.once = true;
+		return 0;
+	case OPTION_DROPPED:
+		parsed->options.dropped = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		take_argument(parsed, argument, state);
 		return 0;
@@ -265,5 +328,6 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
 	result = parsed.command->run(&parsed.options);
 	free(parsed.options.rcpt_to);
+	free(parsed.filter);
 	return result;
 }

@@ -10,6 +10,7 @@
 #include "dataplane/io/port.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 64
@@ -194,13 +196,44 @@ static unsigned memory_mib(const struct policy *policy)
 	return MEMORY_BASE_MIB + MEMORY_A_PORT_MIB * policy->port_count + (unsigned)(bytes >> 20);
 }
 
+const char *environment_prefix(const struct policy *policy)
+{
+	const char *slash = strrchr(policy->gate.pin_directory, '/');
+
+	const char *name = slash ? slash + 1 : policy->gate.pin_directory;
+
+	return strchr(name, '%') ? "relaygate" : name; // which DPDK does not take
+}
+
+static bool writable(const char *directory)
+{
+	return (mkdir(directory, 0700) == 0 || errno == EEXIST) && access(directory, W_OK) == 0;
+}
+
+// DPDK would not start without the place for its socket. It is made as DPDK makes it.
+bool environment_telemetry(const struct policy *policy)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dpdk", getuid() && runtime ? runtime : "/var/run");
+	if (!writable(path))
+		return false;
+	snprintf(path, sizeof(path), "%s/dpdk/%s", getuid() && runtime ? runtime : "/var/run",
+		 environment_prefix(policy));
+	return writable(path);
+}
+
 static int add_all(struct arguments *arguments, const struct policy *policy, const char *xdp_object,
 		   unsigned workers)
 {
 	int error = add(arguments, "relaygate");
 
 	error = error ? error : add_lcores(arguments, policy, workers);
-	error = error ? error : add(arguments, "--no-telemetry");
+	// A name of its own: the directory of its sockets, beside other instances'.
+	error = error ? error : add(arguments, "--file-prefix=%s", environment_prefix(policy));
+	if (!environment_telemetry(policy))
+		error = error ? error : add(arguments, "--no-telemetry");
 	error = error ? error : add(arguments, "--no-shconf");
 	if (!policy->gate.huge_pages)
 		error = error ? error : add(arguments, "--no-huge");

@@ -6,6 +6,7 @@
 #define RELAYGATE_IO_ENVIRONMENT_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct policy;
@@ -19,6 +20,12 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 // af_xdp ports; lives as long as the process. workers: lcores besides the main one.
 int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,
 		      char error[ENVIRONMENT_ERROR_MAX]);
+
+// DPDK's name of this instance (its --file-prefix): the last part of PinDirectory.
+const char *environment_prefix(const struct policy *policy);
+// Whether DPDK's telemetry can have its socket, in /var/run/dpdk/PREFIX, which is made if it can
+// be.
+bool environment_telemetry(const struct policy *policy);
 
 // The interface name inside an af_xdp: or af_packet: device, NULL for others.
 const char *environment_interface(const char *device);

@@ -8,6 +8,7 @@
 
 #include "dataplane/io/worker.h"
 
+#include "bpf/state.h"
 #include "dataplane/base/handover.h"
 #include "dataplane/base/outbox.h"
 #include "dataplane/base/tick.h"
@@ -15,6 +16,7 @@
 #include "dataplane/pipeline/pipeline.h"
 
 #include <errno.h>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_rcu_qsbr.h>
@@ -28,6 +30,8 @@
 #define IDLE_TURNS     200
 #define IDLE_SLEEP_NS  50000
 #define IDLE_SLEEP_MAX 500000
+// How old the levels in the worker's row may be, beside its longest sleep.
+#define LEVELS_US 10000
 
 struct waiting {
 	struct rte_mbuf *frames[WAITING_MAX];
@@ -49,6 +53,9 @@ struct worker {
 	struct rte_mbuf *reserved;
 	uint16_t reserved_port;
 	unsigned idle_turns;
+	struct worker_counters *state;
+	uint64_t turn_cycles; // when this turn began
+	uint64_t levels_us;   // when the levels are to be written again
 	struct worker_source *source;
 	struct generation *generation; // that the pipeline has
 	_Atomic enum worker_order order;
@@ -152,6 +159,12 @@ static bool hand_over(struct handover *handover, unsigned to, unsigned index)
 	return false;
 }
 
+static void count_burst(struct worker *worker, unsigned frames)
+{
+	worker->state->bursts++;
+	worker->state->burst_frames += frames;
+}
+
 static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 {
 	struct rte_mbuf *mbufs[PIPELINE_BURST];
@@ -166,6 +179,7 @@ static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 		return 0;
 	for (unsigned i = 0; i < count; i++)
 		frames[i] = whole_frame(&mbufs[i]);
+	count_burst(worker, count);
 	worker->received = mbufs;
 	worker->received_port = (uint16_t)port;
 	pipeline_input(worker->pipeline, (uint16_t)port, frames, count, now, &worker->outbox);
@@ -183,6 +197,8 @@ static unsigned receive_handed(struct worker *worker, struct tick now)
 	if (!worker->inboxes)
 		return 0;
 	count = inboxes_take(worker->inboxes, worker->index, mbufs, PIPELINE_BURST);
+	if (count)
+		count_burst(worker, count);
 	for (unsigned first = 0; first < count; first = last) {
 		uint16_t port = mbufs[first]->port;
 
@@ -252,6 +268,31 @@ static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us
 	doze(worker, &pause);
 }
 
+// What the turn that ends now was, and from time to time how full everything is.
+static void tell(struct worker *worker, bool busy, uint64_t now_us)
+{
+	struct worker_counters *state = worker->state;
+	uint64_t cycles = rte_rdtsc();
+	struct pipeline_levels levels;
+
+	state->turns++;
+	*(busy ? &state->busy_cycles : &state->idle_cycles) += cycles - worker->turn_cycles;
+	worker->turn_cycles = cycles;
+	if (now_us < worker->levels_us)
+		return;
+	worker->levels_us = now_us + LEVELS_US;
+	levels = pipeline_levels(worker->pipeline);
+	state->clients = levels.clients;
+	state->servers = levels.servers;
+	state->flows = levels.flows;
+	state->time_wait = levels.time_wait;
+	state->half_open = levels.half_open;
+	state->chunks_used = levels.chunks_used;
+	state->chunks = levels.chunks;
+	state->timers = levels.timers;
+	state->log_sequence = levels.log_sequence;
+}
+
 static void obey(struct worker *worker, enum worker_order order, struct tick now)
 {
 	if (order == WORKER_DRAIN || order == WORKER_DRAIN_FORCE)
@@ -290,6 +331,7 @@ static int run(void *argument)
 	struct worker *worker = argument;
 	enum worker_order order, obeyed = WORKER_RUN;
 
+	worker->turn_cycles = rte_rdtsc();
 	rte_rcu_qsbr_thread_online(worker->source->readers, worker->index);
 	pipeline_start(worker->pipeline, worker_now(), &worker->outbox);
 	while ((order = atomic_load_explicit(&worker->order, memory_order_relaxed)) !=
@@ -313,6 +355,7 @@ static int run(void *argument)
 			worker->idle_turns = 0;
 		else
 			sleep_until(worker, now.now_us, next);
+		tell(worker, received > 0, now.now_us);
 	}
 	rte_rcu_qsbr_thread_offline(worker->source->readers, worker->index);
 	pipeline_stop(worker->pipeline, worker_now());
@@ -324,21 +367,21 @@ static int run(void *argument)
 	return 0;
 }
 
-struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,
-			     struct inboxes *inboxes, bool spin)
+struct worker *worker_create(const struct worker_settings *settings)
 {
 	struct worker *worker =
-		calloc(1, sizeof(*worker) + port_count * sizeof(worker->waiting[0]));
+		calloc(1, sizeof(*worker) + settings->port_count * sizeof(worker->waiting[0]));
 
 	if (!worker)
 		return NULL;
 	worker->outbox = (struct outbox){reserve, commit};
 	worker->handover = (struct handover){hand_over};
-	worker->index = index;
-	worker->inboxes = inboxes;
-	worker->ports = ports;
-	worker->port_count = port_count;
-	worker->spin = spin;
+	worker->index = settings->index;
+	worker->inboxes = settings->inboxes;
+	worker->ports = settings->ports;
+	worker->port_count = settings->port_count;
+	worker->spin = settings->spin;
+	worker->state = settings->state;
 	return worker;
 }
 

@@ -16,6 +16,7 @@ struct handover;
 struct pipeline;
 struct worker;
 struct inboxes;
+struct worker_counters;
 struct rte_rcu_qsbr;
 struct generation;
 
@@ -35,10 +36,18 @@ struct worker_source {
 	struct rte_rcu_qsbr *readers; // by the worker's index
 };
 
-// ports, and inboxes of all workers (NULL: the only one), outlive the worker. NULL when out of
-// memory.
-struct worker *worker_create(unsigned index, struct port *ports, unsigned port_count,
-			     struct inboxes *inboxes, bool spin);
+// Outlives the worker.
+struct worker_settings {
+	unsigned index;
+	struct port *ports; // [port_count]
+	unsigned port_count;
+	struct inboxes *inboxes; // of all workers; NULL: the only one
+	bool spin;
+	struct worker_counters *state; // the row that it writes about itself
+};
+
+// NULL when out of memory.
+struct worker *worker_create(const struct worker_settings *settings);
 // Before it is launched: the first generation is the one that its pipeline was made with.
 void worker_follow(struct worker *worker, struct worker_source *source);
 void worker_destroy(struct worker *worker);

@@ -152,6 +152,7 @@ static enum reason parse_ipv4(struct slice packet, struct view *view)
 	// a packet longer than its frame
 	if (total_length > packet.length)
 		return REASON_frame_runt;
+	view->source = wire_ipv4(ip + 12); // who is told of it when it is dropped
 	// source routes and record route; no mail client sends options
 	if (header_length > IPV4_HEADER_BYTES)
 		return REASON_ipv4_options;
@@ -172,7 +173,6 @@ static enum reason parse_ipv4(struct slice packet, struct view *view)
 	if (!ipv4_source_possible(ip + 12) || memcmp(ip + 12, ip + 16, 4) == 0)
 		return REASON_ip_martian_source;
 
-	view->source = wire_ipv4(ip + 12);
 	view->destination = wire_ipv4(ip + 16);
 	view->hop_limit = ip[8];
 	view->transport_offset = view->network_offset + IPV4_HEADER_BYTES;
@@ -282,6 +282,7 @@ static enum reason parse_ipv6(struct slice packet, struct view *view)
 	// a packet longer than its frame
 	if (length > cursor.rest.length)
 		return REASON_frame_runt;
+	view->source = wire_ipv6(ip + 8);
 	struct slice payload = slice_first(cursor.rest, length);
 	uint8_t next_header = ip[6];
 	view->transport_offset = view->network_offset + IPV6_HEADER_BYTES;
@@ -300,7 +301,6 @@ static enum reason parse_ipv6(struct slice packet, struct view *view)
 						  icmp && icmp6_from_unspecified(type));
 	if (reason)
 		return reason;
-	view->source = wire_ipv6(ip + 8);
 	view->destination = wire_ipv6(ip + 24);
 	view->hop_limit = ip[7];
 	view->frame.length = view->network_offset + IPV6_HEADER_BYTES + length; // padding ends here
@@ -315,6 +315,7 @@ enum reason packet_parse(const struct packet_port *port, struct slice frame, str
 {
 	struct cursor cursor = cursor_of(frame);
 	uint16_t ethertype;
+	memset(&view->source, 0, sizeof(view->source));
 	enum reason reason = parse_link(port, &cursor, view, &ethertype);
 	if (reason)
 		return reason;

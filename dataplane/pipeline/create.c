@@ -247,6 +247,7 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->quota.renew = client_renew;
 	pipeline->counters = settings->counters;
 	pipeline->protocol = settings->protocol;
+	capture_init(pipeline);
 	evict_init(pipeline);
 	TAILQ_INIT(&pipeline->dirty);
 	TAILQ_INIT(&pipeline->server_legs);

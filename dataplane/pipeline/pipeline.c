@@ -17,6 +17,9 @@
 // How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
 #define FLOW_AHEAD 8
 #define LEG_AHEAD  4
+// From so many frames on a burst is full, and then offenders are told of one drop in SAMPLED.
+#define FULL_BURST 32
+#define SAMPLED    8 // a power of two
 // How long room at a server that another worker gave back may go unnoticed.
 #define OTHERS_INTERVAL_US 10000
 
@@ -28,14 +31,36 @@ struct burst {
 	struct tuple tuples[PIPELINE_BURST];
 	uint32_t hashes[PIPELINE_BURST];
 	unsigned tcp_count;
+	uint16_t port;
+	uint16_t skipped; // a mask: offenders hear of one drop in so many and one
+	uint16_t dispositions[PIPELINE_BURST]; // enum reason, or CAPTURE_NOT_OURS
 };
 
-static void dispose(struct pipeline *pipeline, uint16_t port, enum reason reason)
+// A frame is dropped, and counted by the caller.
+static inline void note_drop(struct pipeline *pipeline, struct burst *burst, unsigned index,
+			     enum reason reason)
 {
-	if (reason == REASON_NONE)
-		pipeline->counters.ports[port]->frames_accepted++;
-	else
+	burst->dispositions[index] = (uint16_t)reason;
+	if (((index + pipeline->now.now_us) & burst->skipped) == 0 && pipeline->counters.offenders)
+		offenders_note(pipeline->counters.offenders, &burst->views[index].source, reason,
+			       burst->skipped + 1u, pipeline->now.now_us);
+}
+
+static void dispose(struct pipeline *pipeline, struct burst *burst, unsigned index,
+		    enum reason reason)
+{
+	if (reason != REASON_NONE) {
 		count_reason(pipeline, reason);
+		note_drop(pipeline, burst, index, reason);
+		return;
+	}
+	burst->dispositions[index] = REASON_NONE;
+	pipeline->counters.ports[burst->port]->frames_accepted++;
+}
+
+static unsigned index_of(const struct burst *burst, const struct view *view)
+{
+	return (unsigned)(view - burst->views);
 }
 
 static void flow_input(struct pipeline *pipeline, struct flow *flow, const struct view *view,
@@ -115,6 +140,7 @@ static void drop_all(struct pipeline *pipeline, struct burst *burst)
 			dropped = 0;
 		}
 		dropped++;
+		note_drop(pipeline, burst, index_of(burst, view), reason);
 		log = log && log_drop(pipeline, view, reason);
 		if (reset)
 			refuse(pipeline, view, reason);
@@ -124,29 +150,37 @@ static void drop_all(struct pipeline *pipeline, struct burst *burst)
 }
 
 // A segment that the gate kept, of another worker's flow: it is that worker's to count.
-static bool hand_over(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+static bool hand_over(struct pipeline *pipeline, struct burst *burst, unsigned at)
 {
 	const struct view *view = burst->tcp[at];
 	const struct tuple *tuple = &burst->tuples[at];
+	unsigned index = index_of(burst, view);
 	enum reason reason;
 
 	if (!pipeline->spread || pipeline->handed || !others_own(pipeline, tuple))
 		return false;
-	reason = others_take(pipeline, tuple, view->link.port, (unsigned)(view - burst->views));
+	reason = others_take(pipeline, tuple, view->link.port, index);
 	if (reason != REASON_NONE)
-		dispose(pipeline, view->link.port, reason);
+		dispose(pipeline, burst, index, reason);
+	else
+		burst->dispositions[index] = CAPTURE_NOT_OURS;
 	return true;
 }
 
-static void judge(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+static void judge(struct pipeline *pipeline, struct burst *burst, unsigned at)
 {
 	const struct verdict *verdict = &burst->verdicts[at];
+	enum reason reason;
 
 	if (hand_over(pipeline, burst, at))
 		return;
-	if (verdict->kind == VERDICT_CLIENT)
+	if (verdict->kind == VERDICT_CLIENT) {
 		pipeline->counters.connectors[verdict->connector]->frames++;
-	dispose(pipeline, burst->tcp[at]->link.port, segment_input(pipeline, burst, at));
+		pipeline->capture.connector = pipeline->counters.connectors[verdict->connector];
+	}
+	reason = segment_input(pipeline, burst, at);
+	pipeline->capture.connector = NULL;
+	dispose(pipeline, burst, index_of(burst, burst->tcp[at]), reason);
 }
 
 static void hash_all(struct pipeline *pipeline, struct burst *burst)
@@ -208,14 +242,16 @@ static enum reason path_mtu_input(struct pipeline *pipeline, const struct quote 
 	return reason;
 }
 
-static void link_input(struct pipeline *pipeline, const struct view *view, unsigned index)
+static void link_input(struct pipeline *pipeline, struct burst *burst, unsigned index)
 {
+	const struct view *view = &burst->views[index];
 	struct quote quote;
 	uint16_t port = view->link.port;
 	enum reason reason = packet_verify(&pipeline->ports[port], view);
 
 	if (reason == REASON_NONE)
 		reason = net_input(pipeline->net, view, pipeline->now, &pipeline->outbox);
+	burst->dispositions[index] = CAPTURE_NOT_OURS;
 	if (reason == REASON_icmp_ignored && quote_too_big(view, &quote)) {
 		if (!others_own(pipeline, &quote.tuple))
 			reason = path_mtu_input(pipeline, &quote);
@@ -224,7 +260,28 @@ static void link_input(struct pipeline *pipeline, const struct view *view, unsig
 	} else if (pipeline->handed) {
 		return;
 	}
-	dispose(pipeline, port, others_learn(pipeline, view, index, reason));
+	dispose(pipeline, burst, index, others_learn(pipeline, view, index, reason));
+}
+
+// Each frame with what became of it. TCP frames have their verdicts in the order of the frames.
+static void capture_all(struct pipeline *pipeline, const struct burst *burst,
+			const struct slice frames[], unsigned count)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct connector_counters *connector = NULL;
+
+		if (at < burst->tcp_count && burst->tcp[at] == &burst->views[i]) {
+			if (burst->verdicts[at].kind == VERDICT_CLIENT)
+				connector = pipeline->counters
+						    .connectors[burst->verdicts[at].connector];
+			at++;
+		}
+		if (burst->dispositions[i] != CAPTURE_NOT_OURS)
+			capture_received(pipeline, burst->port, frames[i],
+					 (enum reason)burst->dispositions[i], connector);
+	}
 }
 
 // The newest policy does not list their source or their server, but they may be of a flow that an
@@ -258,6 +315,8 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 	struct burst burst;
 
 	burst.tcp_count = 0;
+	burst.port = port;
+	burst.skipped = count < FULL_BURST ? 0 : SAMPLED - 1;
 	for (unsigned i = 0; i < count; i++) {
 		struct view *view = &burst.views[i];
 		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
@@ -268,9 +327,9 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 			continue;
 		}
 		if (reason == REASON_NONE)
-			link_input(pipeline, view, i);
+			link_input(pipeline, &burst, i);
 		else
-			dispose(pipeline, port, reason);
+			dispose(pipeline, &burst, i, reason);
 	}
 	if (!pipeline->handed) {
 		counters->frames_in += count;
@@ -281,6 +340,8 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 		spare_former(pipeline, &burst);
 	drop_all(pipeline, &burst);
 	judge_all(pipeline, &burst);
+	if (pipeline->capture.on)
+		capture_all(pipeline, &burst, frames, count);
 	send_flush(pipeline);
 }
 
@@ -370,6 +431,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	pipeline->device = outbox;
 	cookie_keys_advance(&pipeline->cookie_keys, now.now_us);
 	tcp_advance(pipeline->tcp, now.now_us);
+	capture_look(pipeline);
 	next = net_timeout(pipeline->net, now, &pipeline->outbox);
 	net_events(pipeline);
 	run_timers(pipeline);
@@ -469,5 +531,6 @@ struct pipeline_levels pipeline_levels(const struct pipeline *pipeline)
 		.chunks_used = pool_used(&pipeline->chunks),
 		.chunks = pipeline->chunks.count,
 		.timers = wheel_count(pipeline->wheel),
+		.log_sequence = pipeline->log_sequence,
 	};
 }

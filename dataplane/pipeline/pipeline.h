@@ -26,10 +26,13 @@
 #include <stdbool.h>
 
 struct bans;
+struct capture_order;
+struct capture_record;
 struct generation;
 struct generation_news;
 struct handover;
 struct hash_key;
+struct offenders;
 struct policy;
 struct ruleset;
 struct pipeline;
@@ -51,6 +54,12 @@ struct pipeline_counters {
 	struct log_record *log;                 // ring of log_records
 	uint32_t log_records;
 	uint64_t log_sequence; // of the newest record that is there already, 0 = none
+	// Captured frames (bpf/capture.h): what is asked for, written by another process, and the
+	// ring of CAPTURE_RECORDS. NULL: nothing can be asked for.
+	const struct capture_order *capture;
+	struct capture_record *captured;
+	uint64_t captured_sequence;  // of the newest record that is there already
+	struct offenders *offenders; // the sources of what is dropped; NULL: nobody wants to know
 };
 
 struct pipeline_settings {
@@ -142,6 +151,7 @@ struct pipeline_levels {
 	uint32_t flows, time_wait, half_open;
 	uint32_t chunks_used, chunks;
 	uint64_t timers; // armed
+	uint64_t log_sequence;
 };
 struct pipeline_levels pipeline_levels(const struct pipeline *pipeline);
 

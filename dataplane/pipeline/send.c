@@ -41,8 +41,11 @@ static void unmark_dirty(struct pipeline *pipeline, struct leg *leg)
 // For what can wait: nothing is lost when there is no buffer now.
 static uint8_t *reserve_waiting(struct pipeline *pipeline, uint16_t port)
 {
+	uint8_t *buffer = pipeline->device->reserve(pipeline->device, port);
+
 	pipeline->reserved_port = port;
-	return pipeline->device->reserve(pipeline->device, port);
+	pipeline->capture.reserved = buffer;
+	return buffer;
 }
 
 // The outbox that everything in the pipeline sends through: the turn's own, with what passes
@@ -62,6 +65,9 @@ static void commit(struct outbox *outbox, uint16_t length)
 	struct pipeline *pipeline = (struct pipeline *)outbox;
 	struct port_counters *row = pipeline->counters.ports[pipeline->reserved_port];
 
+	if (pipeline->capture.on && length)
+		capture_sent(pipeline, pipeline->reserved_port,
+			     slice_of(pipeline->capture.reserved, length));
 	pipeline->device->commit(pipeline->device, length);
 	row->frames_out += length > 0;
 	row->bytes_out += length;
@@ -135,6 +141,17 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg)
 		send_segment(pipeline, &link, &reset);
 }
 
+// Whose connector's frames go out.
+static const struct connector_counters *connector_of(struct pipeline *pipeline,
+						     const struct leg *leg)
+{
+	const struct client *client = leg->kind == LEG_CLIENT
+					      ? (const struct client *)leg
+					      : ((const struct server_leg *)leg)->client;
+
+	return client ? client_counters(pipeline, client) : NULL;
+}
+
 // True when the leg has nothing more to send.
 static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
 {
@@ -153,14 +170,18 @@ static bool flush_leg(struct pipeline *pipeline, struct leg *leg)
 		server_leg_events(pipeline, (struct server_leg *)leg, TCP_EVENT_TIMED_OUT);
 		return true;
 	}
+	if (pipeline->capture.on)
+		pipeline->capture.connector = connector_of(pipeline, leg);
 	while ((buffer = reserve_waiting(pipeline, link.port))) {
 		if (!tcp_output(pipeline->tcp, leg->flow, pipeline->now.now_us, &segment)) {
 			commit(&pipeline->outbox, 0);
+			pipeline->capture.connector = NULL;
 			return true;
 		}
 		commit(&pipeline->outbox,
 		       build_segment(buffer, &pipeline->ports[link.port], &link, &segment));
 	}
+	pipeline->capture.connector = NULL;
 	return false;
 }
 

@@ -6,10 +6,12 @@
 #ifndef RELAYGATE_PIPELINE_WORKER_H
 #define RELAYGATE_PIPELINE_WORKER_H
 
+#include "bpf/capture.h"
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/admission.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/offenders.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
@@ -133,6 +135,17 @@ struct syn_limits {
 	bool looks;    // some limit on sessions ends at the SYN
 };
 
+// A frame that was given to another worker, or shown by one: somebody else's to capture.
+#define CAPTURE_NOT_OURS UINT16_MAX
+
+struct capture {
+	bool on;
+	const struct connector_counters *connector; // of what is being sent; NULL = none
+	const uint8_t *reserved;                    // the frame that is being built
+	uint64_t sequence;                          // of the last record
+	struct capture_order order;                 // a copy that nobody changes meanwhile
+};
+
 struct pipeline {
 	struct outbox outbox;          // first; counts what it hands on to `device`
 	struct generation *generation; // the newest; the next three are its
@@ -181,6 +194,7 @@ struct pipeline {
 	struct server_leg *first_probe;
 	struct server_leg_list server_legs; // all
 	bool draining;
+	struct capture capture;
 	bool closed; // no new connections
 
 	// One turn's surroundings and scratch.
@@ -391,6 +405,15 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // is what it returns.
 bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+
+// ---- capture.c: frames for those who watch from outside ----------------------------------------
+void capture_init(struct pipeline *pipeline);
+// Once a turn: what is asked for now.
+void capture_look(struct pipeline *pipeline);
+// Only while pipeline->capture.on: a frame and what became of it.
+void capture_received(struct pipeline *pipeline, uint16_t port, struct slice frame,
+		      enum reason reason, const struct connector_counters *connector);
+void capture_sent(struct pipeline *pipeline, uint16_t port, struct slice frame);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
 void protocol_open(struct pipeline *pipeline, struct client *client);

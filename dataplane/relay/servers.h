@@ -61,6 +61,16 @@ struct servers_connection {
 struct servers_shared *servers_shared_create(const struct policy *policy, unsigned workers);
 void servers_shared_destroy(struct servers_shared *shared); // NULL is fine
 
+// One server as all workers see it now, for those who only look; from any thread.
+struct servers_view {
+	enum server_health health;
+	unsigned connections; // that count against MaxConnections
+	unsigned waiting;     // transactions that wait for its backend
+};
+struct servers_view servers_shared_view(const struct servers_shared *shared,
+					const struct policy *policy, unsigned backend,
+					unsigned server);
+
 // policy is not copied and outlives the servers. Every server's probe is due. shared NULL: this is
 // the only worker. NULL when memory or the shared table's rows are short. Made and destroyed by one
 // thread only, while workers may use others of the same table.

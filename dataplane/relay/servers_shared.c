@@ -127,3 +127,26 @@ void servers_shared_destroy(struct servers_shared *shared)
 	free(shared->groups);
 	free(shared);
 }
+
+struct servers_view servers_shared_view(const struct servers_shared *shared,
+					const struct policy *policy, unsigned backend,
+					unsigned server)
+{
+	static const struct endpoint none;
+	const struct backend *of = &policy->backends[backend];
+	struct servers_view view = {.health = SERVER_UNKNOWN};
+
+	for (unsigned i = 0; i < shared->server_rows; i++) {
+		const struct server_shared *row = &shared->servers[i];
+
+		if (!is_of(&row->identity, of->name, &of->servers[server]))
+			continue;
+		view.health = (enum server_health)servers_state_read(&row->health);
+		view.connections = servers_state_read(&row->connections);
+		break;
+	}
+	for (unsigned i = 0; i < shared->group_rows; i++)
+		if (is_of(&shared->groups[i].identity, of->name, &none))
+			view.waiting = servers_state_read(&shared->groups[i].waiting);
+	return view;
+}

@@ -7,9 +7,11 @@
 // what it is. The packet pool differs from the product's in size alone: the driver keeps the
 // capture in it.
 
+#include "bpf/state.h"
 #include "config/load.h"
 #include "config/policy.h"
 #include "dataplane/base/tick.h"
+#include "dataplane/gate/offenders.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/io/worker.h"
 #include "dataplane/pipeline/pipeline.h"
@@ -54,6 +56,7 @@ struct gate {
 	struct ruleset *ruleset;
 	struct port port;
 	struct port_counters port_row, *port_rows[1];
+	struct worker_counters state;
 	struct connector_counters *rows, **row_list;
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[LOG_RECORDS];
@@ -160,7 +163,11 @@ static void open_gate(void)
 						       .log_records = LOG_RECORDS};
 	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
 	randombytes_buf(settings.random_key, sizeof(settings.random_key));
-	gate.worker = worker_create(0, &gate.port, 1, NULL, true);
+	settings.counters.offenders = offenders_create(0x9d2c5680a8f1ec35u, worker_now().now_us);
+	if (!settings.counters.offenders)
+		fail("offenders", "out of memory");
+	gate.worker = worker_create(&(struct worker_settings){
+		.ports = &gate.port, .port_count = 1, .spin = true, .state = &gate.state});
 	if (gate.worker)
 		settings.handover = worker_handover(gate.worker);
 	gate.pipeline = pipeline_create(&settings, worker_now());

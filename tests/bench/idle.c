@@ -56,6 +56,7 @@ struct bench {
 	struct connector_counters row, *rows[1];
 	struct port_counters port_row, *port_rows[1];
 	struct reason_counter reasons[REASON_COUNT];
+	struct offenders *offenders;
 	struct pipeline *pipeline;
 	struct tick now;
 	// The generator's: what the gate sent last, and where each client stands.
@@ -214,7 +215,11 @@ static void open_gate(uint32_t sessions)
 	settings.policy = bench.policy;
 	settings.ruleset = bench.ruleset;
 	settings.counters = (struct pipeline_counters){
-		.connectors = bench.rows, .ports = bench.port_rows, .reasons = bench.reasons};
+		.connectors = bench.rows,
+		.ports = bench.port_rows,
+		.reasons = bench.reasons,
+		.offenders = offenders_create(0x9d2c5680a8f1ec35u, bench.now.now_us)};
+	bench.offenders = settings.counters.offenders;
 	bench.pipeline = pipeline_create(&settings, bench.now);
 	if (!bench.pipeline) {
 		fprintf(stderr, "not enough memory for %u sessions\n", sessions);
@@ -225,6 +230,7 @@ static void open_gate(uint32_t sessions)
 static void close_gate(void)
 {
 	pipeline_destroy(bench.pipeline);
+	offenders_destroy(bench.offenders);
 	ruleset_destroy(bench.ruleset);
 	policy_destroy(bench.policy);
 }

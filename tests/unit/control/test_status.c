@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A snapshot as text, JSON, Prometheus and a frame of top: names that want escaping stay one label
+// and one string, what is dead has no gauges, and a frame keeps to the lines and columns it is
+// given, however many rows there are.
+#include "bpf/counters.h"
+#include "bpf/state.h"
+#include "control/status.h"
+#include "control/top_frame.h"
+
+#include <json-c/json.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HOSTILE "a\"b\\c\nd"
+#define LONGEST "0123456789012345678901234567890123456789012345678901234567890123"
+#define MANY    40
+
+static struct connector_counters connectors[MANY];
+static struct reason_counter reasons[REASON_COUNT];
+static struct port_counters ports[1];
+static struct worker_counters workers[1];
+static struct server_counters servers[1];
+static struct offender_counters offenders[1];
+
+static struct view_snapshot snapshot(unsigned connector_count)
+{
+	struct view_snapshot view = {.wall_us = 1795330403000000, .now_us = 5000000, .pid = 77};
+
+	strcpy(view.instance.build, "0.0.0");
+	strcpy(view.instance.state, "running");
+	view.instance.started_us = view.wall_us - 7000000;
+	view.of[ROWS_CONNECTORS] = (struct view_rows){(void *)connectors, connector_count};
+	view.of[ROWS_REASONS] = (struct view_rows){(void *)reasons, 3};
+	view.of[ROWS_PORTS] = (struct view_rows){(void *)ports, 1};
+	view.of[ROWS_WORKERS] = (struct view_rows){(void *)workers, 1};
+	view.of[ROWS_SERVERS] = (struct view_rows){(void *)servers, 1};
+	view.of[ROWS_OFFENDERS] = (struct view_rows){(void *)offenders, 1};
+	return view;
+}
+
+static int fill(void **state)
+{
+	memset(connectors, 0, sizeof(connectors));
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(connectors[i].name, sizeof(connectors[i].name), "connector %u", i);
+		connectors[i].frames = i;
+	}
+	strcpy(connectors[0].name, HOSTILE);
+	memcpy(connectors[1].name, LONGEST, COUNTERS_NAME_BYTES); // without a NUL
+	connectors[0].messages = 12;
+	connectors[0].sessions_open = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(reasons[i].name, sizeof(reasons[i].name), "reason_%u", i);
+		strcpy(reasons[i].kind, "drop");
+		reasons[i].count = i; // the first one never happened
+	}
+	strcpy(ports[0].name, "outside");
+	strcpy(workers[0].name, "0");
+	strcpy(servers[0].name, "10.0.0.1:25");
+	strcpy(servers[0].backend, "cluster");
+	servers[0].since_us = 1795330400123456;
+	strcpy(offenders[0].name, "192.0.2.1");
+	strcpy(offenders[0].reason, "reason_2");
+	offenders[0].frames = 9;
+	return 0;
+}
+
+static char *printed(void (*print)(const struct view_snapshot *, FILE *),
+		     const struct view_snapshot *view)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	print(view, out);
+	fclose(out);
+	return text;
+}
+
+static void print_text(const struct view_snapshot *view, FILE *out)
+{
+	status_print_text(view, NULL, out);
+}
+
+static void test_prometheus(void **state)
+{
+	struct view_snapshot view = snapshot(2);
+	char *text = printed(status_print_prometheus, &view);
+
+	assert_non_null(strstr(text, "\nrelaygate_connector_messages_total{connector=\"a\\\"b\\\\c"
+				     "\\nd\"} 12\n"));
+	assert_non_null(strstr(text, "{connector=\"" LONGEST "\"} "));
+	assert_non_null(strstr(text, "# TYPE relaygate_connector_messages_total counter\n"));
+	assert_non_null(strstr(text, "# TYPE relaygate_connector_sessions_open gauge\n"));
+	assert_non_null(strstr(text, "# HELP relaygate_connector_sessions_open SMTP sessions open "
+				     "now\n"));
+	assert_non_null(strstr(text, "relaygate_server_since_timestamp_seconds{server=\"10.0.0.1:25"
+				     "\",backend=\"cluster\"} 1795330400.123456\n"));
+	assert_null(strstr(text, "192.0.2.1"));
+	assert_non_null(strstr(text, "relaygate_up 1\n"));
+	free(text);
+}
+
+static void test_the_dead_have_no_gauges(void **state)
+{
+	struct view_snapshot view = snapshot(2);
+	struct json_object *object, *rows;
+	char *text;
+
+	view.pid = 0;
+	text = printed(status_print_prometheus, &view);
+	assert_non_null(strstr(text, "relaygate_up 0\n"));
+	assert_non_null(strstr(text, "relaygate_connector_messages_total{"));
+	assert_null(strstr(text, "sessions_open"));
+	free(text);
+	object = status_json(&view);
+	assert_false(json_object_get_boolean(json_object_object_get(object, "running")));
+	assert_string_equal(json_object_get_string(json_object_object_get(object, "state")),
+			    "died");
+	rows = json_object_object_get(object, "connectors");
+	assert_null(json_object_object_get(json_object_array_get_idx(rows, 0), "sessions_open"));
+	json_object_put(object);
+	text = printed(print_text, &view);
+	assert_non_null(strstr(text, ": died;"));
+	free(text);
+}
+
+static void test_json(void **state)
+{
+	struct view_snapshot view = snapshot(2);
+	struct json_object *object = status_json(&view);
+	struct json_object *row =
+		json_object_array_get_idx(json_object_object_get(object, "connectors"), 0);
+
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "name")), HOSTILE);
+	assert_int_equal(json_object_get_int64(json_object_object_get(row, "messages")), 12);
+	assert_int_equal(json_object_get_int64(json_object_object_get(row, "sessions_open")), 3);
+	row = json_object_array_get_idx(json_object_object_get(object, "offenders"), 0);
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "reason")),
+			    "reason_2");
+	assert_int_equal(json_object_get_int64(json_object_object_get(object, "uptime_seconds")),
+			 7);
+	json_object_put(object);
+}
+
+static unsigned lines_within(const char *text, unsigned columns)
+{
+	unsigned lines = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, "\n");
+
+		assert_true(length <= columns);
+		assert_int_equal(text[length], '\n');
+		text += length + 1;
+		lines++;
+	}
+	return lines;
+}
+
+static void test_frame_keeps_its_size(void **state)
+{
+	static const struct {
+		unsigned lines, columns;
+	} sizes[] = {{24, 80}, {50, 132}, {10, 40}, {3, 20}, {1, 5}, {1000, 300}};
+	struct view_snapshot before = snapshot(MANY), now = snapshot(MANY);
+
+	strcpy(connectors[0].name, "first");
+	now.now_us += 1000000;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *text = top_frame(&before, &now, sizes[i].lines, sizes[i].columns);
+
+		assert_non_null(text);
+		assert_true(lines_within(text, sizes[i].columns) <= sizes[i].lines);
+		assert_int_equal(strncmp(text, "relaygate", sizes[i].columns < 9 ? 5 : 9), 0);
+		free(text);
+	}
+}
+
+static void test_frame_shows_rates(void **state)
+{
+	struct view_snapshot before = snapshot(2), now = snapshot(2);
+	struct reason_counter later[3];
+	char *text;
+
+	memcpy(later, reasons, sizeof(later));
+	later[1].count += 500;
+	now.of[ROWS_REASONS].rows = (void *)later;
+	now.now_us += 2000000;
+	strcpy(connectors[0].name, "first");
+	text = top_frame(&before, &now, 40, 120);
+	// The busiest first, although the other one happened more often; none that never happened.
+	assert_non_null(strstr(text, "\nreason_1                         drop            250.0"));
+	assert_true(strstr(text, "\nreason_1 ") < strstr(text, "\nreason_2 "));
+	assert_null(strstr(text, "\nreason_0 "));
+	free(text);
+	// Rows that are cut are told.
+	before = snapshot(MANY);
+	now = snapshot(MANY);
+	text = top_frame(&before, &now, 24, 120);
+	assert_non_null(strstr(text, " of 40)"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_prometheus, fill),
+		cmocka_unit_test_setup(test_the_dead_have_no_gauges, fill),
+		cmocka_unit_test_setup(test_json, fill),
+		cmocka_unit_test_setup(test_frame_keeps_its_size, fill),
+		cmocka_unit_test_setup(test_frame_shows_rates, fill),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
