@@ -29,6 +29,9 @@ static const struct section sections[SECTION_COUNT] = {
 	[SECTION_IP_BLOCK] = {"ip-block", "[ip-block]", false,
 			      "The IP Block list: who is not served, whatever a connector says. "
 			      "Who is on both lists is allowed."},
+	[SECTION_DNSBL] = {"dnsbl", "[dnsbl NAME]", true,
+			   "A DNS list of addresses (RFC 5782) that connectors with a DnsblAction "
+			   "ask about their clients; a refusal gives its NAME."},
 };
 
 static const char *const refuse_choices[] = {
@@ -55,6 +58,13 @@ static const char *const logging_choices[] = {
 	[PROTOCOL_LOGGING_NONE] = "None", [PROTOCOL_LOGGING_VERBOSE] = "Verbose", NULL};
 static const char *const block_choices[] = {
 	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
+static const char *const offence_choices[] = {
+	[OFFENCE_COUNT] = "count", [OFFENCE_REJECT] = "reject", [OFFENCE_CLOSE] = "close", NULL};
+static const char *const dnsbl_choices[] = {[DNSBL_NONE] = "none",
+					    [DNSBL_COUNT] = "count",
+					    [DNSBL_TARPIT] = "tarpit",
+					    [DNSBL_REJECT] = "reject",
+					    NULL};
 
 #define KB     (1ull << 10)
 #define MB     (1ull << 20)
@@ -72,6 +82,7 @@ static const char *const block_choices[] = {
 #define DOMAIN(member)        .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
 #define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
+#define DNSBL(member)         .section = SECTION_DNSBL, FIELD(dnsbl_list, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
@@ -137,6 +148,17 @@ static const struct key keys[] = {
 	{GATE(protocol_log_age_ms), .name = "ReceiveProtocolLogMaxAge", .type = KEY_TIME,
 	 .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
 	 .help = "Older files of the protocol log are removed; 0s = however old."},
+	{GATE(greet_pass_time_ms), .name = "GreetPassTime", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = 0, .maximum = 30 * DAY,
+	 .help = "A client that has waited for GreetDelay and then for the reply to EHLO is "
+		 "greeted at once for so long; 0s = it waits each time."},
+	{GATE(dns_servers), .name = "DnsServers", .type = KEY_DNS_SERVERS,
+	 .help = "Name servers that are asked about clients, by the kernel's network and not by a "
+		 "port of ours; the port is 53 unless given. Without it, those of "
+		 "/etc/resolv.conf."},
+	{GATE(dns_timeout_ms), .name = "DnsTimeout", .type = KEY_TIME, .fallback = "5s",
+	 .minimum = 100, .maximum = MINUTE,
+	 .help = "How long the DNS lists may take to answer about a client."},
 
 	// [port NAME]
 	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
@@ -225,6 +247,30 @@ static const struct key keys[] = {
 	{CONNECTOR(tarpit_interval_ms), .name = "TarpitInterval", .type = KEY_TIME,
 	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
 	 .help = "Delay of a 5xx reply to an anonymous session; 0s = none."},
+	{CONNECTOR(greet_delay_ms), .name = "GreetDelay", .type = KEY_TIME, .fallback = "0s",
+	 .minimum = 0, .maximum = MINUTE,
+	 .help = "How long an anonymous client waits for the greeting, unless it is on the IP "
+		 "Allow list, or waited before (GreetPassTime), or three quarters of MaxSessions "
+		 "are open; 0s = not at all."},
+	{CONNECTOR(greet_teaser), .name = "GreetTeaser", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Send a first line of the greeting (220-) before GreetDelay: it lures those who "
+		 "take any line for the whole."},
+	{CONNECTOR(early_talker_action), .name = "EarlyTalkerAction", .type = KEY_CHOICE,
+	 .choices = offence_choices, .fallback = "count",
+	 .help = "An anonymous client that speaks before it has the greeting: only counted, or "
+		 "550 to each of its recipients, or 521 at once."},
+	{CONNECTOR(early_pipelining_action), .name = "EarlyPipeliningAction", .type = KEY_CHOICE,
+	 .choices = offence_choices, .fallback = "count",
+	 .help = "The same for one that speaks on before it has the reply to its EHLO or HELO "
+		 "(RFC 2920)."},
+	{CONNECTOR(dnsbl_action), .name = "DnsblAction", .type = KEY_CHOICE,
+	 .choices = dnsbl_choices, .fallback = "none",
+	 .help = "Ask all DNS lists about anonymous clients that are not on the IP Allow list. Who "
+		 "is listed at RCPT: only counted, or each of its recipients waits for "
+		 "TarpitInterval, or gets 550."},
+	{CONNECTOR(dnsbl_threshold), .name = "DnsblThreshold", .type = KEY_NUMBER,
+	 .fallback = "1", .minimum = 1, .maximum = 3200,
+	 .help = "The sum of Weights from which on a client counts as listed."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest life of a session, even in the middle of a message."},
@@ -307,6 +353,15 @@ static const struct key keys[] = {
 	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
 	 .choices = block_choices, .fallback = "drop",
 	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
+
+	// [dnsbl NAME]
+	{DNSBL(zone), .name = "Zone", .type = KEY_ZONE, .required = true,
+	 .help = "The domain below which the client's address is looked up."},
+	{DNSBL(weight), .name = "Weight", .type = KEY_WEIGHT, .fallback = "1",
+	 .help = "What it counts when it lists the client: below 0 for a list of good ones."},
+	{DNSBL(replies), .name = "Replies", .type = KEY_REPLIES,
+	 .help = "Answers by which it lists the client. Without it, 127.0.0.2 to 127.0.255.255: "
+		 "127.255.255.0/24 tells errors."},
 };
 // clang-format on
 
@@ -418,7 +473,9 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 {
 	static const char *const forms[KEY_TYPE_COUNT] = {
 		[KEY_BOOLEAN] = "yes or no",
+		[KEY_WEIGHT] = "-100 to 100, not 0",
 		[KEY_FQDN] = "host name with a dot",
+		[KEY_ZONE] = "domain name",
 		[KEY_USER] = "user name",
 		[KEY_PIN_DIRECTORY] = "absolute path without a dot",
 		[KEY_DIRECTORY] = "absolute path",
@@ -440,6 +497,8 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 				   "\"until YYYY-MM-DD\" or \"until YYYY-MM-DDThh:mmZ\" behind it "
 				   "or not",
 		[KEY_SERVERS] = "list of ADDRESS, IPV4:PORT or [IPV6]:PORT",
+		[KEY_DNS_SERVERS] = "list of ADDRESS, IPV4:PORT or [IPV6]:PORT",
+		[KEY_REPLIES] = "list of IPv4 ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS",
 	};
 	size_t used = 0;
 
