@@ -151,6 +151,9 @@ typedef unsigned long long counters_u64;
 	X(smtp_draining, refusal, "session closed because the gate is stopping")                   \
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
+	X(greet_early_talker, refusal, "client spoke before it had the greeting")                  \
+	X(greet_pipelining, refusal, "client spoke on before it had the reply to EHLO or HELO")    \
+	X(dnsbl_listed, refusal, "RCPT of a client that the DNS lists list")                       \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
 	X(backend_unavailable, fault, "no live server of the backend")                             \
@@ -181,6 +184,12 @@ typedef unsigned long long counters_u64;
 	X(drain_expired, fault, "session cut by DrainTimeout")                                     \
 	X(protocol_log_full, fault, "line of the protocol log lost: its worker's ring was full")   \
 	X(protocol_log_unwritten, fault, "line of the protocol log lost: no file could take it")   \
+	X(greet_delay_skipped, fault, "greeting without GreetDelay: few sessions are free")        \
+	X(dnsbl_late, fault, "RCPT before the DNS lists had answered: the session goes on")        \
+	X(dnsbl_timeout, fault, "DNS list without an answer within DnsTimeout")                    \
+	X(dnsbl_failed, fault, "DNS list answered with an error, or with what it cannot mean")     \
+	X(dnsbl_queue_full, fault, "client that the DNS lists were not asked about: too many now") \
+	X(dnsbl_cache_full, fault, "answer of DNS lists forgotten early for a newer one")          \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 

@@ -11,8 +11,8 @@ static void check_connector(const struct policy *policy, const struct connector 
 {
 	unsigned action =
 		keys_line(&connector->lines, SECTION_CONNECTOR, "DnsblAction", connector->line);
-	unsigned threshold = keys_line(&connector->lines, SECTION_CONNECTOR, "DnsblThreshold",
-				       connector->line);
+	unsigned threshold =
+		keys_line(&connector->lines, SECTION_CONNECTOR, "DnsblThreshold", connector->line);
 
 	if (policy->dnsbl_count == 0)
 		diagnostics_error(diagnostics, (struct place){policy->file, action},

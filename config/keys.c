@@ -266,10 +266,10 @@ static const struct key keys[] = {
 	{CONNECTOR(dnsbl_action), .name = "DnsblAction", .type = KEY_CHOICE,
 	 .choices = dnsbl_choices, .fallback = "none",
 	 .help = "Ask all DNS lists about anonymous clients that are not on the IP Allow list. Who "
-		 "is listed at RCPT: only counted, or each of its recipients waits for "
-		 "TarpitInterval, or gets 550."},
-	{CONNECTOR(dnsbl_threshold), .name = "DnsblThreshold", .type = KEY_NUMBER,
-	 .fallback = "1", .minimum = 1, .maximum = 3200,
+		 "is listed at RCPT: only counted, or the first recipient of each message "
+		 "waits for TarpitInterval, or each gets 550."},
+	{CONNECTOR(dnsbl_threshold), .name = "DnsblThreshold", .type = KEY_NUMBER, .fallback = "1",
+	 .minimum = 1, .maximum = 3200,
 	 .help = "The sum of Weights from which on a client counts as listed."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,

@@ -80,8 +80,8 @@ enum offence_action {
 enum dnsbl_action {
 	DNSBL_NONE,   // no list is asked
 	DNSBL_COUNT,  // a listed client is counted and logged
-	DNSBL_TARPIT, // and each of its recipients waits for TarpitInterval
-	DNSBL_REJECT, // or gets 550
+	DNSBL_TARPIT, // and the first recipient of each message waits for TarpitInterval
+	DNSBL_REJECT, // or each recipient gets 550
 };
 
 struct gate_settings {
@@ -169,7 +169,7 @@ struct connector {
 	enum rate_source message_rate_source;
 	uint32_t tarpit_interval_ms; // 0 = none
 	uint32_t greet_delay_ms;     // before the greeting; 0 = none
-	bool greet_teaser;           // its first line goes out at once, the last one after the delay
+	bool greet_teaser; // its first line goes out at once, the last one after the delay
 	enum offence_action early_talker_action;
 	enum offence_action early_pipelining_action;
 	enum dnsbl_action dnsbl_action;

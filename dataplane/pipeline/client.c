@@ -15,6 +15,8 @@
 // Below this share of free buffers, what a client may leave unread before it is heard again.
 #define SCARCE_OF    8
 #define UNREAD_BYTES CHUNK_BYTES
+// Above this share of free buffers the tarpit may keep a server's refusals in some.
+#define ROOMY_OF 2
 
 // Nothing may reach it any more until it is destroyed: no connection to a server, no turn of its
 // waiter.
@@ -35,7 +37,7 @@ static void note_end(struct client *client, unsigned context)
 
 // Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
 // session.
-static bool say(struct pipeline *pipeline, struct client *client)
+bool client_say(struct pipeline *pipeline, struct client *client)
 {
 	struct slice reply = reply_bytes(&pipeline->reply);
 	bool room = tcp_send_room(client->leg.flow) >= reply.length;
@@ -79,6 +81,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 		return NULL;
 	pool_prefetch_next(&pipeline->clients, sizeof(*client));
 	peer.blocked = peer.blocked && !peer.allowed;
+	peer.tested = session_is_unknown(&peer);
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {
@@ -100,7 +103,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
 	if (client->verbose)
 		protocol_open(pipeline, client);
-	say(pipeline, client);
+	greeting_begin(pipeline, client);
 	return client;
 }
 
@@ -139,29 +142,79 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	evict_note(pipeline, client, false);
 }
 
-// A 5xx reply to a session that nobody vouches for waits in a buffer for TarpitInterval: the
-// session costs a timer meanwhile, and its input stays in the flow. Without a buffer it goes out at
-// once.
-static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+// A client that waits in the tarpit keeps no connection to a server, unless recipients of its
+// transaction were accepted there: the next one says MAIL anew.
+static void stall(struct pipeline *pipeline, struct client *client)
 {
 	const struct session_peer *peer = &client->session.peer;
-	struct slice reply = reply_bytes(&pipeline->reply);
 
-	if (step->code / 100 != 5 || !reply.length || !peer->connector->tarpit_interval_ms ||
-	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || client->peer_closed ||
-	    pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
-		return false;
-	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
-		chunk_queue_clear(&client->held, &pipeline->chunks);
-		return false;
-	}
-	pipeline->reply.length = 0;
+	if (client->session.recipients == 0 && !client->in_body)
+		exchange_reset(pipeline, client);
 	client->held_until_us =
 		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
 	client_counters(pipeline, client)->tarpitted++;
 	if (client->verbose)
 		protocol_tarpit(pipeline, client);
+}
+
+// Who offended while the session began and is to be closed for it is closed at once.
+static bool is_offence(const struct session_step *step)
+{
+	return step->reason == REASON_greet_early_talker || step->reason == REASON_greet_pipelining;
+}
+
+// A refusal of our own is made once more when its time has come; a server's waits in a buffer.
+static bool keep_reply(struct pipeline *pipeline, struct client *client)
+{
+	struct slice reply = reply_bytes(&pipeline->reply);
+
+	client->held_row = pipeline->reply.row;
+	if (client->held_row)
+		return true;
+	if (pipeline->chunks.free_count < pipeline->chunks.count / ROOMY_OF)
+		return false;
+	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) == reply.length)
+		return true;
+	chunk_queue_clear(&client->held, &pipeline->chunks);
+	return false;
+}
+
+// A 5xx reply to a session that nobody vouches for waits for TarpitInterval: the session costs a
+// timer meanwhile, and its input stays in the flow. A server's goes out at once without a buffer.
+static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+{
+	const struct session_peer *peer = &client->session.peer;
+
+	if (step->code / 100 != 5 || !pipeline->reply.length ||
+	    !peer->connector->tarpit_interval_ms || peer->identities != 1u << PRINCIPAL_ANONYMOUS ||
+	    client->peer_closed || (is_offence(step) && step->intent == SESSION_CLOSE) ||
+	    !keep_reply(pipeline, client))
+		return false;
+	pipeline->reply.length = 0;
+	stall(pipeline, client);
 	return true;
+}
+
+// The lists' verdict may make the server be asked later.
+static void ask_server(struct pipeline *pipeline, struct client *client, bool slow)
+{
+	client->replaced = false;
+	if (slow && client->session.peer.connector->tarpit_interval_ms && !client->peer_closed)
+		stall(pipeline, client);
+	else
+		exchange_recipient(pipeline, client);
+}
+
+static void restore_reply(struct pipeline *pipeline, struct client *client)
+{
+	if (client->held_row) {
+		session_say_again(&client->session, client->held_row, &pipeline->reply);
+		client->held_row = 0;
+		return;
+	}
+	pipeline->reply.length = (uint16_t)client->held.length;
+	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
+	chunk_queue_clear(&client->held, &pipeline->chunks);
 }
 
 // What the tarpit kept back goes out.
@@ -170,29 +223,41 @@ static void release(struct pipeline *pipeline, struct client *client)
 	if (!client->held_until_us)
 		return;
 	client->held_until_us = 0;
-	pipeline->reply.length = (uint16_t)client->held.length;
-	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
-	chunk_queue_clear(&client->held, &pipeline->chunks);
+	if (client->session.suspended) {
+		exchange_recipient(pipeline, client);
+		return;
+	}
+	restore_reply(pipeline, client);
 	session_resume(&client->session, pipeline->now);
-	if (say(pipeline, client) && client->closes)
+	if (client_say(pipeline, client) && client->closes)
 		linger(pipeline, client);
 }
 
+// The session is to end: a refusal that is kept back goes out first, nothing else.
+static void let_go(struct pipeline *pipeline, struct client *client)
+{
+	if (client->greeting == GREETING_DELAYED)
+		greeting_cancel(client);
+	else if (client->session.suspended)
+		client->held_until_us = 0;
+	else
+		release(pipeline, client);
+}
+
 // Sends what the session said and does what it intends. The step's slices are still valid.
-static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+void client_apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
 	if (client->verbose)
 		protocol_step(pipeline, client, step);
-	if (!hold(pipeline, client, step) && !say(pipeline, client))
+	if (!hold(pipeline, client, step) && !client_say(pipeline, client))
 		return;
 	switch (step->intent) {
 	case SESSION_MORE:
 	case SESSION_NEXT:
 		break;
 	case SESSION_RECIPIENT:
-		client->replaced = false;
-		exchange_recipient(pipeline, client);
+		ask_server(pipeline, client, step->slow);
 		break;
 	case SESSION_DATA:
 		exchange_data(pipeline, client);
@@ -253,7 +318,7 @@ static bool hoards(struct pipeline *pipeline, const struct client *client)
 
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
-static bool may_reply(struct pipeline *pipeline, struct client *client)
+bool client_may_reply(struct pipeline *pipeline, struct client *client)
 {
 	if (pipeline->chunks.free_count < client_chunks_reserved(pipeline)) {
 		starve(pipeline, client);
@@ -289,14 +354,22 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
 		return true;
 	}
-	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
+	if (client->session.suspended || client->held_until_us ||
+	    !client_may_reply(pipeline, client))
 		return false;
+	if (client->greeting != GREETING_OVER) {
+		greeting_input(pipeline, client);
+		if (client->leg.doomed || client->linger_deadline_us)
+			return true;
+	}
 	pipeline->reply.length = 0;
 	session_input(
 		&client->session, in, body_room(pipeline, client),
 		servers_extensions(pipeline->servers, client->session.peer.connector->backend),
 		pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	if (client->greeting != GREETING_OVER && step.code)
+		client->greeting = GREETING_HELLO;
+	client_apply(pipeline, client, &step);
 	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
 	return step.intent != SESSION_MORE || step.consumed > 0;
 }
@@ -306,13 +379,16 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 {
 	struct session_step step = {0};
 
-	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
-	    client->held_until_us || !may_reply(pipeline, client))
+	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended)
+		return false;
+	if (client->greeting == GREETING_DELAYED)
+		greeting_cancel(client);
+	if (client->held_until_us || !client_may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	if (!session_drain(&client->session, false, &pipeline->reply, &step))
 		return false;
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 	return true;
 }
 
@@ -325,7 +401,7 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
 	note_end(client, PROTOCOL_CONTEXT_REMOTE);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 	if (!client->leg.doomed && !client->linger_deadline_us)
 		linger(pipeline, client);
 }
@@ -339,7 +415,9 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	client->busy = true;
 	client->retry_us = 0;
 	// Who does not wait for the reply is let go.
-	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
+	if (client->greeting == GREETING_DELAYED)
+		greeting_wait(pipeline, client);
+	else if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
 		release(pipeline, client);
 	while (!client->leg.doomed && (leave(pipeline, client) || turn(pipeline, client)))
 		;
@@ -360,7 +438,7 @@ void client_answer(struct pipeline *pipeline, struct client *client,
 
 	pipeline->reply.length = 0;
 	session_answer(&client->session, answer, pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 }
 
 void client_events(struct pipeline *pipeline, struct client *client, unsigned events)
@@ -405,7 +483,7 @@ static void session_limits(struct pipeline *pipeline, struct client *client)
 		return;
 	pipeline->reply.length = 0;
 	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 }
 
 void client_timeout(struct pipeline *pipeline, struct client *client)
@@ -430,14 +508,14 @@ void client_evict(struct pipeline *pipeline, struct client *client)
 	bool lingers;
 	struct session_step step;
 
-	release(pipeline, client);
+	let_go(pipeline, client);
 	lingers = client->linger_deadline_us != 0;
 	if (lingers) {
 		count_reason(pipeline, REASON_half_closed_evicted);
 	} else {
 		pipeline->reply.length = 0;
 		session_evict(&client->session, &pipeline->reply, &step);
-		apply(pipeline, client, &step);
+		client_apply(pipeline, client, &step);
 	}
 	if (!client->leg.doomed)
 		doom(pipeline, client);
@@ -451,7 +529,7 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 	if (client->leg.doomed)
 		return;
 	if (force)
-		release(pipeline, client);
+		let_go(pipeline, client);
 	if (force && client->linger_deadline_us) {
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);
@@ -460,7 +538,7 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 	pipeline->reply.length = 0;
 	if (force && session_drain(&client->session, true, &pipeline->reply, &step)) {
 		count_reason(pipeline, REASON_drain_expired);
-		apply(pipeline, client, &step);
+		client_apply(pipeline, client, &step);
 	}
 	client_pump(pipeline, client);
 }

@@ -72,12 +72,21 @@ free_chunks:
 	return -1;
 }
 
+static bool delays_greetings(const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++)
+		if (policy->connectors[i].greet_delay_ms)
+			return true;
+	return false;
+}
+
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key half_open_key = random_key(pipeline);
 	struct hash_key rates_key = random_key(pipeline);
+	struct hash_key passed_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -102,10 +111,18 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
 	if (!pipeline->rates)
 		goto destroy_servers;
+	pipeline->passed = settings->passed;
+	if (!pipeline->passed && delays_greetings(policy))
+		pipeline->passed = pipeline->own_passed =
+			passed_create(PASSED_ENTRIES, &passed_key);
+	if (!pipeline->passed && delays_greetings(policy))
+		goto destroy_rates;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
+destroy_rates:
+	rates_destroy(pipeline->own_rates);
 destroy_servers:
 	servers_destroy(pipeline->servers);
 destroy_tcp:
@@ -131,6 +148,8 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ruleset = settings->ruleset;
 	pipeline->ports = settings->ports;
 	pipeline->quota.take = client_within_rate;
+	pipeline->quota.listing = greeting_listing;
+	pipeline->dnsbl = settings->dnsbl;
 	pipeline->counters = settings->counters;
 	pipeline->protocol = settings->protocol;
 	evict_init(pipeline);
@@ -163,6 +182,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	passed_destroy(pipeline->own_passed);
 	rates_destroy(pipeline->own_rates);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);

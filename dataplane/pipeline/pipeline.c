@@ -369,7 +369,8 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 static void drain_clients(struct pipeline *pipeline, bool force)
 {
 	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_PROTECTED,
-						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL,
+						 CLIENT_TARPITTED};
 	struct client *client;
 
 	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {

@@ -25,7 +25,9 @@
 
 #include <stdbool.h>
 
+struct dnsbl;
 struct handover;
+struct passed;
 struct policy;
 struct ruleset;
 struct pipeline;
@@ -35,7 +37,9 @@ struct servers_shared;
 struct spread;
 
 // Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
-#define RATE_ENTRIES   65536
+#define RATE_ENTRIES 65536
+// Sources that need not wait for the greeting again (GreetPassTime); the same.
+#define PASSED_ENTRIES 262144
 #define PIPELINE_BURST 64 // most frames that one pipeline_input takes
 
 // Rows that this worker writes with plain stores; memory belongs to the caller (maps or heap).
@@ -63,6 +67,8 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct passed *passed; // who waited for the greeting; needed where GreetDelay is
+	struct dnsbl *dnsbl;   // what the DNS lists said; NULL: nobody asks them
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;

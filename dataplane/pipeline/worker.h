@@ -8,7 +8,9 @@
 
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
+#include "dataplane/gate/dnsbl.h"
 #include "dataplane/gate/half_open.h"
+#include "dataplane/gate/passed.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
@@ -42,11 +44,20 @@ struct server_leg;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
 enum client_rank {
+	CLIENT_TARPITTED,      // a refusal is kept back, and nothing of it is at a server
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
 	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
 	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
 	CLIENT_RANKS
+};
+
+// Where the tests at a session's beginning stand (greeting.c).
+enum greeting {
+	GREETING_OVER,
+	GREETING_DELAYED, // until held_until_us; a first line of it may have been said
+	GREETING_SAID,    // whole; nothing was heard
+	GREETING_HELLO,   // its first commands were answered
 };
 
 struct client {
@@ -57,9 +68,11 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
-	struct chunk_queue held;     // a refusal that the tarpit keeps back
-	uint64_t held_until_us;      // 0 = none
-	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
+	struct chunk_queue held;     // a server's refusal that the tarpit keeps back
+	// The tarpit keeps a refusal or a question to the server back, or the greeting waits; 0 =
+	// none.
+	uint64_t held_until_us;
+	uint64_t retry_us; // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t logged;         // its refusals that went into the log
 	uint32_t protocol_lines; // of its protocol log, lost ones included
@@ -72,6 +85,8 @@ struct client {
 	bool holds : 1;          // payload buffers
 	bool verbose : 1;        // its protocol is logged
 	uint8_t rank;            // enum client_rank
+	uint8_t greeting;        // enum greeting
+	uint8_t held_row;        // the refusal of our own that is kept back, enum reply_id, or 0
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -123,6 +138,9 @@ struct pipeline {
 	struct session_quota quota; // asks `rates`
 	struct rates *rates;        // shared by all workers
 	struct rates *own_rates;    // where there is only one
+	struct passed *passed;      // shared; NULL: nobody waits for the greeting
+	struct passed *own_passed;
+	struct dnsbl *dnsbl; // shared; NULL: no lists
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 	struct servers *servers;
@@ -205,6 +223,27 @@ void client_evict(struct pipeline *pipeline, struct client *client);
 // Payload buffers that are kept back for replies and commands.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
+
+// For greeting.c: sends pipeline->reply, false when the session ended by it; does what a step
+// intends; has a reply room now?
+bool client_say(struct pipeline *pipeline, struct client *client);
+void client_apply(struct pipeline *pipeline, struct client *client,
+		  const struct session_step *step);
+bool client_may_reply(struct pipeline *pipeline, struct client *client);
+
+// ---- greeting.c: the tests at a session's beginning -------------------------------------------
+// The banner is in pipeline->reply: says it, or its first line, or keeps it back.
+void greeting_begin(struct pipeline *pipeline, struct client *client);
+// While it is kept back: is its time over, or does the client talk, or leave?
+void greeting_wait(struct pipeline *pipeline, struct client *client);
+// Nothing of it is said any more.
+void greeting_cancel(struct client *client);
+// The client has spoken, and its turn has come: could it have read what we said last? Not any more
+// once the greeting is over.
+void greeting_input(struct pipeline *pipeline, struct client *client);
+// The session_quota's view of the DNS lists.
+enum session_listing greeting_listing(struct session_quota *quota, const struct session_peer *peer,
+				      unsigned *list);
 
 // ---- evict.c: who goes first under pressure ----------------------------------------------------
 void evict_init(struct pipeline *pipeline);

@@ -303,6 +303,8 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 	}
 	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector,
 					      session->peer.identities, &path, session->recipients);
+	if (reason == REASON_NONE && session_refuse_suspect(turn, path.text))
+		return;
 	if (reason == REASON_NONE)
 		reason = session->failure;
 	if (reason != REASON_NONE) {

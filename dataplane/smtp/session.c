@@ -138,14 +138,20 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 	chunk_queue_init(&session->early);
 	chunk_queue_init(&session->long_hello);
 
+	session_greet(session, now, reply);
+}
+
+void session_greet(struct session *session, struct tick now, struct reply_buffer *reply)
+{
+	const struct connector *connector = session->peer.connector;
 	char date[DATE_TEXT_MAX];
 	reply_clear(reply);
-	if (peer->connector->banner)
+	if (connector->banner)
 		reply_add(reply, dialect(session), REPLY_banner_configured,
-			  (const char *[]){peer->connector->banner});
+			  (const char *[]){connector->banner});
 	else
 		reply_add(reply, dialect(session), REPLY_banner,
-			  (const char *[]){peer->connector->fqdn, date_format(now.wall_us, date)});
+			  (const char *[]){connector->fqdn, date_format(now.wall_us, date)});
 }
 
 void session_close(struct session *session)

@@ -45,10 +45,10 @@ static void test_rules(void **state)
 
 		findings_init(&findings);
 		policy = policy_load_text(cases[i].text, &findings.diagnostics);
-		if (cases[i].severity == 0 ? findings.length != 0
-					   : !findings_have(&findings, cases[i].severity, 0,
-							    cases[i].fragment) &&
-						     !strstr(findings.text, cases[i].fragment))
+		if (cases[i].severity == 0
+			    ? findings.length != 0
+			    : !findings_have(&findings, cases[i].severity, 0, cases[i].fragment) &&
+				      !strstr(findings.text, cases[i].fragment))
 			fail_msg("case %zu: %s", i, findings.text);
 		assert_int_equal(policy == NULL, cases[i].severity == 'E');
 		policy_destroy(policy);
