@@ -188,7 +188,8 @@ typedef unsigned long long counters_u64;
 	X(dnsbl_late, fault, "RCPT before the DNS lists had answered: the session goes on")        \
 	X(dnsbl_timeout, fault, "DNS list without an answer within DnsTimeout")                    \
 	X(dnsbl_failed, fault, "DNS list answered with an error, or with what it cannot mean")     \
-	X(dnsbl_queue_full, fault, "client that the DNS lists were not asked about: too many now") \
+	X(dnsbl_queue_full, fault, "client that no DNS list was asked about: too many at once")    \
+	X(dnsbl_inquiries_full, fault, "the same, for too many are being asked about")             \
 	X(dnsbl_cache_full, fault, "answer of DNS lists forgotten early for a newer one")          \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")

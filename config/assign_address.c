@@ -204,6 +204,8 @@ int add_dns_server(const struct key *key, void *object, const struct item *item,
 		return setters_refuse(why, fault);
 	if (address_is_any(&endpoint.address) || address_is_multicast(&endpoint.address))
 		return setters_refuse(why, "write the address of a name server");
+	if (gate->dns_server_count == GATE_DNS_SERVERS_MAX)
+		return setters_refuse(why, "eight name servers are enough: remove the others");
 	slot = array_append(&gate->dns_servers, gate->dns_server_count, sizeof(*slot));
 	if (slot == NULL)
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
 #define POLICY_KEYS_MAX       64 // keys of one section, see keys.h
 #define POLICY_WORKERS_MAX    16
+#define GATE_DNS_SERVERS_MAX  8
 #define POLICY_DNSBLS_MAX     32 // bits of a word, see gate/dnsbl.h
 
 // The line of each key of a section in the file; 0 = not there, the default holds.

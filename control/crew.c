@@ -9,6 +9,7 @@
 #include "config/policy.h"
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
+#include "dataplane/gate/passed.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
@@ -29,6 +30,7 @@ struct member {
 struct crew {
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct passed *passed;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
 	unsigned launched; // of these, running
@@ -84,6 +86,8 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.spread = settings->spread,
 		.servers = crew->servers,
 		.rates = crew->rates,
+		.passed = crew->passed,
+		.dnsbl = settings->dnsbl,
 		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
@@ -118,7 +122,9 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	crew->servers = servers_shared_create(settings->policy, workers);
 	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->rates = rates_create(RATE_ENTRIES, &key);
-	if (!crew->servers || !crew->rates)
+	randombytes_buf(key.bytes, sizeof(key.bytes));
+	crew->passed = passed_create(PASSED_ENTRIES, &key);
+	if (!crew->servers || !crew->rates || !crew->passed)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -150,6 +156,7 @@ void crew_destroy(struct crew *crew)
 		free(member->counters.ports);
 	}
 	inboxes_destroy(crew->inboxes);
+	passed_destroy(crew->passed);
 	rates_destroy(crew->rates);
 	servers_shared_destroy(crew->servers);
 	free(crew);

@@ -8,6 +8,7 @@
 #include "dataplane/io/worker.h"
 
 struct crew;
+struct dnsbl;
 struct export;
 struct packet_port;
 struct policy;
@@ -27,6 +28,7 @@ struct crew_settings {
 	const struct spread *spread;            // NULL for an only worker
 	struct export *export;
 	struct protocol_log *protocol_log; // NULL for none
+	struct dnsbl *dnsbl;               // likewise
 };
 
 // All memory that they need. NULL, with a line for a person, when there is not enough.

@@ -10,6 +10,7 @@
 #include "control/crew.h"
 #include "control/privileges.h"
 #include "control/protocol_log.h"
+#include "control/resolver.h"
 #include "control/steering.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/ruleset.h"
@@ -35,6 +36,7 @@ struct instance {
 	struct ruleset *ruleset;
 	struct spread *spread;             // whose flow is whose; NULL when there is one worker
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
+	struct resolver *resolver;         // NULL: no connector asks DNS lists
 	struct crew *crew;
 	char *error;
 };
@@ -200,6 +202,17 @@ static int open_protocol_log(struct instance *instance)
 	return instance->protocol_log ? 0 : fail(instance, error);
 }
 
+static int create_resolver(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	char error[RESOLVER_ERROR_MAX];
+
+	if (!resolver_wanted(policy))
+		return 0;
+	instance->resolver = resolver_create(policy, policy->gate.workers, error);
+	return instance->resolver ? 0 : fail(instance, error);
+}
+
 static int create_crew(struct instance *instance)
 {
 	struct crew_settings settings = {
@@ -210,6 +223,7 @@ static int create_crew(struct instance *instance)
 		.spread = instance->spread,
 		.export = instance->export,
 		.protocol_log = instance->protocol_log,
+		.dnsbl = resolver_dnsbl(instance->resolver),
 	};
 	char error[CREW_ERROR_MAX];
 
@@ -253,6 +267,10 @@ static int check_protocol_log(struct instance *instance)
 
 static int launch(struct instance *instance)
 {
+	char error[RESOLVER_ERROR_MAX];
+
+	if (instance->resolver && resolver_launch(instance->resolver, error))
+		return fail(instance, error);
 	if (crew_launch(instance->crew))
 		return fail(instance, "the worker threads do not start");
 	return 0;
@@ -263,6 +281,7 @@ static void release(struct instance *instance)
 	const struct policy *policy = instance->policy;
 
 	crew_destroy(instance->crew);
+	resolver_destroy(instance->resolver);
 	protocol_log_destroy(instance->protocol_log);
 	ruleset_destroy(instance->ruleset);
 	while (instance->ports_open > 0)
@@ -286,9 +305,19 @@ static void release(struct instance *instance)
 struct instance *instance_start(const struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment, open_counters, start_environment,  create_spread,
-		open_ports,        attach_ports,  create_ruleset,     open_protocol_log,
-		create_crew,       drop_root,     check_protocol_log, launch,
+		check_environment,
+		open_counters,
+		start_environment,
+		create_spread,
+		open_ports,
+		attach_ports,
+		create_ruleset,
+		open_protocol_log,
+		create_resolver,
+		create_crew,
+		drop_root,
+		check_protocol_log,
+		launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -315,9 +344,24 @@ static void write_protocol_log(struct instance *instance)
 			protocol_log_drain(instance->protocol_log, worker_now().wall_us);
 }
 
+static void count_lookups(struct instance *instance)
+{
+	struct resolver_counts counts;
+
+	if (!instance->resolver)
+		return;
+	counts = resolver_take(instance->resolver);
+	crew_reason_row(instance->crew, REASON_dnsbl_timeout)->count += counts.dnsbl_timeout;
+	crew_reason_row(instance->crew, REASON_dnsbl_failed)->count += counts.dnsbl_failed;
+	crew_reason_row(instance->crew, REASON_dnsbl_inquiries_full)->count +=
+		counts.dnsbl_inquiries_full;
+	crew_reason_row(instance->crew, REASON_dnsbl_cache_full)->count += counts.dnsbl_cache_full;
+}
+
 void instance_sum(struct instance *instance)
 {
 	write_protocol_log(instance);
+	count_lookups(instance);
 	// The device counts from its start, the row from the first start of the gate.
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
 		uint64_t missed = port_missed(&instance->ports[i]);

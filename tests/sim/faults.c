@@ -331,16 +331,17 @@ static struct client *other_in_body(const struct pipeline *pipeline, const struc
 }
 
 WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
-     const struct slice body[2])
+     const struct slice body[SESSION_BODY_PIECES])
 {
-	struct slice wrong[2] = {body[0], body[1]};
+	struct slice wrong[SESSION_BODY_PIECES] = {body[0], body[1], body[2]};
 	struct client *other = other_in_body(pipeline, client);
 
 	if (chosen == FAULT_dot_lost && wrong[0].length && wrong[0].data[0] == '.')
 		wrong[0] = slice_from(wrong[0], 1);
 	if (chosen == FAULT_wrong_server && other && client->in_body &&
-	    exchange_body_room(pipeline, other) >= body[0].length + body[1].length) {
-		for (unsigned i = 0; i < 2; i++)
+	    exchange_body_room(pipeline, other) >=
+		    body[0].length + body[1].length + body[2].length) {
+		for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
 			tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
 		send_mark_dirty(pipeline, &other->server->leg);
 		return;
