@@ -57,6 +57,7 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(called_early, "who has read the greeting is told to have spoken before it")              \
 	X(each_stops, "each worker says that the gate stopped")                                    \
 	X(log_goes_back, "each record of the log is older than the one before")
 
@@ -493,6 +494,11 @@ WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *polic
 	upstream->state = UPSTREAM_IDLE;
 	upstream->deadline_us = UINT64_MAX;
 	return false;
+}
+
+WRAP(bool, tcp_all_acknowledged, const struct flow *flow)
+{
+	return chosen != FAULT_called_early && __real_tcp_all_acknowledged(flow);
 }
 
 WRAP(enum reason, decide_recipient, const struct policy *policy, const struct connector *connector,

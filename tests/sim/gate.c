@@ -24,7 +24,8 @@ static const char policy_text[] =
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\nTarpitInterval = 30ms\n"
-	"MaxMessageSize = 128KB\n"
+	"MaxMessageSize = 128KB\nGreetDelay = %ums\nGreetTeaser = %s\n"
+	"EarlyTalkerAction = %s\nEarlyPipeliningAction = %s\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";
 
@@ -200,8 +201,9 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 	snprintf(text, sizeof(text), policy_text, gate_plan->crew.workers, gate_plan->max_sessions,
 		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
 		 gate_plan->half_open, place->outside, place->inside, place->bindings,
-		 place->ranges, servers, place->servers, gate_plan->max_connections,
-		 gate_plan->max_waiting);
+		 place->ranges, gate_plan->greet_delay_ms, gate_plan->greet_teaser ? "yes" : "no",
+		 gate_plan->offence_action, gate_plan->offence_action, servers, place->servers,
+		 gate_plan->max_connections, gate_plan->max_waiting);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);

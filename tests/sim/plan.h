@@ -41,6 +41,9 @@ struct gate_plan {
 	struct crew_plan crew;
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
+	unsigned greet_delay_ms;
+	bool greet_teaser;
+	const char *offence_action;    // of early talkers, and of early pipelining
 	bool one_server;               // of the two addresses of the server
 	uint16_t mtu[2], later_mtu[2]; // of the path behind each port, IP packet
 	uint64_t mtu_change_us;        // when the later one begins
