@@ -40,6 +40,7 @@ bool session_transaction_open(const struct session *session)
 
 static void forget_texts(struct session *session)
 {
+	session->sender_length = 0;
 	chunk_queue_clear(&session->sender, session->chunks);
 	chunk_queue_clear(&session->recipient, session->chunks);
 	chunk_queue_clear(&session->early, session->chunks);
@@ -231,6 +232,7 @@ static void discard(struct turn *turn, enum reason reason)
 void session_begin_body(struct session *session, enum session_state state)
 {
 	session->message_octets = 0;
+	session->sender_length = 0; // no server is asked about it any more
 	body_init(&session->body_state);
 	header_init(&session->header,
 		    connector_rights(session->peer.connector, session->peer.identities));

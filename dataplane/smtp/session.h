@@ -31,6 +31,8 @@
 #define SESSION_HELLO_MAX   255 // RFC 5321 section 4.5.3.1.2
 // Names up to here are kept in the session itself; hardly any is longer.
 #define SESSION_HELLO_SHORT 64
+// And senders up to here, with their parameters.
+#define SESSION_SENDER_SHORT 52
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
 #define SESSION_COMMAND_MAX 1152
@@ -159,12 +161,16 @@ struct session {
 	uint8_t needed;           // of a server, for this transaction
 	uint8_t body_state;       // of the end-of-data scanner
 	uint8_t hello_length;
+	uint8_t sender_length;       // of short_sender; 0: there is none, or it is in `sender`
 	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken
 	enum session_intent pending; // what it is suspended for
 	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
 	enum reason rejected; // why the body that is being discarded will be refused
 	struct line line;     // a partial command line
-	struct header header; // of the message that streams by
+	union {
+		struct header header;                    // of the message that streams by
+		char short_sender[SESSION_SENDER_SHORT]; // before it: like `sender`
+	};
 	struct chunk_queue sender;    // "<path> PARAMETERS" of the transaction, for the server
 	struct chunk_queue recipient; // the same of the RCPT that is being asked
 	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
