@@ -47,8 +47,9 @@ typedef unsigned long long counters_u64;
 	  "transactions left unfinished by RSET, EHLO, QUIT, FIN, a time limit or bad form")       \
 	X(protocol_errors, "commands answered 50x, and lines that broke SMTP's form")              \
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
-	X(tarpitted, "5xx replies kept back for TarpitInterval")                                   \
-	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")
+	X(tarpitted, "replies kept back for TarpitInterval")                                       \
+	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")                       \
+	X(connections_refused, "SYNs and handshakes above a limit of the connector")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
 #define PORT_COUNTERS(X)                                                                           \
@@ -102,6 +103,14 @@ typedef unsigned long long counters_u64;
 	X(no_binding, drop, "TCP to a port of ours that no connector is bound to")                 \
 	X(no_connector, drop, "source in no RemoteIPRanges of the binding's connectors")           \
 	X(ip_blocked, drop, "source on the IP Block list, without a connection")                   \
+	X(limit_syn_rate, drop, "SYN above MaxSynRate")                                            \
+	X(limit_connections, drop, "SYN or handshake above MaxInboundConnection")                  \
+	X(limit_per_source, drop, "SYN or handshake above MaxInboundConnectionPerSource")          \
+	X(limit_percentage, drop,                                                                  \
+	  "SYN or handshake above MaxInboundConnectionPercentagePerSource")                        \
+	X(limit_per_prefix, drop, "SYN or handshake above MaxInboundConnectionPerPrefix")          \
+	X(limit_source_rate, drop, "SYN or handshake above MaxConnectionRatePerSource")            \
+	X(limit_prefix_rate, drop, "SYN or handshake above MaxConnectionRatePerPrefix")            \
 	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
 	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
 	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \
@@ -145,6 +154,13 @@ typedef unsigned long long counters_u64;
 	X(smtp_hop_count, refusal, "message with more Received headers than MaxHopCount")          \
 	X(smtp_message_rate, refusal, "MAIL above MessageRateLimit: session closed")               \
 	X(smtp_blocked, refusal, "RCPT of a source on the IP Block list")                          \
+	X(smtp_limit_connections, refusal, "connection above MaxInboundConnection: 421")           \
+	X(smtp_limit_per_source, refusal, "connection above MaxInboundConnectionPerSource: 421")   \
+	X(smtp_limit_percentage, refusal,                                                          \
+	  "connection above MaxInboundConnectionPercentagePerSource: 421")                         \
+	X(smtp_limit_per_prefix, refusal, "connection above MaxInboundConnectionPerPrefix: 421")   \
+	X(smtp_limit_source_rate, refusal, "connection above MaxConnectionRatePerSource: 421")     \
+	X(smtp_limit_prefix_rate, refusal, "connection above MaxConnectionRatePerPrefix: 421")     \
 	X(smtp_exch50_refused, refusal, "XEXCH50 without the right Accept-Exch50")                 \
 	X(smtp_timeout, refusal, "client silent for ConnectionInactivityTimeout")                  \
 	X(smtp_session_timeout, refusal, "session above ConnectionTimeout")                        \
@@ -174,6 +190,9 @@ typedef unsigned long long counters_u64;
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
 	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
 	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
+	X(refused_evicted, fault,                                                                  \
+	  "connection above a limit, reset before it had closed to make room")                     \
+	X(sources_full, fault, "source let in uncounted: SourceEntries are all taken")             \
 	X(out_of_order_evicted, fault,                                                             \
 	  "bytes beyond a gap given up for want of payload buffers; their sender repeats them")    \
 	X(neighbour_full, fault, "neighbour table full: oldest entry evicted")                     \

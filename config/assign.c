@@ -180,25 +180,30 @@ static int set_backend(const struct key *key, void *object, const struct item *i
 			     : setters_replace_text(&connector->backend_name, item->text);
 }
 
-static int set_banner(const struct key *key, void *object, const struct item *item, char *why)
+// A reply of one line with its code in front, which is left out.
+static int set_reply(const struct key *key, void *object, const struct item *item, char *why)
 {
-	struct connector *connector = object;
+	const char *code = key->type == KEY_BANNER ? "220" : "421";
 	const char *text = item->text;
 
-	if (strncmp(text, "220", 3) != 0 || (text[3] != ' ' && text[3] != '\0'))
-		return setters_refuse(why, "must begin with 220 and a blank, on one line");
+	if (strncmp(text, code, 3) != 0 || (text[3] != ' ' && text[3] != '\0')) {
+		snprintf(why, SETTERS_WHY_MAX, "must begin with %s and a blank, on one line", code);
+		return -EINVAL;
+	}
 	text += 3;
 	text += strspn(text, " \t");
-	if (*text == '\0')
-		return setters_refuse(
-			why, "text missing after 220: leave the key out for Exchange's own");
+	if (*text == '\0') {
+		snprintf(why, SETTERS_WHY_MAX,
+			 "text missing after %s: leave the key out for Exchange's own", code);
+		return -EINVAL;
+	}
 	if (strlen(text) > 500)
 		return setters_refuse(
 			why, "longer than 500 characters: a reply line has at most 512 bytes");
 	for (const char *at = text; *at != '\0'; at++)
 		if (*at < ' ' || *at > '~')
-			return setters_refuse(why, "only printable ASCII may stand in a greeting");
-	return setters_replace_text(&connector->banner, text);
+			return setters_refuse(why, "only printable ASCII may stand in a reply");
+	return setters_replace_text(setters_field(key, object), text);
 }
 
 static int set_comment(const struct key *key, void *object, const struct item *item, char *why)
@@ -220,7 +225,8 @@ static const setter setters[KEY_TYPE_COUNT] = {
 	[KEY_DIRECTORY] = set_directory,
 	[KEY_DEVICE] = set_device,
 	[KEY_BACKEND] = set_backend,
-	[KEY_BANNER] = set_banner,
+	[KEY_BANNER] = set_reply,
+	[KEY_LIMIT_REPLY] = set_reply,
 	[KEY_COMMENT] = set_comment,
 	[KEY_INTERFACE_ADDRESSES] = add_interface_address,
 	[KEY_GATEWAYS] = add_gateway,

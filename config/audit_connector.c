@@ -66,6 +66,20 @@ static void judge_relay(struct auditor *auditor, const struct connector *connect
 			   "connector %s lets %s send to any recipient", connector->name, text);
 }
 
+static void judge_limits(struct auditor *auditor, const struct connector *connector)
+{
+	static const struct audit_kind unlimited = {
+		AUDIT_WARNING, "unlimited-source",
+		"set MaxInboundConnectionPerSource, or the percentage"};
+
+	if (for_everybody(connector) && !limit_is_set(connector, LIMIT_PER_SOURCE) &&
+	    !limit_is_set(connector, LIMIT_PERCENTAGE) &&
+	    !limit_is_set(connector, LIMIT_PER_PREFIX))
+		audit_tell(auditor, &unlimited, line_of(connector, "MaxInboundConnectionPerSource"),
+			   "connector %s takes everybody, and one source may take all connections",
+			   connector->name);
+}
+
 static void judge_externally_secured(struct auditor *auditor, const struct connector *connector,
 				     const struct exposure_width *width)
 {
@@ -214,6 +228,7 @@ void audit_connector(struct auditor *auditor, const struct connector *connector)
 	if (!connector->enabled)
 		return;
 	judge_relay(auditor, connector, &width, rights);
+	judge_limits(auditor, connector);
 	judge_externally_secured(auditor, connector, &width);
 	judge_trust(auditor, connector, &width, rights);
 	judge_protocol(auditor, connector, &width, rights);

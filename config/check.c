@@ -7,6 +7,7 @@
 #include "config/check.h"
 #include "config/check_authentication.h"
 #include "config/check_dnsbl.h"
+#include "config/check_limits.h"
 #include "config/check_logging.h"
 #include "config/exposure.h"
 #include "config/keys.h"
@@ -363,6 +364,11 @@ static void check_exposure(struct check *check)
 	exposure_check(check->policy, check->diagnostics);
 }
 
+static void check_limits_of_connectors(struct check *check)
+{
+	check_limits(check->policy, check->diagnostics);
+}
+
 static void check_protocol_log(struct check *check)
 {
 	check_logging(check->policy, check->diagnostics);
@@ -534,6 +540,7 @@ static const struct rule {
 	{CONNECTORS, check_presence_of_connectors},
 	{CONNECTORS, check_timeouts},
 	{GATE | CONNECTORS, check_protocol_log},
+	{GATE | CONNECTORS, check_limits_of_connectors},
 	{CONNECTORS, check_authentication_of_connectors},
 	{CONNECTORS | PORTS, check_binding_addresses},
 	{BACKENDS, check_presence_of_backends},

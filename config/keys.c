@@ -56,6 +56,12 @@ static const char *const rate_source_choices[] = {[RATE_SOURCE_NONE] = "None",
 						  NULL};
 static const char *const logging_choices[] = {
 	[PROTOCOL_LOGGING_NONE] = "None", [PROTOCOL_LOGGING_VERBOSE] = "Verbose", NULL};
+static const char *const limit_choices[] = {[ABOVE_DROP] = "drop",
+					    [ABOVE_RESET] = "reset",
+					    [ABOVE_TARPIT] = "tarpit",
+					    [ABOVE_REPLY] = "reply",
+					    NULL};
+static const char *const syn_choices[] = {[ABOVE_DROP] = "drop", [ABOVE_RESET] = "reset", NULL};
 static const char *const block_choices[] = {
 	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
 static const char *const offence_choices[] = {
@@ -81,6 +87,7 @@ static const char *const dnsbl_choices[] = {[DNSBL_NONE] = "none",
 #define PORT(member)          .section = SECTION_PORT, FIELD(port_settings, member)
 #define DOMAIN(member)        .section = SECTION_ACCEPTED_DOMAIN, FIELD(accepted_domain, member)
 #define CONNECTOR(member)     .section = SECTION_CONNECTOR, FIELD(connector, member)
+#define ACTION(kind)          CONNECTOR(limits[kind].action), .type = KEY_CHOICE, .choices = limit_choices
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
 #define DNSBL(member)         .section = SECTION_DNSBL, FIELD(dnsbl_list, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
@@ -120,6 +127,16 @@ static const struct key keys[] = {
 	{GATE(time_wait_entries), .name = "TimeWaitEntries", .type = KEY_NUMBER,
 	 .fallback = "65536", .minimum = 16, .maximum = 67108864,
 	 .help = "Closed connections remembered; the oldest makes room when all are taken."},
+	{GATE(source_entries), .name = "SourceEntries", .type = KEY_NUMBER, .fallback = "131072",
+	 .minimum = 16, .maximum = 8388608,
+	 .help = "Sources and prefixes whose connections are counted, of all connectors; while all "
+		 "are taken, further ones are let in uncounted."},
+	{GATE(source_prefix_ipv4), .name = "SourcePrefixIPv4", .type = KEY_NUMBER, .fallback = "24",
+	 .minimum = 8, .maximum = 32,
+	 .help = "Length of the prefixes that the limits per prefix are about, in bits."},
+	{GATE(source_prefix_ipv6), .name = "SourcePrefixIPv6", .type = KEY_NUMBER, .fallback = "64",
+	 .minimum = 16, .maximum = 64,
+	 .help = "The same for IPv6, where a source by itself is a /64."},
 	{GATE(buffer_memory), .name = "BufferMemory", .type = KEY_SIZE, .fallback = "64MB",
 	 .minimum = MB, .maximum = TB, .help = "Memory for the payload of all sessions together."},
 	{GATE(receive_buffer), .name = "ReceiveBuffer", .type = KEY_SIZE, .fallback = "512KB",
@@ -244,9 +261,57 @@ static const struct key keys[] = {
 	{CONNECTOR(message_rate_source), .name = "MessageRateSource", .type = KEY_CHOICE,
 	 .choices = rate_source_choices, .fallback = "IPAddress",
 	 .help = "Whose messages MessageRateLimit counts. Nobody is a User in this version."},
+	{CONNECTOR(limits[LIMIT_CONNECTIONS].most), .name = "MaxInboundConnection",
+	 .type = KEY_NUMBER, .fallback = "5000", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true, .help = "Sessions of the connector at once."},
+	{ACTION(LIMIT_CONNECTIONS), .name = "MaxInboundConnectionAction", .fallback = "reply",
+	 .help = "What a connection above MaxInboundConnection gets: silence, RST, 421 after "
+		 "TarpitInterval, or 421 at once."},
+	{CONNECTOR(limits[LIMIT_PER_SOURCE].most), .name = "MaxInboundConnectionPerSource",
+	 .type = KEY_NUMBER, .fallback = "20", .minimum = 1, .maximum = 10000, .unlimited = true,
+	 .help = "Those of one source: an IPv4 address or an IPv6 /64. Who is on the IP Allow list "
+		 "and the backends' servers have no limits but MaxSessions."},
+	{ACTION(LIMIT_PER_SOURCE), .name = "MaxInboundConnectionPerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PERCENTAGE].most),
+	 .name = "MaxInboundConnectionPercentagePerSource", .type = KEY_NUMBER, .fallback = "2",
+	 .minimum = 1, .maximum = 100,
+	 .help = "The same as a percentage, rounded up, of the connections that are left: "
+		 "MaxInboundConnection (at most MaxSessions) less the connector's open ones. 100 = "
+		 "no such limit."},
+	{ACTION(LIMIT_PERCENTAGE), .name = "MaxInboundConnectionPercentagePerSourceAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PER_PREFIX].most), .name = "MaxInboundConnectionPerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 2147483647,
+	 .unlimited = true,
+	 .help = "Sessions at once of one prefix (SourcePrefixIPv4, SourcePrefixIPv6)."},
+	{ACTION(LIMIT_PER_PREFIX), .name = "MaxInboundConnectionPerPrefixAction",
+	 .fallback = "reply", .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SOURCE_RATE].most), .name = "MaxConnectionRatePerSource",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true,
+	 .help = "New connections a minute of one source: so many at once after a rest, and then "
+		 "as many evenly over each minute."},
+	{ACTION(LIMIT_SOURCE_RATE), .name = "MaxConnectionRatePerSourceAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_PREFIX_RATE].most), .name = "MaxConnectionRatePerPrefix",
+	 .type = KEY_NUMBER, .fallback = "unlimited", .minimum = 1, .maximum = 1000000,
+	 .unlimited = true, .help = "The same of one prefix."},
+	{ACTION(LIMIT_PREFIX_RATE), .name = "MaxConnectionRatePerPrefixAction", .fallback = "reply",
+	 .help = "What a connection above it gets."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].most), .name = "MaxSynRate", .type = KEY_NUMBER,
+	 .fallback = "unlimited", .minimum = 1, .maximum = 1000000000, .unlimited = true,
+	 .help = "SYNs a second that are answered, whoever sent them; divided among the workers."},
+	{CONNECTOR(limits[LIMIT_SYN_RATE].action), .name = "MaxSynRateAction", .type = KEY_CHOICE,
+	 .choices = syn_choices, .fallback = "drop",
+	 .help = "What a SYN above it gets: silence, or RST (rate-limited)."},
+	{CONNECTOR(limit_reply), .name = "ConnectionLimitReply", .type = KEY_LIMIT_REPLY,
+	 .help = "What a connection above a limit reads, beginning with 421; without it, "
+		 "Exchange's own."},
 	{CONNECTOR(tarpit_interval_ms), .name = "TarpitInterval", .type = KEY_TIME,
 	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
-	 .help = "Delay of a 5xx reply to an anonymous session; 0s = none."},
+	 .help = "Delay of a 5xx reply to an anonymous session, and of the 421 of a limit whose "
+		 "action is tarpit; 0s = none."},
 	{CONNECTOR(greet_delay_ms), .name = "GreetDelay", .type = KEY_TIME, .fallback = "0s",
 	 .minimum = 0, .maximum = MINUTE,
 	 .help = "How long an anonymous client waits for the greeting, unless it is on the IP "
@@ -378,9 +443,6 @@ static const char *const not_in_this_version[] = {
 	"ExtendedProtectionPolicy",
 	"LongAddressesEnabled",
 	"MaxAcknowledgementDelay",
-	"MaxInboundConnection",
-	"MaxInboundConnectionPercentagePerSource",
-	"MaxInboundConnectionPerSource",
 	"MaxLogonFailures",
 	"OrarEnabled",
 	"ServiceDiscoveryFqdn",
@@ -482,6 +544,7 @@ char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
 		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
 		[KEY_BACKEND] = "name of a backend",
 		[KEY_BANNER] = "220 TEXT",
+		[KEY_LIMIT_REPLY] = "421 TEXT",
 		[KEY_COMMENT] = "text",
 		[KEY_INTERFACE_ADDRESSES] = "list of ADDRESS/LENGTH",
 		[KEY_GATEWAYS] = "list of ADDRESS",

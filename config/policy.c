@@ -17,6 +17,7 @@ static void connector_fini(struct connector *connector)
 	free(connector->backend_name);
 	free(connector->fqdn);
 	free(connector->banner);
+	free(connector->limit_reply);
 }
 
 void policy_destroy(struct policy *policy)
@@ -56,6 +57,13 @@ void policy_destroy(struct policy *policy)
 	free(policy->gate.protocol_log_path);
 	free(policy->file);
 	free(policy);
+}
+
+bool limit_is_set(const struct connector *connector, enum connection_limit_kind kind)
+{
+	const uint32_t most = connector->limits[kind].most;
+
+	return most != 0 && most != UINT32_MAX && (kind != LIMIT_PERCENTAGE || most < 100);
 }
 
 unsigned connector_identities(const struct connector *connector)

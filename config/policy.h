@@ -13,7 +13,7 @@
 #define POLICY_NAME_MAX       64 // bytes in a connector's, port's or backend's name, without NUL
 #define POLICY_CONNECTORS_MAX 65534
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
-#define POLICY_KEYS_MAX       64 // keys of one section, see keys.h
+#define POLICY_KEYS_MAX       96 // keys of one section, see keys.h
 #define POLICY_WORKERS_MAX    16
 #define GATE_DNS_SERVERS_MAX  8
 #define POLICY_DNSBLS_MAX     32 // bits of a word, see gate/dnsbl.h
@@ -66,6 +66,32 @@ enum protocol_logging {
 	PROTOCOL_LOGGING_VERBOSE,
 };
 
+// What a connection gets that would be above a limit.
+enum limit_action {
+	ABOVE_DROP,   // nothing
+	ABOVE_RESET,  // RST
+	ABOVE_TARPIT, // 421 after TarpitInterval, then FIN
+	ABOVE_REPLY,  // the same at once
+};
+
+// The limits on connections of a connector, in the order in which they are asked.
+enum connection_limit_kind {
+	LIMIT_SYN_RATE,    // SYNs a second
+	LIMIT_CONNECTIONS, // open sessions
+	LIMIT_PER_SOURCE,  // those of a source: an IPv4 address or an IPv6 /64
+	LIMIT_PERCENTAGE, // the same, as a percentage of the sessions that are left; 100 = no limit
+	LIMIT_PER_PREFIX, // those of a prefix
+	LIMIT_SOURCE_RATE, // connections a minute of a source
+	LIMIT_PREFIX_RATE, // of a prefix
+	LIMIT_COUNT,
+	LIMIT_WITHIN = LIMIT_COUNT,
+};
+
+struct connection_limit {
+	uint32_t most; // 0 and UINT32_MAX = unlimited
+	enum limit_action action;
+};
+
 enum block_list_action {
 	BLOCK_LIST_DROP,  // no packet is answered
 	BLOCK_LIST_REPLY, // 550 to every recipient, then the session is closed, as Exchange does
@@ -97,6 +123,9 @@ struct gate_settings {
 	uint32_t max_sessions;      // client sessions at once
 	uint32_t half_open_entries; // SYN-ACKs remembered for retransmission
 	uint32_t time_wait_entries;
+	uint32_t source_entries;     // sources and prefixes whose connections are counted
+	uint32_t source_prefix_ipv4; // bits of what is a prefix
+	uint32_t source_prefix_ipv6;
 	uint64_t buffer_memory;  // bytes of payload buffers
 	uint32_t receive_buffer; // bytes a flow may hold unread: the window offered
 	uint32_t send_buffer;    // bytes a flow may hold unsent and unacknowledged
@@ -168,8 +197,10 @@ struct connector {
 	uint32_t max_protocol_errors; // UINT32_MAX = unlimited
 	uint32_t message_rate_limit;  // a minute; UINT32_MAX = unlimited
 	enum rate_source message_rate_source;
-	uint32_t tarpit_interval_ms; // 0 = none
-	uint32_t greet_delay_ms;     // before the greeting; 0 = none
+	struct connection_limit limits[LIMIT_COUNT]; // by enum connection_limit_kind
+	char *limit_reply;                           // text after 421; NULL = Exchange's own
+	uint32_t tarpit_interval_ms;                 // 0 = none
+	uint32_t greet_delay_ms;                     // before the greeting; 0 = none
 	bool greet_teaser; // its first line goes out at once, the last one after the delay
 	enum offence_action early_talker_action;
 	enum offence_action early_pipelining_action;
@@ -259,6 +290,9 @@ struct policy {
 };
 
 void policy_destroy(struct policy *policy); // NULL is fine
+
+// Does the connector limit this?
+bool limit_is_set(const struct connector *connector, enum connection_limit_kind kind);
 
 // Bits (1 << enum principal) of a session that has not authenticated: anonymous, and externally
 // secured where AuthMechanism says so.

@@ -93,6 +93,7 @@ int choice_make(const struct policy *policy, const struct endpoint *from, const 
 		return -ENOMEM;
 	}
 	index = ruleset_connector(ruleset, &to->address, to->port, &from->address, &choice->reason);
+	choice->server = ruleset_is_server(ruleset, &from->address);
 	ruleset_destroy(ruleset);
 	choice->allowed = ip_list_find(&policy->ip_allow, &from->address, wall_us);
 	choice->blocked = ip_list_find(&policy->ip_block, &from->address, wall_us);

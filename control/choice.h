@@ -29,6 +29,7 @@ struct choice {
 	const struct connector_range *range;
 	enum reason reason;                       // REASON_NONE with a connector
 	const struct ip_entry *allowed, *blocked; // of the lists, NULL = on neither
+	bool server;                              // of a backend
 	struct rival *rivals;
 	unsigned rival_count;
 };

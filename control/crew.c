@@ -11,6 +11,7 @@
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/passed.h"
 #include "dataplane/gate/rates.h"
+#include "dataplane/gate/sources.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
@@ -31,6 +32,7 @@ struct crew {
 	struct servers_shared *servers;
 	struct rates *rates;
 	struct passed *passed;
+	struct sources *sources;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
 	unsigned launched; // of these, running
@@ -88,6 +90,7 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.rates = crew->rates,
 		.passed = crew->passed,
 		.dnsbl = settings->dnsbl,
+		.sources = crew->sources,
 		.protocol = protocol_log_ring(settings->protocol_log, index),
 	};
 
@@ -124,7 +127,9 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	crew->rates = rates_create(RATE_ENTRIES, &key);
 	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->passed = passed_create(PASSED_ENTRIES, &key);
-	if (!crew->servers || !crew->rates || !crew->passed)
+	randombytes_buf(key.bytes, sizeof(key.bytes));
+	crew->sources = pipeline_sources(settings->policy, &key);
+	if (!crew->servers || !crew->rates || !crew->sources || !crew->passed)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -157,6 +162,7 @@ void crew_destroy(struct crew *crew)
 	}
 	inboxes_destroy(crew->inboxes);
 	passed_destroy(crew->passed);
+	sources_destroy(crew->sources);
 	rates_destroy(crew->rates);
 	servers_shared_destroy(crew->servers);
 	free(crew);

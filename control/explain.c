@@ -5,6 +5,7 @@
 // the data path's own (choice.c, rehearsal.c); here they are only printed, as text or as JSON.
 #include "config/grants.h"
 #include "config/keys.h"
+#include "config/limit_names.h"
 #include "config/value.h"
 #include "control/choice.h"
 #include "control/commands.h"
@@ -26,6 +27,12 @@ static struct tick now(void)
 		.now_us = 1,
 		.wall_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000,
 	};
+}
+
+// Has no limit on its connections.
+static bool is_exempt(const struct choice *choice)
+{
+	return choice->allowed || choice->server;
 }
 
 // ---- JSON: the whole answer --------------------------------------------------------------------
@@ -109,6 +116,25 @@ static struct json_object *json_of_rights(const struct connector *connector, uns
 	return array;
 }
 
+static struct json_object *json_of_limits(const struct connector *connector)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (unsigned i = 0; i < LIMIT_COUNT; i++) {
+		struct json_object *row;
+
+		if (!limit_is_set(connector, i))
+			continue;
+		row = json_object_new_object();
+		put(row, "limit", limit_name(i));
+		json_object_object_add(row, "most",
+				       json_object_new_int64(connector->limits[i].most));
+		put(row, "action", limit_action_name(connector->limits[i].action));
+		json_object_array_add(array, row);
+	}
+	return array;
+}
+
 static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 {
 	struct json_object *array = json_object_new_array();
@@ -132,6 +158,7 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 static void print_json(const struct policy *policy, const struct choice *choice,
 		       const char *refusal, unsigned identities, const struct rehearsal *rehearsal)
 {
+	const bool limited = !refusal && !is_exempt(choice);
 	struct json_object *object = json_of_choice(choice);
 	struct json_object *session = json_object_new_array();
 
@@ -145,6 +172,9 @@ static void print_json(const struct policy *policy, const struct choice *choice,
 		json_object_object_add(object, "rights",
 				       json_of_rights(choice->connector, identities));
 		explain_greeting_json(policy, choice, identities, object);
+		json_object_object_add(object, "limits",
+				       limited ? json_of_limits(choice->connector)
+					       : json_object_new_array());
 		json_object_object_add(object, "dialogue", json_of_rehearsal(rehearsal));
 		json_object_object_add(object, "accepted",
 				       json_object_new_boolean(rehearsal->accepted));
@@ -213,6 +243,26 @@ static void print_rights(const struct connector *connector, unsigned identities)
 		else
 			printf("nothing grants it\n");
 	}
+}
+
+static void print_limits(const struct choice *choice)
+{
+	const struct connector *connector = choice->connector;
+	bool any = false;
+
+	printf("Limits:\n");
+	for (unsigned i = 0; i < LIMIT_COUNT && !is_exempt(choice); i++) {
+		if (!limit_is_set(connector, i))
+			continue;
+		printf("  %-48s%-10u %s\n", limit_name(i), connector->limits[i].most,
+		       limit_action_name(connector->limits[i].action));
+		any = true;
+	}
+	if (is_exempt(choice))
+		printf("  none: %s\n", choice->allowed ? "it is on the IP Allow list"
+						       : "it is a server of a backend");
+	else if (!any)
+		printf("  none\n");
 }
 
 static void print_rehearsal(const struct rehearsal *rehearsal)
@@ -297,6 +347,7 @@ static int explain(const struct policy *policy, const struct command_options *op
 		if (!refusal) {
 			print_rights(choice->connector, identities);
 			explain_greeting_print(policy, choice, identities);
+			print_limits(choice);
 			print_rehearsal(&rehearsal);
 		}
 	}

@@ -37,9 +37,8 @@ static const struct import_name logging_names[] = {{0, "None"}, {1, "Verbose"}, 
 static const struct import_name protection_names[] = {
 	{0, "None"}, {1, "Allow"}, {2, "Require"}, {0, NULL}};
 
-#define NO_LIMIT "this version does not limit it: the limit is gone"
-#define NO_TLS   "this version has no TLS: "
-#define NO_AUTH  "this version has no AUTH: nothing of it is left"
+#define NO_TLS  "this version has no TLS: "
+#define NO_AUTH "this version has no AUTH: nothing of it is left"
 
 // clang-format off: one shape for every row.
 const struct import_parameter import_parameters[] = {
@@ -59,19 +58,10 @@ const struct import_parameter import_parameters[] = {
 	{.name = "MaxRecipientsPerMessage", .type = TYPE_NUMBER},
 	{.name = "MaxProtocolErrors", .type = TYPE_NUMBER},
 	{.name = "MaxLogonFailures", .type = TYPE_NUMBER, .quiet = "3", .meaning = NO_AUTH},
-	{.name = "MaxInboundConnection",
-	 .type = TYPE_NUMBER,
-	 .quiet = "unlimited",
-	 .meaning = NO_LIMIT},
-	{.name = "MaxInboundConnectionPerSource",
-	 .type = TYPE_NUMBER,
-	 .quiet = "unlimited",
-	 .meaning = NO_LIMIT},
-	{.name = "MaxInboundConnectionPercentagePerSource",
-	 .type = TYPE_NUMBER,
-	 .quiet = "100",
-	 .meaning = NO_LIMIT},
-	{.name = "MessageRateLimit", .type = TYPE_NUMBER, .meaning = NO_LIMIT},
+	{.name = "MaxInboundConnection", .type = TYPE_NUMBER},
+	{.name = "MaxInboundConnectionPerSource", .type = TYPE_NUMBER},
+	{.name = "MaxInboundConnectionPercentagePerSource", .type = TYPE_NUMBER},
+	{.name = "MessageRateLimit", .type = TYPE_NUMBER},
 	{.name = "MessageRateSource", .type = TYPE_NAME, .names = source_names},
 	{.name = "TarpitInterval", .type = TYPE_TIME},
 	{.name = "AuthTarpitInterval", .type = TYPE_TIME, .quiet = "5s", .meaning = NO_AUTH},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Keyed hash of 4-tuples over libsodium's SipHash-2-4. The two forms hash messages of different
-// lengths, and SipHash covers the length: one key may serve both without one foretelling the other.
+// Keyed hash of 4-tuples over libsodium's SipHash-2-4. The forms hash messages of different
+// lengths, and SipHash covers the length: one key may serve all without one foretelling another.
 // Does not derive or hold keys; sodium_init() is the business of whoever starts the process.
 #include "dataplane/base/hash.h"
 
@@ -47,6 +47,12 @@ uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, 
 {
 	struct tuple_message_with message = {extra_a, extra_b, message_of(tuple)};
 	return hash_bytes(key, &message, sizeof(message));
+}
+
+uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b)
+{
+	const uint64_t message[] = {a, b};
+	return hash_bytes(key, message, sizeof(message));
 }
 
 bool tuple_equal(const struct tuple *a, const struct tuple *b)

@@ -23,6 +23,8 @@ uint64_t hash_tuple(const struct hash_key *key, const struct tuple *tuple);
 // The same with extra bits mixed in (a secret's epoch, options, a peer's sequence number).
 uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra_a,
 			 uint64_t extra_b);
+// Of two numbers; foretells neither of the above.
+uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b);
 bool tuple_equal(const struct tuple *a, const struct tuple *b);
 
 #endif

@@ -36,18 +36,21 @@ struct question {
 
 // ---- Building --------------------------------------------------------------------------------
 
+// Each server twice: with its port, and with 0 for the address by itself (no segment has it).
 static int build_servers(struct endpoints *servers, const struct policy *policy)
 {
 	uint64_t count = 0;
 	for (unsigned i = 0; i < policy->backend_count; i++)
-		count += policy->backends[i].server_count;
+		count += 2ull * policy->backends[i].server_count;
 	if (count > UINT32_MAX / 2 || endpoints_init(servers, (uint32_t)count) != 0)
 		return -1;
 	for (unsigned i = 0; i < policy->backend_count; i++) {
 		const struct backend *backend = &policy->backends[i];
-		for (unsigned j = 0; j < backend->server_count; j++)
+		for (unsigned j = 0; j < backend->server_count; j++) {
 			endpoints_set(servers, &backend->servers[j].address,
 				      backend->servers[j].port, SERVER_NUMBER);
+			endpoints_set(servers, &backend->servers[j].address, 0, SERVER_NUMBER);
+		}
 	}
 	endpoints_seal(servers);
 	return 0;
@@ -168,8 +171,8 @@ static uint32_t find_binding(const struct ruleset *ruleset, const struct questio
 	}
 	if (endpoints_get(endpoints, question->destination, 0) == ENDPOINT_ABSENT)
 		*verdict = drop(REASON_ip_not_ours);
-	else if (endpoints_get(&ruleset->servers, question->source, question->source_port) !=
-		 ENDPOINT_ABSENT)
+	else if (question->source_port && endpoints_get(&ruleset->servers, question->source,
+							question->source_port) != ENDPOINT_ABSENT)
 		*verdict = (struct verdict){VERDICT_SERVER, REASON_NONE, CONNECTOR_NONE};
 	else
 		*verdict = drop(REASON_no_binding);
@@ -207,6 +210,11 @@ uint16_t ruleset_connector(const struct ruleset *ruleset, const struct address *
 	}
 	*reason = verdict.reason;
 	return verdict.connector;
+}
+
+bool ruleset_is_server(const struct ruleset *ruleset, const struct address *address)
+{
+	return endpoints_get(&ruleset->servers, address, 0) != ENDPOINT_ABSENT;
 }
 
 // Those packets of a burst, of one family, whose binding was found.

@@ -40,6 +40,9 @@ uint16_t ruleset_connector(const struct ruleset *ruleset, const struct address *
 			   uint16_t destination_port, const struct address *source,
 			   enum reason *reason);
 
+// Is it the address of a server of a backend, whatever its port?
+bool ruleset_is_server(const struct ruleset *ruleset, const struct address *address);
+
 // A burst of TCP views, look-ups interleaved and prefetched. verdicts[i] judges *views[i].
 void ruleset_classify(const struct ruleset *ruleset, const struct view *const views[],
 		      unsigned count, struct verdict verdicts[]);

@@ -56,8 +56,21 @@ bool client_say(struct pipeline *pipeline, struct client *client)
 	return false;
 }
 
+// 421 in place of the banner.
+static void refuse(struct pipeline *pipeline, struct client *client)
+{
+	const enum connection_limit_kind limit = client->refused;
+	struct session_step step;
+
+	client->tarpitted = client->session.peer.connector->limits[limit].action == ABOVE_TARPIT;
+	client_counters(pipeline, client)->connections_refused++;
+	session_refuse(&client->session, admit_reason(limit), &pipeline->reply, &step);
+	client_apply(pipeline, client, &step);
+}
+
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
-			     const struct link *link, uint16_t connector)
+			     const struct link *link, uint16_t connector,
+			     const struct admission_result *admitted)
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
 	struct client *client = pool_get(&pipeline->clients);
@@ -93,8 +106,12 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	client->connector = connector;
 	wheel_timer_init(&client->leg.timer);
 	tcp_set_user(client->leg.flow, &client->leg);
-	pipeline->counters.connectors[connector]->sessions++;
-	pipeline->counters.connectors[connector]->sessions_open++;
+	client->admission = admitted->admission;
+	client->refused = (uint8_t)admitted->limit;
+	if (admitted->limit == LIMIT_WITHIN) {
+		pipeline->counters.connectors[connector]->sessions++;
+		pipeline->counters.connectors[connector]->sessions_open++;
+	}
 
 	chunk_queue_init(&client->held);
 	session_open(&client->session, &peer, &pipeline->chunks, pipeline->now, &pipeline->reply);
@@ -103,7 +120,10 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 			  policy_connector->protocol_logging == PROTOCOL_LOGGING_VERBOSE;
 	if (client->verbose)
 		protocol_open(pipeline, client);
-	greeting_begin(pipeline, client);
+	if (admitted->limit == LIMIT_WITHIN)
+		greeting_begin(pipeline, client);
+	else
+		refuse(pipeline, client);
 	return client;
 }
 
@@ -124,7 +144,10 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
 	chunk_queue_clear(&client->held, &pipeline->chunks);
-	client_counters(pipeline, client)->sessions_open--;
+	if (client->refused == LIMIT_WITHIN) {
+		admission_close(pipeline->sources, client->connector, &client->admission);
+		client_counters(pipeline, client)->sessions_open--;
+	}
 	wheel_cancel(pipeline->wheel, &client->leg.timer);
 	tcp_release(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
 	evict_leave(pipeline, client);
@@ -140,6 +163,14 @@ static void linger(struct pipeline *pipeline, struct client *client)
 		pipeline->now.now_us + 1000ull * pipeline->policy->gate.linger_timeout_ms;
 	tcp_close(pipeline->tcp, client->leg.flow);
 	evict_note(pipeline, client, false);
+}
+
+// May the reply be kept back? A 5xx to a session that nobody vouches for, and the 421 of a limit
+// whose action says so.
+static bool tarpits(const struct client *client, const struct session_step *step)
+{
+	return client->tarpitted || (step->code / 100 == 5 &&
+				     client->session.peer.identities == 1u << PRINCIPAL_ANONYMOUS);
 }
 
 // A client that waits in the tarpit keeps no connection to a server, unless recipients of its
@@ -179,16 +210,15 @@ static bool keep_reply(struct pipeline *pipeline, struct client *client)
 	return false;
 }
 
-// A 5xx reply to a session that nobody vouches for waits for TarpitInterval: the session costs a
+// Such a reply waits for TarpitInterval: the session costs a
 // timer meanwhile, and its input stays in the flow. A server's goes out at once without a buffer.
 static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	const struct session_peer *peer = &client->session.peer;
 
-	if (step->code / 100 != 5 || !pipeline->reply.length ||
-	    !peer->connector->tarpit_interval_ms || peer->identities != 1u << PRINCIPAL_ANONYMOUS ||
-	    client->peer_closed || (is_offence(step) && step->intent == SESSION_CLOSE) ||
-	    !keep_reply(pipeline, client))
+	if (!tarpits(client, step) || !pipeline->reply.length ||
+	    !peer->connector->tarpit_interval_ms || client->peer_closed ||
+	    (is_offence(step) && step->intent == SESSION_CLOSE) || !keep_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	stall(pipeline, client);
@@ -505,14 +535,15 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 
 void client_evict(struct pipeline *pipeline, struct client *client)
 {
-	bool lingers;
+	const bool lingers = client->linger_deadline_us != 0;
 	struct session_step step;
 
 	let_go(pipeline, client);
-	lingers = client->linger_deadline_us != 0;
-	if (lingers) {
+	if (client->refused != LIMIT_WITHIN) {
+		count_reason(pipeline, REASON_refused_evicted);
+	} else if (client->linger_deadline_us) {
 		count_reason(pipeline, REASON_half_closed_evicted);
-	} else {
+	} else if (!client->leg.doomed) {
 		pipeline->reply.length = 0;
 		session_evict(&client->session, &pipeline->reply, &step);
 		client_apply(pipeline, client, &step);

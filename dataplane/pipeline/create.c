@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+// A source's score falls by one point in this time.
+#define POINT_US 60000000u
+
 // This worker's part of a total of the gate's.
 static uint64_t share(const struct pipeline *pipeline, uint64_t total)
 {
@@ -72,6 +75,17 @@ free_chunks:
 	return -1;
 }
 
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key)
+{
+	return sources_create(&(struct sources_settings){
+		.entries = policy->gate.source_entries,
+		.ipv4_prefix = (uint8_t)policy->gate.source_prefix_ipv4,
+		.ipv6_prefix = (uint8_t)policy->gate.source_prefix_ipv6,
+		.point_us = POINT_US,
+		.key = *key,
+	});
+}
+
 static bool delays_greetings(const struct policy *policy)
 {
 	for (unsigned i = 0; i < policy->connector_count; i++)
@@ -80,13 +94,50 @@ static bool delays_greetings(const struct policy *policy)
 	return false;
 }
 
+// What is counted by source and by connector, here and with the other workers.
+static int create_counts(struct pipeline *pipeline, const struct pipeline_settings *settings)
+{
+	const struct policy *policy = pipeline->policy;
+	struct hash_key rates_key = random_key(pipeline), sources_key = random_key(pipeline);
+	struct hash_key passed_key = random_key(pipeline);
+
+	pipeline->rates = settings->rates;
+	if (!pipeline->rates)
+		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
+	if (!pipeline->rates)
+		return -1;
+	pipeline->sources = settings->sources;
+	if (!pipeline->sources)
+		pipeline->sources = pipeline->own_sources = pipeline_sources(policy, &sources_key);
+	if (!pipeline->sources)
+		goto destroy_rates;
+	pipeline->passed = settings->passed;
+	if (!pipeline->passed && delays_greetings(policy)) {
+		pipeline->passed = pipeline->own_passed =
+			passed_create(PASSED_ENTRIES, &passed_key);
+		if (!pipeline->passed)
+			goto destroy_sources;
+	}
+	pipeline->syns = calloc(policy->connector_count + 1, sizeof(pipeline->syns[0]));
+	if (!pipeline->syns)
+		goto destroy_passed;
+	admit_init(pipeline, pipeline->spread ? pipeline->spread->workers : 1);
+	return 0;
+
+destroy_passed:
+	passed_destroy(pipeline->own_passed);
+destroy_sources:
+	sources_destroy(pipeline->own_sources);
+destroy_rates:
+	rates_destroy(pipeline->own_rates);
+	return -1;
+}
+
 static int create_parts(struct pipeline *pipeline, uint32_t legs,
 			const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key half_open_key = random_key(pipeline);
-	struct hash_key rates_key = random_key(pipeline);
-	struct hash_key passed_key = random_key(pipeline);
 
 	pipeline->wheel = wheel_create(pipeline->now.now_us);
 	if (!pipeline->wheel)
@@ -106,23 +157,12 @@ static int create_parts(struct pipeline *pipeline, uint32_t legs,
 		servers_create(policy, &pipeline->random, settings->servers, pipeline->worker);
 	if (!pipeline->servers)
 		goto destroy_tcp;
-	pipeline->rates = settings->rates;
-	if (!pipeline->rates)
-		pipeline->rates = pipeline->own_rates = rates_create(RATE_ENTRIES, &rates_key);
-	if (!pipeline->rates)
+	if (create_counts(pipeline, settings))
 		goto destroy_servers;
-	pipeline->passed = settings->passed;
-	if (!pipeline->passed && delays_greetings(policy))
-		pipeline->passed = pipeline->own_passed =
-			passed_create(PASSED_ENTRIES, &passed_key);
-	if (!pipeline->passed && delays_greetings(policy))
-		goto destroy_rates;
 	if (pipeline->worker != 0)
 		net_silence(pipeline->net);
 	return 0;
 
-destroy_rates:
-	rates_destroy(pipeline->own_rates);
 destroy_servers:
 	servers_destroy(pipeline->servers);
 destroy_tcp:
@@ -183,6 +223,8 @@ void pipeline_destroy(struct pipeline *pipeline)
 	if (!pipeline)
 		return;
 	passed_destroy(pipeline->own_passed);
+	free(pipeline->syns);
+	sources_destroy(pipeline->own_sources);
 	rates_destroy(pipeline->own_rates);
 	servers_destroy(pipeline->servers);
 	tcp_destroy(pipeline->tcp);

@@ -19,6 +19,10 @@
 
 #define SECOND_US 1000000ull
 
+// Refused ones: likewise.
+#define REFUSED_OF  8
+#define REFUSED_MIN 16
+
 // How long a client of each rank must have been silent before it makes room.
 static const uint64_t silent_us[] = {
 	[CLIENT_TARPITTED] = 0,
@@ -32,6 +36,8 @@ static enum client_rank rank_of(const struct client *client)
 	// It is on its way out already.
 	if (client->leg.doomed)
 		return CLIENT_PROTECTED;
+	if (client->refused != LIMIT_WITHIN)
+		return CLIENT_REFUSED;
 	if (client->held_until_us && client->greeting != GREETING_DELAYED && !client->server)
 		return CLIENT_TARPITTED;
 	if (client->session.suspended)
@@ -75,12 +81,14 @@ void evict_enter(struct pipeline *pipeline, struct client *client)
 	client->active_us = pipeline->now.now_us;
 	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_rank);
 	pipeline->lingering += client->rank == CLIENT_LINGERING;
+	pipeline->refused += client->rank == CLIENT_REFUSED;
 }
 
 void evict_leave(struct pipeline *pipeline, struct client *client)
 {
 	TAILQ_REMOVE(list_of(pipeline, client), client, in_rank);
 	pipeline->lingering -= client->rank == CLIENT_LINGERING;
+	pipeline->refused -= client->rank == CLIENT_REFUSED;
 }
 
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
@@ -136,17 +144,30 @@ static bool evict(struct pipeline *pipeline, bool with_buffers)
 	return false;
 }
 
-void evict_for_newcomer(struct pipeline *pipeline)
+// Not more than a share of MaxSessions, but so many always.
+static uint32_t bound(const struct pipeline *pipeline, uint32_t of, uint32_t least)
 {
-	if (pipeline->clients.free_count == 0)
-		evict(pipeline, false);
+	uint32_t share = pipeline->clients.count / of;
+
+	return share > least ? share : least;
 }
 
-static uint32_t lingering_max(const struct pipeline *pipeline)
+static void evict_oldest(struct pipeline *pipeline, enum client_rank rank)
 {
-	uint32_t share = pipeline->clients.count / LINGERING_OF;
+	struct client *client = older(TAILQ_FIRST(&pipeline->ranks[rank][true]),
+				      TAILQ_FIRST(&pipeline->ranks[rank][false]));
 
-	return share > LINGERING_MIN ? share : LINGERING_MIN;
+	if (client)
+		client_evict(pipeline, client);
+}
+
+void evict_for_newcomer(struct pipeline *pipeline, bool refused)
+{
+	if (refused && (pipeline->clients.free_count == 0 ||
+			pipeline->refused >= bound(pipeline, REFUSED_OF, REFUSED_MIN)))
+		evict_oldest(pipeline, CLIENT_REFUSED);
+	else if (pipeline->clients.free_count == 0)
+		evict(pipeline, false);
 }
 
 void evict_for_bounds(struct pipeline *pipeline)
@@ -162,8 +183,6 @@ void evict_for_bounds(struct pipeline *pipeline)
 	while (left && chunks->free_count < client_chunks_reserved(pipeline) &&
 	       evict(pipeline, true))
 		left--;
-	for (; left && pipeline->lingering > lingering_max(pipeline); left--)
-		client_evict(pipeline,
-			     older(TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][true]),
-				   TAILQ_FIRST(&pipeline->ranks[CLIENT_LINGERING][false])));
+	for (; left && pipeline->lingering > bound(pipeline, LINGERING_OF, LINGERING_MIN); left--)
+		evict_oldest(pipeline, CLIENT_LINGERING);
 }

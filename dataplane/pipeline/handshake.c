@@ -55,12 +55,16 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 		.tuple = tcp_tuple_of(view), .link = view->link, .connector = connector};
 	const struct half_open_entry *known = half_open_find(pipeline->half_open, &entry.tuple);
 	struct tcp_options options;
+	enum reason reason;
 	bool has_entry;
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
 	if (pipeline->draining)
 		return REASON_draining;
+	reason = admit_syn(pipeline, view, connector);
+	if (reason != REASON_NONE)
+		return reason;
 	// The same SYN again: the same answer, whatever the cookie's epoch is by now. But to where
 	// this one came from: another router may have brought it.
 	if (known && known->handshake.client_isn == view->sequence) {
@@ -119,6 +123,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 	struct tcp_accept accept = {.tuple = tcp_tuple_of(view),
 				    .our_mss = mss_of(pipeline, view),
 				    .peer_window = view->window};
+	struct admission_result admitted;
 	struct handshake handshake;
 	struct client *client;
 	enum reason reason;
@@ -129,15 +134,26 @@ static enum reason ack_input(struct pipeline *pipeline, const struct view *view,
 		reason = REASON_draining;
 	if (reason != REASON_NONE)
 		return reason;
+	reason = admit_handshake(pipeline, view, connector, &admitted);
+	if (reason != REASON_NONE) {
+		// In silence the handshake stays open: it is judged again when its ACK comes again.
+		if (pipeline->policy->connectors[connector].limits[admitted.limit].action ==
+		    ABOVE_RESET)
+			half_open_remove(pipeline->half_open, &accept.tuple);
+		return reason;
+	}
 	accept.our_isn = handshake.our_isn;
 	accept.peer_isn = handshake.client_isn;
 	accept.options = handshake.options;
 	accept.timestamp_offset = handshake.timestamp_offset;
-	evict_for_newcomer(pipeline);
-	client = client_create(pipeline, &accept, &view->link, connector);
+	evict_for_newcomer(pipeline, admitted.limit != LIMIT_WITHIN);
+	client = client_create(pipeline, &accept, &view->link, connector, &admitted);
 	half_open_remove(pipeline->half_open, &accept.tuple); // refused, it is over, too
-	if (!client)
+	if (!client) {
+		if (admitted.limit == LIMIT_WITHIN)
+			admission_close(pipeline->sources, connector, &admitted.admission);
 		return REASON_sessions_full;
+	}
 	reason = tcp_input(pipeline->tcp, client->leg.flow, view, pipeline->now.now_us, &events);
 	client_events(pipeline, client, events);
 	return reason;
@@ -156,43 +172,35 @@ static enum reason reset_input(struct pipeline *pipeline, const struct view *vie
 }
 
 // The SYN that reopened left no trace in the record: its ACK is known by the cookie, if it is newer
-// than all of the old connection.
-static bool completes_reopening(struct pipeline *pipeline, const struct view *view,
-				uint16_t connector)
+// than all of the old connection. REASON_time_wait when it does not complete a handshake.
+static enum reason reopening_input(struct pipeline *pipeline, const struct view *view,
+				   uint16_t connector)
 {
-	return (view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK &&
-	       tcp_time_wait_newer(pipeline->tcp, view) &&
-	       ack_input(pipeline, view, connector) == REASON_NONE;
-}
+	enum reason reason;
 
-// On the IP Block list and not on the IP Allow list. Asked once a connection: whoever is in stays.
-static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
-{
-	const struct policy *policy = pipeline->policy;
-	const uint64_t wall_us = pipeline->now.wall_us;
-
-	return policy->ip_block.action == BLOCK_LIST_DROP &&
-	       ip_list_find(&policy->ip_block, &view->source, wall_us) &&
-	       !ip_list_find(&policy->ip_allow, &view->source, wall_us);
+	if ((view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
+	    !tcp_time_wait_newer(pipeline->tcp, view))
+		return REASON_time_wait;
+	reason = ack_input(pipeline, view, connector);
+	return reason == REASON_NONE || admit_refused(reason) ? reason : REASON_time_wait;
 }
 
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint16_t connector)
 {
 	struct segment answer;
-	enum reason reason;
+	enum reason reason = admit_source(pipeline, view);
 
-	if (is_blocked(pipeline, view))
-		return REASON_ip_blocked;
+	if (reason != REASON_NONE)
+		return reason;
 
 	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
 	case TCP_TIME_WAIT_ANSWER:
-		if (completes_reopening(pipeline, view, connector))
-			return REASON_NONE;
-		send_segment(pipeline, &view->link, &answer);
-		return REASON_time_wait;
+		reason = reopening_input(pipeline, view, connector);
+		if (reason == REASON_time_wait)
+			send_segment(pipeline, &view->link, &answer);
+		return reason;
 	case TCP_TIME_WAIT_DROP:
-		return completes_reopening(pipeline, view, connector) ? REASON_NONE
-								      : REASON_time_wait;
+		return reopening_input(pipeline, view, connector);
 	case TCP_TIME_WAIT_NONE:
 	case TCP_TIME_WAIT_REOPEN:
 		break;

@@ -27,6 +27,7 @@
 
 struct dnsbl;
 struct handover;
+struct hash_key;
 struct passed;
 struct policy;
 struct ruleset;
@@ -34,6 +35,7 @@ struct pipeline;
 struct rates;
 struct record_ring;
 struct servers_shared;
+struct sources;
 struct spread;
 
 // Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
@@ -67,12 +69,16 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
-	struct passed *passed; // who waited for the greeting; needed where GreetDelay is
-	struct dnsbl *dnsbl;   // what the DNS lists said; NULL: nobody asks them
+	struct passed *passed;   // who waited for the greeting; needed where GreetDelay is
+	struct dnsbl *dnsbl;     // what the DNS lists said; NULL: nobody asks them
+	struct sources *sources; // pipeline_sources
 	// Where lines of the protocol log go (base/protocol_record.h); this worker is the only
 	// writer. Outlives the pipeline; NULL: nothing is logged.
 	struct record_ring *protocol;
 };
+
+// The table of sources that the workers share. NULL when out of memory.
+struct sources *pipeline_sources(const struct policy *policy, const struct hash_key *key);
 
 // All memory of the worker, sized by its part of the policy's totals. NULL when there is not
 // enough.

@@ -8,6 +8,7 @@
 
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
+#include "dataplane/gate/admission.h"
 #include "dataplane/gate/dnsbl.h"
 #include "dataplane/gate/half_open.h"
 #include "dataplane/gate/passed.h"
@@ -44,6 +45,7 @@ struct server_leg;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
 enum client_rank {
+	CLIENT_REFUSED,        // above a limit: it gets its 421 and counts for nothing
 	CLIENT_TARPITTED,      // a refusal is kept back, and nothing of it is at a server
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
@@ -84,9 +86,12 @@ struct client {
 	bool busy : 1;           // client_pump is running: it will see what changed
 	bool holds : 1;          // payload buffers
 	bool verbose : 1;        // its protocol is logged
+	bool tarpitted : 1;      // refused, and the 421 waits
 	uint8_t rank;            // enum client_rank
 	uint8_t greeting;        // enum greeting
 	uint8_t held_row;        // the refusal of our own that is kept back, enum reply_id, or 0
+	uint8_t refused;         // enum connection_limit_kind: LIMIT_WITHIN, or it was not counted
+	struct admission admission;
 };
 _Static_assert(sizeof(struct client) <= 640, "with its flow below 1 KB: there may be a million");
 
@@ -117,6 +122,13 @@ struct reset_budget {
 	uint16_t left[RESET_BUCKETS];
 };
 
+// What is asked of a connector's SYNs.
+struct syn_limits {
+	struct allowance allowance;
+	uint32_t rate; // this worker's part of MaxSynRate; 0 = unlimited
+	bool looks;    // some limit on sessions ends at the SYN
+};
+
 struct pipeline {
 	struct outbox outbox; // first; counts what it hands on to `device`
 	const struct policy *policy;
@@ -138,7 +150,10 @@ struct pipeline {
 	struct session_quota quota; // asks `rates`
 	struct rates *rates;        // shared by all workers
 	struct rates *own_rates;    // where there is only one
-	struct passed *passed;      // shared; NULL: nobody waits for the greeting
+	struct sources *sources;    // likewise
+	struct sources *own_sources;
+	struct syn_limits *syns; // [policy->connector_count]
+	struct passed *passed;   // shared; NULL: nobody waits for the greeting
 	struct passed *own_passed;
 	struct dnsbl *dnsbl; // shared; NULL: no lists
 	struct cookie_keys cookie_keys;
@@ -147,11 +162,11 @@ struct pipeline {
 
 	// All clients, those that spoke longest ago first; without and with payload buffers.
 	struct client_list ranks[CLIENT_RANKS][2];
-	uint32_t lingering;
+	uint32_t lingering, refused; // how many of those ranks
 	struct leg_list dirty;
 	uint64_t log_sequence;
 	struct reset_budget resets;
-	struct allowance logged_drops, logged_refusals;
+	struct allowance logged_drops, logged_refusals, logged_full;
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
@@ -200,10 +215,27 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 
+// ---- admit.c: who may open a connection ---------------------------------------------------------
+void admit_init(struct pipeline *pipeline, unsigned workers);
+// A segment without a flow: REASON_NONE, or who sent it is not served at all.
+enum reason admit_source(const struct pipeline *pipeline, const struct view *view);
+// A SYN: REASON_NONE, or it is above a limit that answers with silence or RST (which went out).
+enum reason admit_syn(struct pipeline *pipeline, const struct view *view, uint16_t connector);
+// The same of a completed handshake; with REASON_NONE it becomes a session, counted as
+// result->admission says, or one that is refused for result->limit.
+enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, uint16_t connector,
+			    struct admission_result *result);
+// Was a segment dropped for a limit?
+bool admit_refused(enum reason reason);
+// What a session that is refused for a limit is counted as.
+enum reason admit_reason(enum connection_limit_kind limit);
+
 // ---- client.c: a client's flow and session ---------------------------------------------------
-// NULL when MaxSessions are open. The banner is queued.
+// NULL when MaxSessions are open. The banner is queued, or the 421 for the limit that it is above;
+// on success the admission is the client's to give back.
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
-			     const struct link *link, uint16_t connector);
+			     const struct link *link, uint16_t connector,
+			     const struct admission_result *admitted);
 // The session_quota of all sessions of a worker.
 bool client_within_rate(struct session_quota *quota, const struct connector *connector,
 			const struct address *source, uint64_t now_us);
@@ -252,8 +284,9 @@ void evict_enter(struct pipeline *pipeline, struct client *client);
 void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
 void evict_leave(struct pipeline *pipeline, struct client *client);
 bool evict_no_clients(const struct pipeline *pipeline);
-// One more handshake is complete: makes a place for it when all are taken and somebody may go.
-void evict_for_newcomer(struct pipeline *pipeline);
+// One more handshake is complete: makes a place for it when all are taken and somebody may go; for
+// one that is refused only others that are.
+void evict_for_newcomer(struct pipeline *pipeline, bool refused);
 // Once a turn: the bounds on half-closed connections and payload buffers.
 void evict_for_bounds(struct pipeline *pipeline);
 

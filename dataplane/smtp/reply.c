@@ -36,6 +36,12 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_hop_count] = REPLY_hop_count,
 	[REASON_smtp_message_rate] = REPLY_message_rate,
 	[REASON_smtp_blocked] = REPLY_blocked,
+	[REASON_smtp_limit_connections] = REPLY_limit_connections,
+	[REASON_smtp_limit_per_source] = REPLY_limit_per_source,
+	[REASON_smtp_limit_percentage] = REPLY_limit_per_source,
+	[REASON_smtp_limit_per_prefix] = REPLY_limit_per_source,
+	[REASON_smtp_limit_source_rate] = REPLY_limit_rate,
+	[REASON_smtp_limit_prefix_rate] = REPLY_limit_rate,
 	[REASON_smtp_timeout] = REPLY_input_timeout,
 	[REASON_smtp_session_timeout] = REPLY_connection_timed_out,
 	[REASON_smtp_draining] = REPLY_service_not_available,
@@ -91,6 +97,12 @@ static void append(struct reply_buffer *reply, const char *text, size_t length)
 	reply->length += (uint16_t)length;
 }
 
+// Does session_say_again know its values?
+static bool can_repeat(enum reply_id id, const char *text)
+{
+	return id == REPLY_blocked || id == REPLY_dnsbl_listed || !strstr(text, "{}");
+}
+
 void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum reply_id id,
 	       const char *const values[])
 {
@@ -106,7 +118,7 @@ void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum repl
 		assert(reply_code(reply) == code);
 		reply->text[reply->last_line + 3] = '-';
 	}
-	reply->row = reply->length ? 0 : (uint8_t)id;
+	reply->row = reply->length || !can_repeat(id, text) ? 0 : (uint8_t)id;
 	reply->last_line = reply->length;
 	append(reply, digits, sizeof(digits));
 	for (const char *gap; (gap = strstr(text, "{}")); text = gap + 2) {

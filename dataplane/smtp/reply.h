@@ -44,6 +44,19 @@
 	X(service_not_available, 421, "4.3.2 Service not available, closing transmission channel", \
 	  NULL)                                                                                    \
 	X(connection_timed_out, 421, "4.4.1 Connection timed out", NULL)                           \
+	X(limit_configured, 421, "{}", NULL)                                                       \
+	X(limit_connections, 421,                                                                  \
+	  "4.3.2 The maximum number of concurrent connections has exceeded a limit, closing "      \
+	  "transmission channel",                                                                  \
+	  "4.3.2 The maximum number of concurrent server connections has exceeded a limit, "       \
+	  "closing transmission channel")                                                          \
+	X(limit_per_source, 421,                                                                   \
+	  "4.3.2 The maximum number of concurrent connections has exceeded a limit, closing "      \
+	  "transmission channel",                                                                  \
+	  "4.3.2 The maximum number of concurrent server connections has exceeded a per-source "   \
+	  "limit, closing transmission channel")                                                   \
+	X(limit_rate, 421,                                                                         \
+	  "4.4.2 Connection rate for this client has exceeded the configured limit", NULL)         \
 	X(message_rate, 421,                                                                       \
 	  "4.4.2 Message submission rate for this client has exceeded the configured limit", NULL) \
 	X(too_many_errors, 421, "4.7.0 Too many errors, closing transmission channel", NULL)       \

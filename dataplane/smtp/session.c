@@ -372,6 +372,18 @@ void session_evict(struct session *session, struct reply_buffer *reply, struct s
 	step->transaction_ended_by_client = false; // it was us
 }
 
+void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
+		    struct session_step *step)
+{
+	struct turn turn = {session, reply, step, {0, 0}, 0};
+	const char *text = session->peer.connector->limit_reply;
+
+	turn_begin(&turn);
+	turn_reply(&turn, text ? REPLY_limit_configured : reply_of_reason(reason), &text);
+	step->reason = reason;
+	turn_close(&turn);
+}
+
 bool session_holds_chunks(const struct session *session)
 {
 	return session->line.text.length || session->sender.length || session->recipient.length ||

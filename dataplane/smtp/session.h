@@ -61,15 +61,15 @@ struct session_quota {
 struct session_peer {
 	struct endpoint client;
 	struct endpoint local;
-	const struct connector *connector; // pinned by the caller for the session's life
-	const struct policy *policy;
-	unsigned identities;         // bits (1 << enum principal): whose rights it has
-	uint64_t id;                 // of the session, for Received and logs
-	struct session_quota *quota; // NULL = no limit
 	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
 	// closed.
 	bool allowed, blocked;
-	bool tested; // nobody vouches for it: see session_is_unknown()
+	bool tested;                       // nobody vouches for it: see session_is_unknown()
+	unsigned identities;               // bits (1 << enum principal): whose rights it has
+	const struct connector *connector; // pinned by the caller for the session's life
+	const struct policy *policy;
+	uint64_t id;                 // of the session, for Received and logs
+	struct session_quota *quota; // NULL = no limit
 };
 
 enum session_intent {
@@ -232,6 +232,11 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 
 // Room is wanted for somebody else: 421 now, whatever is open. Not after the session closed.
 void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step);
+
+// The connection is above a limit: 421 in place of the banner that session_open wrote. Reason: one
+// of smtp_limit_*.
+void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
+		    struct session_step *step);
 
 // Does it hold chunks now?
 bool session_holds_chunks(const struct session *session);

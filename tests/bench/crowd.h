@@ -172,6 +172,8 @@ static char *policy_text(uint32_t sessions, const char *keys)
 		"Gateway = 192.0.2.1\n[accepted-domain accepted.test]\n"
 		"[backend cluster]\nServers = 192.0.2.11:25\nProbeInterval = 1h\n"
 		"[connector clients]\nBindings = 192.0.2.10:25\nPermissionGroups = AnonymousUsers\n"
+		"MaxInboundConnection = unlimited\nMaxInboundConnectionPerSource = unlimited\n"
+		"MaxInboundConnectionPercentagePerSource = 100\n"
 		"%sRemoteIPRanges = 100.64.0.0/10\n",
 		sessions, keys);
 	for (uint32_t i = 0; i < RANGES; i++)

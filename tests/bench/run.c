@@ -38,6 +38,8 @@ static const char policy_text[] =
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 100.64.0.0/10\n"
 	"PermissionGroups = AnonymousUsers\nTarpitInterval = 0s\n"
+	"MaxInboundConnection = unlimited\nMaxInboundConnectionPerSource = unlimited\n"
+	"MaxInboundConnectionPercentagePerSource = 100\n"
 	"[backend cluster]\nServers = 10.0.0.11:25\nMaxConnections = %u\nMaxWaiting = 100000\n";
 
 struct gate {

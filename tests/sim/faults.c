@@ -58,6 +58,9 @@
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
 	X(called_early, "who has read the greeting is told to have spoken before it")              \
+	X(session_not_given_back, "a closed session counts for its source for ever")               \
+	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
+	X(limits_not_asked, "no connector has a limit")                                            \
 	X(each_stops, "each worker says that the gate stopped")                                    \
 	X(log_goes_back, "each record of the log is older than the one before")
 
@@ -280,6 +283,27 @@ WRAP(const struct half_open_entry *, half_open_expire, struct half_open *half_op
 	return entry;
 }
 
+WRAP(void, sources_close, struct sources *sources, sources_hold hold)
+{
+	if (chosen != FAULT_session_not_given_back)
+		__real_sources_close(sources, hold);
+}
+
+WRAP(void, sources_close_connector, struct sources *sources, uint16_t connector)
+{
+	__real_sources_close_connector(sources, connector);
+	if (chosen == FAULT_session_given_back_twice &&
+	    sources_connector_sessions(sources, connector) > 0)
+		__real_sources_close_connector(sources, connector);
+}
+
+WRAP(bool, sources_open_connector, struct sources *sources, uint16_t connector, uint32_t limit)
+{
+	if (chosen == FAULT_limits_not_asked)
+		limit = SOURCES_UNLIMITED;
+	return __real_sources_open_connector(sources, connector, limit);
+}
+
 // ---- The pipeline ------------------------------------------------------------------------------
 
 // The server gets the end of data, and its connection closes politely.
@@ -334,14 +358,18 @@ static struct client *other_in_body(const struct pipeline *pipeline, const struc
 WRAP(void, exchange_body, struct pipeline *pipeline, struct client *client,
      const struct slice body[SESSION_BODY_PIECES])
 {
-	struct slice wrong[SESSION_BODY_PIECES] = {body[0], body[1], body[2]};
 	struct client *other = other_in_body(pipeline, client);
+	struct slice wrong[SESSION_BODY_PIECES];
+	size_t length = 0;
 
-	if (chosen == FAULT_dot_lost && wrong[0].length && wrong[0].data[0] == '.')
-		wrong[0] = slice_from(wrong[0], 1);
+	memcpy(wrong, body, sizeof(wrong));
+	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++) {
+		length += body[i].length;
+		if (chosen == FAULT_dot_lost && wrong[i].length && wrong[i].data[0] == '.')
+			wrong[i] = slice_from(wrong[i], 1);
+	}
 	if (chosen == FAULT_wrong_server && other && client->in_body &&
-	    exchange_body_room(pipeline, other) >=
-		    body[0].length + body[1].length + body[2].length) {
+	    exchange_body_room(pipeline, other) >= length) {
 		for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
 			tcp_send(pipeline->tcp, other->server->leg.flow, body[i]);
 		send_mark_dirty(pipeline, &other->server->leg);

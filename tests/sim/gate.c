@@ -19,6 +19,7 @@
 static const char policy_text[] =
 	"[gate]\nName = mx.example.com\nWorkers = %u\nMaxSessions = %u\nBufferMemory = %uKB\n"
 	"ReceiveBuffer = %uKB\nSendBuffer = %uKB\nHalfOpenEntries = %u\nTimeWaitEntries = 256\n"
+	"SourceEntries = 64\n"
 	"[port outside]\nDevice = vdev:net_null0\nAddress = %s\n"
 	"[port inside]\nDevice = vdev:net_null1\nAddress = %s\n"
 	"[accepted-domain accepted.test]\n"
@@ -26,6 +27,11 @@ static const char policy_text[] =
 	"RemoteIPRanges = %s\nPermissionGroups = AnonymousUsers\nTarpitInterval = 30ms\n"
 	"MaxMessageSize = 128KB\nGreetDelay = %ums\nGreetTeaser = %s\n"
 	"EarlyTalkerAction = %s\nEarlyPipeliningAction = %s\n"
+	"MaxInboundConnection = %u\nMaxInboundConnectionAction = %s\n"
+	"MaxInboundConnectionPerSource = %u\nMaxInboundConnectionPerSourceAction = %s\n"
+	"MaxInboundConnectionPerPrefix = %u\nMaxInboundConnectionPerPrefixAction = %s\n"
+	"MaxConnectionRatePerPrefix = %u\nMaxConnectionRatePerPrefixAction = %s\n"
+	"MaxInboundConnectionPercentagePerSource = %u\n"
 	"[backend cluster]\nServers = %.*s\nProbeInterval = 10s\n"
 	"MaxConnections = %u\nMaxWaiting = %u\n";
 
@@ -144,6 +150,7 @@ static void create_worker(struct gate *gate, struct gate_worker *worker, struct 
 	worker->connectors[0] = &worker->connector;
 	worker->handover = (struct handover){hand};
 	worker->gate = gate;
+	settings.sources = gate->sources;
 	if (gate->worker_count > 1) {
 		settings.worker = (unsigned)(worker - gate->workers);
 		settings.spread = &gate->spread;
@@ -173,6 +180,8 @@ static void create_workers(struct gate *gate)
 		gate->shared = servers_shared_create(gate->policy, gate->worker_count);
 		assert(gate->shared);
 	}
+	gate->sources = pipeline_sources(gate->policy, &(struct hash_key){{1}});
+	assert(gate->sources);
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		create_worker(gate, &gate->workers[i], &dice);
 }
@@ -180,7 +189,8 @@ static void create_workers(struct gate *gate)
 void gate_create(struct gate *gate, const struct gate_place *place, const struct plan *plan,
 		 const struct gate_plan *gate_plan, struct wire *wire, struct tick now)
 {
-	char text[2048];
+	const struct limits_plan *limits = &gate_plan->limits;
+	char text[4096];
 	struct diagnostics diagnostics = {.report = report};
 	struct watch_rules rules = {.receive_buffer = gate_plan->receive_kb * 1024,
 				    .prompt = plan->climate == CLIMATE_CALM,
@@ -202,8 +212,10 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 		 gate_plan->buffer_kb, gate_plan->receive_kb, gate_plan->send_kb,
 		 gate_plan->half_open, place->outside, place->inside, place->bindings,
 		 place->ranges, gate_plan->greet_delay_ms, gate_plan->greet_teaser ? "yes" : "no",
-		 gate_plan->offence_action, gate_plan->offence_action, servers, place->servers,
-		 gate_plan->max_connections, gate_plan->max_waiting);
+		 gate_plan->offence_action, gate_plan->offence_action, limits->connections,
+		 limits->action, limits->per_source, limits->action, limits->per_prefix,
+		 limits->action, limits->prefix_rate, limits->action, limits->percentage, servers,
+		 place->servers, gate_plan->max_connections, gate_plan->max_waiting);
 	gate->policy = policy_load_text(text, &diagnostics);
 	assert(gate->policy);
 	gate->ruleset = ruleset_create(gate->policy);
@@ -221,6 +233,7 @@ void gate_destroy(struct gate *gate)
 		pipeline_destroy(gate->workers[i].pipeline);
 	}
 	servers_shared_destroy(gate->shared);
+	sources_destroy(gate->sources);
 	ruleset_destroy(gate->ruleset);
 	policy_destroy(gate->policy);
 	watch_fini(&gate->watch);

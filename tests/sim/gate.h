@@ -69,7 +69,8 @@ struct gate {
 	unsigned worker_count;
 	struct spread spread;          // with several workers only
 	struct servers_shared *shared; //
-	struct gate_burst burst;       // that a worker is at
+	struct sources *sources;
+	struct gate_burst burst; // that a worker is at
 	struct dice dice;
 	uint64_t full_until_us;                // the device takes nothing
 	unsigned long long questions, answers; // who has one of its addresses

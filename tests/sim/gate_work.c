@@ -140,6 +140,32 @@ static void note_levels(struct gate *gate, struct gate_worker *worker)
 		worker->most_flows = levels.flows;
 }
 
+// Sessions of a worker that count for the limits.
+static uint32_t counted(const struct pipeline *pipeline)
+{
+	const struct client *client;
+	uint32_t count = 0;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(client, &pipeline->ranks[i / 2][i % 2], in_rank)
+	count += client->refused == LIMIT_WITHIN;
+	return count;
+}
+
+// Each session is counted once, and none of the others; never more than the limit.
+static void judge_limits(struct gate *gate)
+{
+	uint32_t sessions = 0, known = sources_connector_sessions(gate->sources, 0);
+
+	for (unsigned i = 0; i < gate->worker_count; i++)
+		sessions += counted(gate->workers[i].pipeline);
+	if (!gate->watch.fault[0] &&
+	    (sessions != known || sessions > gate->plan.limits.connections))
+		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+			 "%u sessions, %u counted, %u allowed", sessions, known,
+			 gate->plan.limits.connections);
+}
+
 // What is all workers' together.
 static void judge_totals(struct gate *gate)
 {
@@ -153,6 +179,7 @@ static void judge_totals(struct gate *gate)
 		for (unsigned j = 0; j < servers; j++)
 			connections[j] += servers_connections(pipeline->servers, 0, j);
 	}
+	judge_limits(gate);
 	if (gate->watch.fault[0])
 		return;
 	if (clients > gate->plan.max_sessions || connections[0] > gate->plan.max_connections ||

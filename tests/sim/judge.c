@@ -5,6 +5,8 @@
 
 #include "tests/sim/judge.h"
 
+#include "dataplane/gate/sources.h"
+
 #include <stdio.h>
 
 #define DRAIN_US     (1000ull * 1000 * 1000)
@@ -257,6 +259,17 @@ static const char *judge_levels(const struct world *world, char text[JUDGE_TEXT]
 	for (unsigned i = 0; i < world->gate_count; i++) {
 		struct pipeline_levels levels = gate_levels(&world->gates[i]);
 
+		struct sources_totals totals =
+			sources_totals(world->gates[i].sources, world->now.now_us);
+
+		if (totals.sessions | totals.connector_sessions) {
+			snprintf(text, JUDGE_TEXT,
+				 "left over: %llu sessions of sources, %llu of "
+				 "connectors",
+				 (unsigned long long)totals.sessions,
+				 (unsigned long long)totals.connector_sessions);
+			return text;
+		}
 		if (!(levels.clients | levels.servers | levels.flows | levels.chunks_used |
 		      levels.timers | levels.time_wait | levels.half_open))
 			continue;

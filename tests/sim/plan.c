@@ -287,7 +287,7 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 static void draw_greetings(struct plan *plan, uint64_t seed)
 {
 	static const char *const actions[] = {"count", "reject", "close"};
-	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 4};
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct gate_plan *gate = &plan->gates[i];
@@ -295,6 +295,31 @@ static void draw_greetings(struct plan *plan, uint64_t seed)
 		gate->greet_delay_ms = dice_one_in(&dice, 3) ? dice_between(&dice, 1, 3000) : 0;
 		gate->greet_teaser = dice_one_in(&dice, 2);
 		gate->offence_action = actions[rough(plan) ? dice_below(&dice, 3) : 0];
+	}
+}
+
+// From a stream of its own. In a good world nobody is above a limit.
+static void draw_limits(struct plan *plan, uint64_t seed)
+{
+	static const char *const actions[] = {"reply", "tarpit", "reset", "drop"};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 3};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct limits_plan *limits = &plan->gates[i].limits;
+		bool limited = rough(plan) && dice_one_in(&dice, 3);
+
+		*limits = (struct limits_plan){10000, 10000, 100,
+					       10000, 10000, actions[dice_below(&dice, 4)]};
+		if (limited && dice_one_in(&dice, 2))
+			limits->connections = dice_between(&dice, 1, 4);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_source = dice_between(&dice, 1, 2);
+		if (limited && dice_one_in(&dice, 3))
+			limits->percentage = dice_between(&dice, 1, 50);
+		if (limited && dice_one_in(&dice, 2))
+			limits->per_prefix = dice_between(&dice, 1, 3);
+		if (limited && dice_one_in(&dice, 3))
+			limits->prefix_rate = dice_between(&dice, 1, 4);
 	}
 }
 
@@ -356,6 +381,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
 	draw_greetings(plan, seed);
+	draw_limits(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;
 	plan->bound_us = calm(plan) ? calm_bound(plan) : 1800 * SECOND;
 	plan->dice = dice_split(&dice);

@@ -37,8 +37,15 @@ struct crew_plan {
 	unsigned full_permille;  // that the device takes no more for a while, frame by frame
 };
 
+// Limits on connections; what is not limited is far above what there may be.
+struct limits_plan {
+	unsigned connections, per_source, percentage, per_prefix, prefix_rate;
+	const char *action;
+};
+
 struct gate_plan {
 	struct crew_plan crew;
+	struct limits_plan limits;
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
 	unsigned greet_delay_ms;

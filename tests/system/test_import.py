@@ -33,7 +33,7 @@ EXPECTED = {
          ('203.0.113.9', '192.0.2.10:587', None, None, None, None, None))),
     'exchange2013.json': (
         (), ('"EX13\\Default EX13": TransportRole: disabled', '"EX13\\Outbound Proxy Frontend EX13": '
-             'TransportRole: disabled', 'MaxInboundConnectionPerSource: "20"'),
+             'TransportRole: disabled'),
         (('203.0.113.9', '192.0.2.10', 'Default Frontend EX13', ANONYMOUS, WORLD, WORLD,
           '550 5.7.1 Unable to relay'),
          ('2001:db8:9::9', '[2001:db8::10]:25', 'Default Frontend EX13', ANONYMOUS, WORLD, WORLD,
@@ -106,6 +106,8 @@ EXPECTED = {
 LINES = {
     'anonymous-relay.json': ('Banner = 220 relay.contoso.com ready', 'MaxMessageSize = 50MB',
                              'TarpitInterval = 0s', 'ConnectionInactivityTimeout = 2m',
+                             'MaxInboundConnectionPerSource = unlimited',
+                             'MaxInboundConnectionPercentagePerSource = 100',
                              'Comment = Printers and the ERP, see ticket 4711'),
     'exchange2010.xml': ('MaxMessageSize = 10MB', 'MaxHopCount = 30', 'MaxRecipientsPerMessage = 5000',
                          'SizeEnabled = EnabledWithoutValue', 'MessageRateLimit = 5'),

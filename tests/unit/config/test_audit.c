@@ -107,6 +107,12 @@ static const struct {
 	 WARNING, "hidden-binding", NULL},
 	{DOMAINS "[connector a]\n" AT "RemoteIPRanges = 203.0.113.0/24, 203.0.113.0/25\n" ANON, 0,
 	 NULL, NULL},
+	// limits
+	{DOMAINS "[connector a]\n" AT WORLD ANON "MaxInboundConnectionPerSource = unlimited\n"
+		 "MaxInboundConnectionPercentagePerSource = 100\n",
+	 WARNING, "unlimited-source", NULL},
+	{DOMAINS "[connector a]\n" AT WORLD ANON "MaxInboundConnectionPerSource = unlimited\n", 0,
+	 NULL, NULL},
 	// protocol
 	{DOMAINS "[connector a]\nBindings = [2001:db8:25::25]:25\nRemoteIPRanges = ::/0\n" ANON,
 	 WARNING, "anonymous-ipv6", NULL},

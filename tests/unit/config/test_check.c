@@ -67,6 +67,44 @@ static const struct {
 	 "BufferMemory of 2MB is too little for a session in each of 4: 8MB"},
 	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR BACKEND "MaxConnections = 1\n", 'E', 3,
 	 "2 of them cannot divide MaxConnections of 1, of backend \"b\""},
+	// Limits on connections
+	{GATE PORT DOMAIN CONNECTOR "MaxInboundConnection = 10\n" BACKEND, 0, 0, NULL},
+	{GATE PORT DOMAIN CONNECTOR
+	 "MaxInboundConnection = 10\nMaxInboundConnectionPerSource = 20\n" BACKEND,
+	 'W', 13, "MaxInboundConnectionPerSource (20) has no effect: MaxInboundConnection (10) is"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "MaxInboundConnectionPerPrefix = 5\nMaxInboundConnectionPerSource = 6\n" BACKEND,
+	 'W', 13, "MaxInboundConnectionPerSource (6) has no effect: MaxInboundConnectionPerPrefix"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "MaxInboundConnection = 9\nMaxInboundConnectionPerPrefix = 10\n" BACKEND,
+	 'W', 13, "MaxInboundConnectionPerPrefix (10) has no effect: MaxInboundConnection (9)"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "MaxConnectionRatePerPrefix = 9\nMaxConnectionRatePerSource = 10\n" BACKEND,
+	 'W', 13, "MaxConnectionRatePerSource (10) has no effect: MaxConnectionRatePerPrefix (9)"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "MaxInboundConnectionPerPrefix = unlimited\nMaxInboundConnectionPerSource = 6\n" BACKEND,
+	 0, 0, NULL},
+	{GATE "MaxSessions = 100\n" PORT DOMAIN CONNECTOR BACKEND, 0, 0, NULL},
+	{GATE "MaxSessions = 100\n" PORT DOMAIN CONNECTOR "MaxInboundConnection = 101\n" BACKEND,
+	 'W', 13, "MaxInboundConnection (101) has no effect: MaxSessions (100)"},
+	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR "MaxSynRate = 1\n" BACKEND, 'W', 13,
+	 "MaxSynRate (1) is below Workers (2)"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "TarpitInterval = 0s\nMaxInboundConnectionPerSourceAction = tarpit\n" BACKEND,
+	 'W', 12, "TarpitInterval is 0s"},
+	{GATE PORT DOMAIN CONNECTOR
+	 "TarpitInterval = 0s\nMaxConnectionRatePerSourceAction = tarpit\n" BACKEND,
+	 0, 0, NULL},
+	{GATE "SourceEntries = 39999\n" PORT DOMAIN CONNECTOR BACKEND, 'W', 3,
+	 "SourceEntries (39999) is below four times MaxSessions (10000)"},
+	{GATE PORT DOMAIN CONNECTOR "ConnectionLimitReply = 450 no\n" BACKEND, 'E', 12,
+	 "must begin with 421 and a blank"},
+	{GATE PORT DOMAIN CONNECTOR "MaxSynRateAction = reply\n" BACKEND, 'E', 12,
+	 "write drop or reset"},
+	{GATE PORT DOMAIN CONNECTOR "MaxInboundConnectionPerSource = 10001\n" BACKEND, 'E', 12,
+	 "out of range: 1 to 10000, or unlimited"},
+	{GATE PORT DOMAIN CONNECTOR "MaxInboundConnectionPercentagePerSource = unlimited\n" BACKEND,
+	 'E', 12, "a number"},
 	// Times and sizes
 	{GATE PORT DOMAIN CONNECTOR BACKEND "FinalReplyTimeout = 9m\n", 'W', 14,
 	 "FinalReplyTimeout is below 10m"},

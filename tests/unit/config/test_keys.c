@@ -102,7 +102,7 @@ static void test_documentation_has_every_row(void **state)
 static void test_sample_shows_every_key(void **state)
 {
 	char *sample = read_source(__FILE__, "config/relaygate.ini");
-	bool shown[128] = {false};
+	bool shown[256] = {false};
 	enum section_kind section = SECTION_GATE;
 	unsigned active[SECTION_COUNT] = {0};
 

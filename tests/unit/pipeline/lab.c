@@ -16,7 +16,8 @@ static const char policy_text[] =
 	"[accepted-domain accepted.test]\n"
 	"[connector clients]\nBindings = %s\nRemoteIPRanges = %s\n"
 	"PermissionGroups = AnonymousUsers\nBanner = 220 hello\nConnectionTimeout = 20m\n"
-	"TarpitInterval = 0s\n"
+	"TarpitInterval = 0s\nMaxInboundConnection = unlimited\n"
+	"MaxInboundConnectionPerSource = unlimited\nMaxInboundConnectionPercentagePerSource = 100\n"
 	"[backend cluster]\nServers = 10.0.0.11:25\nProbeInterval = 1h\n%s";
 
 const struct plan lab_good_plan = {
@@ -275,6 +276,7 @@ static void build_worker(struct lab *lab, struct pipeline_settings *settings, un
 		settings->handover = &lab->ways[worker].handover;
 		settings->servers = lab->shared;
 	}
+	settings->sources = lab->sources;
 	lab->crew[worker] = pipeline_create(settings, lab->now);
 	assert_non_null(lab->crew[worker]);
 	pipeline_start(lab->crew[worker], lab->now, &lab->outbox);
@@ -293,6 +295,8 @@ static void build_gate(struct lab *lab, const char *gate, const char *backend)
 	lab->policy = policy_load_text(text, &diagnostics);
 	assert_non_null(lab->policy);
 	lab->ruleset = ruleset_create(lab->policy);
+	lab->sources = pipeline_sources(lab->policy, &(struct hash_key){{1}});
+	assert_non_null(lab->sources);
 	if (lab->workers > 1)
 		build_spread(lab);
 	for (uint16_t i = 0; i < 2; i++) {
@@ -490,6 +494,7 @@ static unsigned long long drops(const struct lab *lab)
 void lab_close(struct lab *lab)
 {
 	struct pipeline_levels levels;
+	struct sources_totals totals;
 
 	lab_replenish(lab);
 	lab->client.deaf = lab->server.deaf = lab->device_full = lab->others_full = false;
@@ -505,6 +510,8 @@ void lab_close(struct lab *lab)
 			levels.clients + levels.servers + levels.flows + levels.chunks_used, 0);
 	}
 	assert_int_equal(lab->connector.sessions_open, 0);
+	totals = sources_totals(lab->sources, lab->now.now_us);
+	assert_int_equal(totals.sessions + totals.connector_sessions, 0);
 	assert_int_equal(lab->port_rows[0].frames_in + lab->port_rows[1].frames_in,
 			 lab->port_rows[0].frames_accepted + lab->port_rows[1].frames_accepted +
 				 drops(lab));
@@ -513,6 +520,7 @@ void lab_close(struct lab *lab)
 	for (unsigned i = 0; i < lab->workers; i++)
 		pipeline_destroy(lab->crew[i]);
 	servers_shared_destroy(lab->shared);
+	sources_destroy(lab->sources);
 	ruleset_destroy(lab->ruleset);
 	policy_destroy(lab->policy);
 	wire_fini(&lab->wire);

@@ -81,6 +81,7 @@ struct lab {
 	unsigned workers;
 	struct spread spread;
 	struct servers_shared *shared;
+	struct sources *sources;
 	struct lab_way ways[LAB_CREW];
 	struct lab_handed *handed, **handed_end;
 	struct slice received; // the frame that a worker is working on

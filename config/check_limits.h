@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Limits on connections that contradict one another: warnings, since the tighter one holds.
+#ifndef RELAYGATE_CONFIG_CHECK_LIMITS_H
+#define RELAYGATE_CONFIG_CHECK_LIMITS_H
+
+#include "config/diagnostics.h"
+
+struct policy;
+
+void check_limits(const struct policy *policy, struct diagnostics *diagnostics);
+
+#endif
