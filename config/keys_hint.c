@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Words that help whoever wrote a key that is none: where it belongs, what it is near to, or that
+// it is a parameter of Exchange which this version does not have. The rows are keys.c's.
+#include "config/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+// Parameters of Exchange's receive connectors that an administrator may bring along.
+static const char *const not_in_this_version[] = {
+	"AdvertiseClientSettings",
+	"AuthTarpitInterval",
+	"BinaryMimeEnabled",
+	"DefaultDomain",
+	"DomainSecureEnabled",
+	"EnableAuthGSSAPI",
+	"ExtendedProtectionPolicy",
+	"LongAddressesEnabled",
+	"MaxAcknowledgementDelay",
+	"MaxLogonFailures",
+	"OrarEnabled",
+	"ServiceDiscoveryFqdn",
+	"SuppressXAnonymousTls",
+	"TlsCertificateName",
+	"TlsDomainCapabilities",
+	"TransportRole",
+};
+
+#define HINT_NAME_MAX 40
+
+// Levenshtein's distance without regard to case, row by row.
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[HINT_NAME_MAX + 1];
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	if (a_length > HINT_NAME_MAX || b_length > HINT_NAME_MAX)
+		return HINT_NAME_MAX;
+	for (unsigned j = 0; j <= b_length; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a_length; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= b_length; j++) {
+			bool same = strncasecmp(&a[i - 1], &b[j - 1], 1) == 0;
+			unsigned change = diagonal + (same ? 0 : 1);
+
+			diagonal = row[j];
+			row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			if (change < row[j])
+				row[j] = change;
+		}
+	}
+	return row[b_length];
+}
+
+char *keys_hint(enum section_kind section, const char *name, char buffer[KEY_HINT_MAX])
+{
+	const struct key *nearest = NULL;
+	unsigned least = 3; // two slips of the keyboard
+
+	buffer[0] = '\0';
+	for (unsigned i = 0; i < keys_count(); i++) {
+		unsigned steps = distance(name, keys_at(i)->name);
+
+		if (keys_at(i)->section == section && steps < least) {
+			nearest = keys_at(i);
+			least = steps;
+		}
+		if (steps == 0) {
+			snprintf(buffer, KEY_HINT_MAX, ": it belongs into %s",
+				 section_row(keys_at(i)->section)->title);
+			return buffer;
+		}
+	}
+	for (size_t i = 0; i < COUNT(not_in_this_version); i++)
+		if (strcasecmp(name, not_in_this_version[i]) == 0) {
+			snprintf(buffer, KEY_HINT_MAX,
+				 ": this version does not have this parameter of Exchange; remove "
+				 "it");
+			return buffer;
+		}
+	if (nearest != NULL)
+		snprintf(buffer, KEY_HINT_MAX, ": did you mean %s?", nearest->name);
+	return buffer;
+}
