@@ -6,6 +6,7 @@
 // in exposure.c. Owns no data; tells, and changes nothing.
 #include "config/check.h"
 #include "config/check_authentication.h"
+#include "config/check_dnsbl.h"
 #include "config/check_limits.h"
 #include "config/check_logging.h"
 #include "config/exposure.h"
@@ -388,6 +389,11 @@ static void check_binary_mime(struct check *check)
 	}
 }
 
+static void check_dnsbls(struct check *check)
+{
+	check_dnsbl(check->policy, check->diagnostics);
+}
+
 static void check_timeouts(struct check *check)
 {
 	for (unsigned i = 0; i < check->policy->connector_count; i++) {
@@ -569,6 +575,7 @@ static const struct rule {
 	{BACKENDS, check_servers},
 	{BACKENDS | PORTS, check_way_to_servers},
 	{CONNECTORS, check_exposure},
+	{CONNECTORS | 1u << SECTION_DNSBL, check_dnsbls},
 	{DOMAINS, check_presence_of_domains},
 	{DOMAINS, check_domains},
 	{DOMAINS, check_all_domains},
