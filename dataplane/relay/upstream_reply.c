@@ -234,16 +234,16 @@ static const struct {
 	enum upstream_event closing;      // what a 421 is
 	bool may_refuse_early;            // before the server has what it refuses
 } rows[] = {
-	[UPSTREAM_GREETING] = {greeting_reply, UPSTREAM_GONE},
-	[UPSTREAM_HELLO] = {hello_reply, UPSTREAM_GONE},
-	[UPSTREAM_MAIL] = {mail_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_RCPT] = {rcpt_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_DATA] = {data_reply, UPSTREAM_ANSWER},
+	[UPSTREAM_GREETING] = {greeting_reply, UPSTREAM_GONE, false},
+	[UPSTREAM_HELLO] = {hello_reply, UPSTREAM_GONE, false},
+	[UPSTREAM_MAIL] = {mail_reply, UPSTREAM_ANSWER, false},
+	[UPSTREAM_RCPT] = {rcpt_reply, UPSTREAM_ANSWER, false},
+	[UPSTREAM_DATA] = {data_reply, UPSTREAM_ANSWER, false},
 	[UPSTREAM_BODY] = {body_reply, UPSTREAM_EARLY, true},
 	[UPSTREAM_CHUNKS] = {chunk_reply, UPSTREAM_EARLY, true},
 	[UPSTREAM_FINAL] = {final_reply, UPSTREAM_ANSWER, true},
 	[UPSTREAM_RESETTING] = {reset_reply, UPSTREAM_GONE, true},
-	[UPSTREAM_QUITTING] = {quit_reply, UPSTREAM_FINISHED},
+	[UPSTREAM_QUITTING] = {quit_reply, UPSTREAM_FINISHED, false},
 };
 
 static void closing_reply(struct turn *turn)
