@@ -144,6 +144,7 @@ static void compile_policy(const struct syns *syns, const char *device)
 
 static void open_gate(void)
 {
+	const struct hash_key key = {{7}};
 	unsigned connectors = gate.policy->connector_count;
 	struct pipeline_settings settings = {
 		.policy = gate.policy, .ruleset = gate.ruleset, .ports = &gate.port.packet};
@@ -164,8 +165,9 @@ static void open_gate(void)
 	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
 	randombytes_buf(settings.random_key, sizeof(settings.random_key));
 	settings.counters.offenders = offenders_create(0x9d2c5680a8f1ec35u, worker_now().now_us);
-	if (!settings.counters.offenders)
-		fail("offenders", "out of memory");
+	settings.sources = pipeline_sources(gate.policy, &key);
+	if (!settings.counters.offenders || !settings.sources)
+		fail("tables of sources", "out of memory");
 	gate.worker = worker_create(&(struct worker_settings){
 		.ports = &gate.port, .port_count = 1, .spin = true, .state = &gate.state});
 	if (gate.worker)
