@@ -40,8 +40,9 @@ struct watched {
 	bool dead;            // reset by either side
 	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
-	uint64_t again_us;    // its handshake's ACK came while it was open: if the gate gives it up
-			      // in this very burst, that ACK opens another one
+	// Its handshake's ACK came while it was open: if the gate gives it up in this very burst,
+	// that ACK opens another one.
+	uint64_t again_us;
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
 	struct literal answers[ANSWERS]; // SYN-ACKs to the gate

@@ -74,6 +74,7 @@ static void test_keys_of_the_gate(void **state)
 		"PinDirectory = /sys/fs/bpf/other",
 		"HugePages = yes",
 		"Spin = yes",
+		"Realtime = yes",
 		"Workers = 2",
 		"MaxSessions = 7",
 		"HalfOpenEntries = 17",
