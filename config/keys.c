@@ -119,6 +119,9 @@ static const struct key keys[] = {
 	 .help = "Take packet memory from huge pages; they must have been reserved."},
 	{FIXED(spin), .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Let an idle worker poll without a pause: lowest delay, one core always busy."},
+	{FIXED(realtime), .name = "Realtime", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Workers go before all ordinary programs on their CPUs (SCHED_FIFO): no frame is "
+		 "lost while another program has its turn. Not with Spin."},
 	{FIXED(workers), .name = "Workers", .type = KEY_NUMBER, .fallback = "1", .minimum = 1,
 	 .maximum = POLICY_WORKERS_MAX,
 	 .help = "Threads that carry the traffic, a core each at best. Every connection belongs to "

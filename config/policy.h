@@ -119,6 +119,7 @@ struct gate_settings {
 	enum reply_dialect dialect;
 	bool huge_pages;
 	bool spin;                  // idle workers busy-poll instead of sleeping
+	bool realtime;              // workers run before all ordinary threads; never with spin
 	uint32_t workers;           // threads that carry the traffic; they divide the totals below
 	uint32_t max_sessions;      // client sessions at once
 	uint32_t half_open_entries; // SYN-ACKs remembered for retransmission

@@ -40,6 +40,9 @@ struct watched {
 	bool dead;            // reset by either side
 	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
+	// Its handshake's ACK came while it was open: if the gate gives it up in this very burst,
+	// that ACK opens another one.
+	uint64_t again_us;
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
 	struct literal answers[ANSWERS]; // SYN-ACKs to the gate
@@ -294,18 +297,46 @@ static void note_bytes(struct watched *flow, const struct literal *segment, uint
 		flow->owed_full++;
 }
 
-// Does this ACK make a connection of one of the gate's SYN cookies?
-static void complete_handshake(struct watched *flow, const struct literal *segment)
+// The SYN cookie of which this ACK makes a connection.
+static const struct handshake *completed(const struct watched *flow, const struct literal *segment)
 {
 	for (unsigned i = 0; i < flow->handshake_count && !flow->active; i++) {
 		const struct handshake *handshake = &flow->handshakes[i];
 
-		if (segment->acknowledgment != handshake->gate_isn + 1 ||
-		    segment->sequence != handshake->peer_isn + 1)
-			continue;
-		open_flow(flow, handshake);
-		return;
+		if (segment->acknowledgment == handshake->gate_isn + 1 &&
+		    segment->sequence == handshake->peer_isn + 1)
+			return handshake;
 	}
+	return NULL;
+}
+
+static void complete_handshake(struct watched *flow, const struct literal *segment, uint64_t now_us)
+{
+	const struct handshake *handshake = completed(flow, segment);
+
+	if (handshake && flow->open)
+		flow->again_us = now_us;
+	else if (handshake)
+		open_flow(flow, handshake);
+}
+
+// The gate opened it, gave it up and opened it again within one burst, whose segments all came
+// before. False when nothing came that could have opened it again.
+static bool open_again(struct watched *flow, const struct literal *segment)
+{
+	const struct watched before = *flow;
+	struct literal ack = {.sequence = segment->acknowledgment,
+			      .acknowledgment = segment->sequence};
+	const struct handshake *handshake = completed(flow, &ack);
+
+	if (!handshake || !flow->again_us || flow->again_us != flow->released_us)
+		return false;
+	open_flow(flow, handshake);
+	flow->again_us = 0;
+	memcpy(flow->came, before.came, sizeof(flow->came));
+	flow->came_count = before.came_count;
+	flow->edge = before.edge;
+	return true;
 }
 
 void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t now_us)
@@ -344,8 +375,8 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 		peer_syn(flow, segment);
 		return;
 	}
-	if (!flow->open && (segment->flags & (LITERAL_ACK | LITERAL_RST)) == LITERAL_ACK)
-		complete_handshake(flow, segment);
+	if ((segment->flags & (LITERAL_ACK | LITERAL_RST)) == LITERAL_ACK)
+		complete_handshake(flow, segment, now_us);
 	if (!flow->open || flow->dead || segment->flags & LITERAL_RST)
 		return;
 	if (segment->flags & LITERAL_ACK)
@@ -570,7 +601,7 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 	}
 	if (!flow->open && flow->active)
 		take_answer(flow, &segment);
-	if (!flow->open) {
+	if (!flow->open && !open_again(flow, &segment)) {
 		// What is left of a connection: an ACK in TIME-WAIT.
 		if (flow->released_us && segment.length == 0 && !(segment.flags & LITERAL_FIN))
 			return;

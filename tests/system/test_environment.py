@@ -45,6 +45,8 @@ CASES = (
       'sh'), None, ('2 queues', 'ethtool -L outside rx 1')),
     ('the PCI device', (), edited('port outside', Device='pci:0000:7f:1f.7'), ('0000:7f:1f.7',)),
     ('the user', (), edited('gate', User='nobody-of-that-name'), ('nobody-of-that-name',)),
+    ('leave to be realtime', ('setpriv', '--bounding-set=-sys_nice'),
+     edited('gate', Realtime='yes'), ('Realtime', 'CAP_SYS_NICE')),
     ('the file', ('sh', '-c', 'exec "$1" run -c /nonexistent/relaygate.ini', 'sh'), None,
      ('/nonexistent/relaygate.ini',)),
 )
@@ -124,6 +126,20 @@ def pins_lost(checks, lab):
         checks.equal('the next one stops, too', gate.stop(), 0)
 
 
+def realtime(checks, lab):
+    """The worker's thread goes first, and no other."""
+    config = lab.config()
+    config['gate']['Realtime'] = 'yes'
+    config['gate']['User'] = 'nobody'
+    with labs.Gate(lab, config) as gate:
+        folder = f'/proc/{gate.process.pid}/task'
+        threads = {labs.read(f'{folder}/{thread}/comm').decode().strip(): int(thread)
+                   for thread in os.listdir(folder)}
+        urgent = {name for name, thread in threads.items()
+                  if os.sched_getscheduler(thread) == os.SCHED_FIFO}
+        checks.equal('Realtime = yes: threads that go first', urgent, {'rte-worker-1'})
+
+
 def test(checks):
     with labs.Lab() as lab:
         for what, wrapper, edit, words in CASES:
@@ -134,6 +150,7 @@ def test(checks):
             checks.equal(f'without {what}: nothing is left', traces(lab), [])
         second_instance(checks, lab)
         pins_lost(checks, lab)
+        realtime(checks, lab)
         checks.equal('after a stop nothing is attached', traces(lab), [])
 
 
