@@ -40,8 +40,9 @@ struct watched {
 	bool dead;            // reset by either side
 	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
-	// Its handshake's ACK came while it was open: if the gate gives it up in this very burst,
-	// that ACK opens another one.
+	// An ACK of this handshake came in the burst at again_us, perhaps behind the end of the
+	// connection: what the gate says then may be a new one's.
+	struct handshake again;
 	uint64_t again_us;
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
@@ -314,24 +315,25 @@ static void complete_handshake(struct watched *flow, const struct literal *segme
 {
 	const struct handshake *handshake = completed(flow, segment);
 
-	if (handshake && flow->open)
-		flow->again_us = now_us;
-	else if (handshake)
+	if (!handshake)
+		return;
+	flow->again = *handshake;
+	flow->again_us = now_us;
+	// A connection of which the gate said nothing was refused in silence: there may be another.
+	if (!flow->open || (flow->sent == 1 && handshake->gate_isn != flow->gate_isn))
 		open_flow(flow, handshake);
 }
 
-// The gate opened it, gave it up and opened it again within one burst, whose segments all came
-// before. False when nothing came that could have opened it again.
+// The gate gave it up, or refused a stray segment, and opened it within one burst, whose segments
+// all came before. False when nothing came that could have opened it.
 static bool open_again(struct watched *flow, const struct literal *segment)
 {
 	const struct watched before = *flow;
-	struct literal ack = {.sequence = segment->acknowledgment,
-			      .acknowledgment = segment->sequence};
-	const struct handshake *handshake = completed(flow, &ack);
 
-	if (!handshake || !flow->again_us || flow->again_us != flow->released_us)
+	if (!flow->again_us || flow->again_us != flow->released_us ||
+	    segment->sequence != flow->again.gate_isn + 1)
 		return false;
-	open_flow(flow, handshake);
+	open_flow(flow, &before.again);
 	flow->again_us = 0;
 	memcpy(flow->came, before.came, sizeof(flow->came));
 	flow->came_count = before.came_count;
@@ -593,10 +595,12 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 	if (segment.flags & LITERAL_RST) {
 		// One behind its bytes ends the connection. Others answer stray segments, whose
 		// number they carry, or refuse a handshake, which may be tried again.
-		if (flow->open && flow->sent == 1 && !flow->active && flow->acknowledged == 1)
+		if (flow->open && flow->sent == 1 && !flow->active && flow->acknowledged == 1) {
 			flow->open = false;
-		else if (flow->open && segment.sequence - flow->gate_isn <= flow->sent + 1)
+			flow->released_us = now_us;
+		} else if (flow->open && segment.sequence - flow->gate_isn <= flow->sent + 1) {
 			flow->dead = true;
+		}
 		return;
 	}
 	if (!flow->open && flow->active)
