@@ -6,6 +6,7 @@
 // in exposure.c. Owns no data; tells, and changes nothing.
 #include "config/check.h"
 #include "config/check_authentication.h"
+#include "config/check_dnsbl.h"
 #include "config/check_limits.h"
 #include "config/check_logging.h"
 #include "config/exposure.h"
@@ -126,12 +127,7 @@ static void check_gate(struct check *check)
 			"take twice SendBuffer and ReceiveBuffer: %s",
 			value_format_size(gate->buffer_memory, have_text),
 			value_format_size(need, need_text));
-	// Nobody else would ever run on its CPU, nor the kernel's own threads that bring us frames.
-	if (gate->realtime && gate->spin)
-		diagnostics_error(
-			check->diagnostics,
-			at(check, keys_line(&gate->lines, SECTION_GATE, "Realtime", gate->line)),
-			"Realtime: not with Spin, a worker that never pauses");
+	check_realtime(check->policy, check->diagnostics);
 }
 
 // What the workers divide must suffice for each of them.
@@ -394,6 +390,11 @@ static void check_binary_mime(struct check *check)
 	}
 }
 
+static void check_dnsbls(struct check *check)
+{
+	check_dnsbl(check->policy, check->diagnostics);
+}
+
 static void check_timeouts(struct check *check)
 {
 	for (unsigned i = 0; i < check->policy->connector_count; i++) {
@@ -575,6 +576,7 @@ static const struct rule {
 	{BACKENDS, check_servers},
 	{BACKENDS | PORTS, check_way_to_servers},
 	{CONNECTORS, check_exposure},
+	{CONNECTORS | 1u << SECTION_DNSBL, check_dnsbls},
 	{DOMAINS, check_presence_of_domains},
 	{DOMAINS, check_domains},
 	{DOMAINS, check_all_domains},

@@ -14,6 +14,7 @@
 #include "dataplane/gate/offenders.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/io/worker.h"
+#include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "tests/bench/sample.h"
 #include "tests/bench/stages.h"
@@ -25,6 +26,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
+#include <rte_rcu_qsbr.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -53,7 +55,9 @@ struct options {
 
 struct gate {
 	struct policy *policy;
-	struct ruleset *ruleset;
+	struct generation *generation; // owns the policy
+	struct generation_news news;
+	struct worker_source source;
 	struct port port;
 	struct port_counters port_row, *port_rows[1];
 	struct worker_counters state;
@@ -137,8 +141,8 @@ static void compile_policy(const struct syns *syns, const char *device)
 
 	gate.policy = policy_load_text(text, &diagnostics);
 	free(text);
-	gate.ruleset = gate.policy ? ruleset_create(gate.policy) : NULL;
-	if (!gate.ruleset)
+	gate.generation = gate.policy ? generation_create(gate.policy, NULL, 1, 1) : NULL;
+	if (!gate.generation)
 		fail("policy", "not usable");
 }
 
@@ -147,7 +151,7 @@ static void open_gate(void)
 	const struct hash_key key = {{7}};
 	unsigned connectors = gate.policy->connector_count;
 	struct pipeline_settings settings = {
-		.policy = gate.policy, .ruleset = gate.ruleset, .ports = &gate.port.packet};
+		.generation = gate.generation, .news = &gate.news, .ports = &gate.port.packet};
 
 	gate.rows = aligned_alloc(64, connectors * sizeof(*gate.rows));
 	gate.row_list = calloc(connectors, sizeof(*gate.row_list));
@@ -156,9 +160,14 @@ static void open_gate(void)
 	memset(gate.rows, 0, connectors * sizeof(*gate.rows));
 	for (unsigned i = 0; i < connectors; i++)
 		gate.row_list[i] = &gate.rows[i];
+	gate.generation->shares[0].connectors = gate.row_list;
+	generation_publish(gate.generation);
+	gate.source.newest = gate.generation;
+	gate.source.readers = aligned_alloc(64, (rte_rcu_qsbr_get_memsize(1) + 63) / 64 * 64);
+	if (!gate.source.readers || rte_rcu_qsbr_init(gate.source.readers, 1))
+		fail("readers", "out of memory");
 	gate.port_rows[0] = &gate.port_row;
-	settings.counters = (struct pipeline_counters){.connectors = gate.row_list,
-						       .ports = gate.port_rows,
+	settings.counters = (struct pipeline_counters){.ports = gate.port_rows,
 						       .reasons = gate.reasons,
 						       .log = gate.log,
 						       .log_records = LOG_RECORDS};
@@ -175,6 +184,7 @@ static void open_gate(void)
 	gate.pipeline = pipeline_create(&settings, worker_now());
 	if (!gate.worker || !gate.pipeline)
 		fail("pipeline", "out of memory");
+	worker_follow(gate.worker, &gate.source);
 }
 
 // ---- Measuring -------------------------------------------------------------------------------
@@ -293,7 +303,8 @@ static void print(const struct options *options, struct figures *figures, FILE *
 		syns->family, syns->connectors, syns->ranges, syns->frames,
 		syns->listed ? "true" : "false", options->huge_pages ? "true" : "false",
 		figures->tsc_mhz, (unsigned long long)figures->frames, median, best,
-		figures->tsc_mhz / median, figures->tsc_mhz / best, ruleset_memory(gate.ruleset));
+		figures->tsc_mhz / median, figures->tsc_mhz / best,
+		ruleset_memory(gate.generation->ruleset));
 	if (stages_present())
 		stages_print(json);
 	fprintf(json, "}\n");

@@ -175,20 +175,23 @@ static uint32_t counted(const struct pipeline *pipeline)
 	return count;
 }
 
-// Each session is counted once, and none of the others; never more than the limit.
+// Each session is counted once, and none of the others; never more of a connector than its limit.
 static void judge_limits(struct gate *gate)
 {
-	uint32_t sessions = 0, known = 0;
+	uint32_t sessions = 0, known = 0, most = 0;
 
-	for (uint16_t slot = 0; slot < GATE_CONNECTORS; slot++)
-		known += sources_connector_sessions(gate->sources, slot);
+	for (uint16_t slot = 0; slot < GATE_CONNECTORS; slot++) {
+		uint32_t open = sources_connector_sessions(gate->sources, slot);
+
+		known += open;
+		most = open > most ? open : most;
+	}
 	for (unsigned i = 0; i < gate->worker_count; i++)
 		sessions += counted(gate->workers[i].pipeline);
-	if (!gate->watch.fault[0] &&
-	    (sessions != known || sessions > gate->plan.limits.connections))
+	if (!gate->watch.fault[0] && (sessions != known || most > gate->plan.limits.connections))
 		snprintf(gate->watch.fault, sizeof(gate->watch.fault),
-			 "%u sessions, %u counted, %u allowed", sessions, known,
-			 gate->plan.limits.connections);
+			 "%u sessions, %u counted, %u of one connector, %u allowed", sessions,
+			 known, most, gate->plan.limits.connections);
 }
 
 // What is all workers' together.

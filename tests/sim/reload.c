@@ -95,6 +95,40 @@ static void destroy(struct generation *generation)
 	generation_destroy(generation);
 }
 
+// Does anything of a worker refer to it?
+static bool is_used(const struct pipeline *pipeline, const struct generation *generation)
+{
+	const struct server_leg *leg;
+	const struct client *client;
+	bool used = false;
+
+	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++)
+		TAILQ_FOREACH(client, &pipeline->ranks[i / 2][i % 2], in_rank)
+		{
+			used |= client->generation == generation;
+		}
+	TAILQ_FOREACH(leg, &pipeline->server_legs, in_all)
+	{
+		used |= leg->generation == generation;
+	}
+	return used;
+}
+
+// Nobody may still use what the workers' own books say is free. False: the run has failed.
+static bool may_be_freed(struct gate *gate, const struct generation *generation)
+{
+	for (unsigned i = 0; i < gate->worker_count; i++) {
+		if (!is_used(gate->workers[i].pipeline, generation))
+			continue;
+		if (!gate->watch.fault[0])
+			snprintf(gate->watch.fault, sizeof(gate->watch.fault),
+				 "policy %llu is freed while worker %u uses it",
+				 (unsigned long long)generation->number, i);
+		return false;
+	}
+	return true;
+}
+
 static void collect(struct gate *gate)
 {
 	unsigned kept = 0;
@@ -102,7 +136,7 @@ static void collect(struct gate *gate)
 	for (unsigned i = 0; i + 1 < gate->held_count; i++) {
 		if (gate->held[i]->ruleset)
 			generation_forget_sources(gate->held[i]);
-		if (generation_unused(gate->held[i]))
+		if (generation_unused(gate->held[i]) && may_be_freed(gate, gate->held[i]))
 			destroy(gate->held[i]);
 		else
 			gate->held[kept++] = gate->held[i];

@@ -163,6 +163,9 @@ def dropped_exactly(checks, lab, gate, family, xdp):
     checks.equal(f'{name}: dropped by XDP, dropped by the gate, seen by it, counted in the entry',
                  tuple(a - b for a, b in zip(after, before)),
                  (want, PACKETS - want, PACKETS - want, want))
+    dumped = [row['formatted']['value']['packets'] for row in gate.dump('bans')
+              if ' '.join(byte[2:] for byte in row['key']) == KEYS[family]]
+    checks.equal(f'{name}: bpftool map dump shows it', dumped, [after[3]])
     table = gate.table('bans_table')
     checks.that(f'{name}: cat bans_table shows it', 'smtp_unable_to_relay' in table
                 and f' {after[3]} ' in table, table)

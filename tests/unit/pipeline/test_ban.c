@@ -22,7 +22,8 @@ static struct peer *greeted(struct lab *lab)
 {
 	struct peer *client = lab_connect(lab);
 
-	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<>\r\n");
+	lab_say(lab, client, "EHLO c.test\r\n");
+	lab_say(lab, client, "MAIL FROM:<>\r\n");
 	lab_heard(client);
 	return client;
 }
@@ -112,6 +113,27 @@ static void test_offences(void **state)
 		// A score begins to fall at once, and is told in whole points.
 		if (score != scenes[i].points && score + 1 != scenes[i].points)
 			fail_msg("%s: %u points", scenes[i].lines, score);
+		lab_close(lab);
+	}
+}
+
+// Once a session, whatever the connector does about it and however many recipients it refuses.
+static void test_early_talkers(void **state)
+{
+	static const enum early_action actions[] = {EARLY_COUNT, EARLY_REJECT, EARLY_CLOSE};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct lab *lab = open_with("");
+		struct peer *client = lab_connect(lab);
+		uint32_t score;
+
+		lab->policy->connectors[0].early_pipelining_action = actions[i];
+		lab_say(lab, client,
+			"EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@accepted.test>\r\n"
+			"RCPT TO:<b@accepted.test>\r\n");
+		score = sources_score(lab->pipeline->sources, &lab->client_address.address,
+				      lab->now.now_us);
+		assert_in_range(score, 24, 25);
 		lab_close(lab);
 	}
 }
@@ -277,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_third_try),
 		cmocka_unit_test(test_tarpit),
 		cmocka_unit_test(test_offences),
+		cmocka_unit_test(test_early_talkers),
 		cmocka_unit_test(test_another_protocol),
 		cmocka_unit_test(test_who_is_not_banned),
 		cmocka_unit_test(test_other_sessions),
