@@ -128,12 +128,7 @@ static void check_gate(struct check *check)
 			"take twice SendBuffer and ReceiveBuffer: %s",
 			value_format_size(gate->buffer_memory, have_text),
 			value_format_size(need, need_text));
-	// Nobody else would ever run on its CPU, nor the kernel's own threads that bring us frames.
-	if (gate->realtime && gate->spin)
-		diagnostics_error(
-			check->diagnostics,
-			at(check, keys_line(&gate->lines, SECTION_GATE, "Realtime", gate->line)),
-			"Realtime: not with Spin, a worker that never pauses");
+	check_realtime(check->policy, check->diagnostics);
 }
 
 // What the workers divide must suffice for each of them.
