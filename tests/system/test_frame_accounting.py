@@ -70,17 +70,18 @@ def broken_frames(checks, lab, gate, mac):
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         link.bind(('net0', 0))
     own = link.getsockname()[4]
+    settle(gate)
+    after, taken_after = gate.reasons(), gate.ports()['outside']['frames_in']
     for what, kind, packet, reason in BROKEN:
         frame = frames.ethernet(mac, own, packet, kind=kind)
-        settle(gate)
-        before, taken = gate.reasons(), gate.ports()['outside']['frames_in']
+        before, taken = after, taken_after
         for _ in range(TIMES):
             link.send(frame)
         settle(gate)
-        after = gate.reasons()
+        after, taken_after = gate.reasons(), gate.ports()['outside']['frames_in']
         moved = {name: after[name] - before.get(name, 0) for name in after
                  if after[name] != before.get(name, 0)}
-        if gate.ports()['outside']['frames_in'] == taken:
+        if taken_after == taken:
             checks.equal(f'{what}: left to the kernel', moved, {})
         else:
             checks.that(f'{what}: {reason} moves by {TIMES}', moved.get(reason) == TIMES, moved)
