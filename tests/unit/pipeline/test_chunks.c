@@ -370,8 +370,8 @@ static void test_binary(void **state)
 	lab_close(lab);
 }
 
-// Binary is a body. In the header every server has to see the same lines: one that takes CR LF alone
-// for a line's end would read on in the header where another one sees the body.
+// Binary is a body. In the header every server has to see the same lines: one that takes CR LF
+// alone for a line's end would read on in the header where another one sees the body.
 static void test_binary_header(void **state)
 {
 	static const char field[] = "X-MS-Exchange-Organization-SCL: -1\r\n";
