@@ -294,6 +294,9 @@ static void draw_greetings(struct plan *plan, uint64_t seed)
 		struct gate_plan *gate = &plan->gates[i];
 
 		gate->greet_delay_ms = dice_one_in(&dice, 3) ? dice_between(&dice, 1, 3000) : 0;
+		// Nobody lets a gate of his own wait, which has few connections for all.
+		if (i == 1 && !rough(plan))
+			gate->greet_delay_ms = 0;
 		gate->greet_teaser = dice_one_in(&dice, 2);
 		gate->offence_action = actions[rough(plan) ? dice_below(&dice, 3) : 0];
 	}

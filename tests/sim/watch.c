@@ -57,13 +57,14 @@ struct watched {
 	// What came.
 	struct range came[RANGES];
 	unsigned came_count;
-	bool came_lost;      // too many pieces to remember: no judgment of blocks
-	uint32_t edge;       // of the largest window offered to the gate
-	uint32_t confirmed;  // largest acknowledgment of the gate's bytes
-	uint64_t heard_us;   // last segment of the peer
-	uint64_t owed_us;    // bytes came that no segment of the gate answered; 0 = none
-	unsigned owed_full;  // full segments of them
-	uint32_t answer_due; // a hint for the text: where they end
+	bool came_lost;        // too many pieces to remember: no judgment of blocks
+	uint32_t edge;         // of the largest window offered to the gate
+	uint32_t confirmed;    // largest acknowledgment of the gate's bytes
+	uint64_t confirmed_us; // when that came: the time-out begins anew (RFC 6298 section 5.3)
+	uint64_t heard_us;     // last segment of the peer
+	uint64_t owed_us;      // bytes came that no segment of the gate answered; 0 = none
+	unsigned owed_full;    // full segments of them
+	uint32_t answer_due;   // a hint for the text: where they end
 	// What went.
 	uint8_t *bytes; // from position 1 on
 	size_t bytes_room;
@@ -267,7 +268,8 @@ static void take_answer(struct watched *flow, const struct literal *segment)
 	}
 }
 
-static void note_acknowledgment(struct watched *flow, const struct literal *segment)
+static void note_acknowledgment(struct watched *flow, const struct literal *segment,
+				uint64_t now_us)
 {
 	uint32_t number = segment->acknowledgment - flow->gate_isn;
 	uint32_t window = (uint32_t)segment->window << flow->in_scale;
@@ -276,8 +278,10 @@ static void note_acknowledgment(struct watched *flow, const struct literal *segm
 		return; // a lie: the gate may not believe it
 	if (number + window > flow->edge)
 		flow->edge = number + window;
-	if (number > flow->confirmed)
+	if (number > flow->confirmed) {
 		flow->confirmed = number;
+		flow->confirmed_us = now_us;
+	}
 }
 
 static void note_bytes(struct watched *flow, const struct literal *segment, uint64_t now_us)
@@ -382,7 +386,7 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 	if (!flow->open || flow->dead || segment->flags & LITERAL_RST)
 		return;
 	if (segment->flags & LITERAL_ACK)
-		note_acknowledgment(flow, segment);
+		note_acknowledgment(flow, segment, now_us);
 	note_bytes(flow, segment, now_us);
 }
 
@@ -616,6 +620,11 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 	judge_segment(watch, flow, &segment, now_us);
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 // ---- What did not happen ---------------------------------------------------------------------
 
 void watch_time(struct watch *watch, uint64_t now_us)
@@ -631,7 +640,7 @@ void watch_time(struct watch *watch, uint64_t now_us)
 			blame(watch, flow, "no ACK within half a second", flow->answer_due,
 			      flow->acknowledged);
 		if (must_repeat(watch, flow) && flow->confirmed < flow->sent + (flow->fin != 0) &&
-		    now_us - flow->first_us > REPEAT_WITHIN_US)
+		    now_us - later(flow->first_us, flow->confirmed_us) > REPEAT_WITHIN_US)
 			blame(watch, flow, "does not repeat what was lost", flow->confirmed,
 			      flow->sent);
 	}
