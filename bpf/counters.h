@@ -173,6 +173,9 @@ typedef unsigned long long counters_u64;
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_banned, refusal, "session closed because its source is banned")                     \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
+	X(greet_early_talker, refusal, "client spoke before it had the greeting")                  \
+	X(greet_pipelining, refusal, "client spoke on before it had the reply to EHLO or HELO")    \
+	X(dnsbl_listed, refusal, "RCPT of a client that the DNS lists list")                       \
 	X(backend_refused_recipient, refusal, "RCPT refused by the backend")                       \
 	X(backend_refused_message, refusal, "message refused by the backend")                      \
 	X(backend_unavailable, fault, "no live server of the backend")                             \
@@ -212,6 +215,13 @@ typedef unsigned long long counters_u64;
 	X(ban_exempt, fault, "event: a ban by hand was taken back: server, or on IP Allow list")   \
 	X(bans_full, fault, "ban given up for want of an entry: the one that ends first")          \
 	X(ban_not_shared, fault, "ban that the pinned map did not take, or the gate of it")        \
+	X(greet_delay_skipped, fault, "greeting without GreetDelay: few sessions are free")        \
+	X(dnsbl_late, fault, "RCPT before the DNS lists had answered: the session goes on")        \
+	X(dnsbl_timeout, fault, "DNS list without an answer within DnsTimeout")                    \
+	X(dnsbl_failed, fault, "DNS list answered with an error, or with what it cannot mean")     \
+	X(dnsbl_queue_full, fault, "client that no DNS list was asked about: too many at once")    \
+	X(dnsbl_inquiries_full, fault, "the same, for too many are being asked about")             \
+	X(dnsbl_cache_full, fault, "answer of DNS lists forgotten early for a newer one")          \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
 	X(gate_stopped, fault, "event: the gate stopped")
 

@@ -98,6 +98,25 @@ static int set_number(const struct key *key, void *object, const struct item *it
 	return 0;
 }
 
+static int set_weight(const struct key *key, void *object, const struct item *item, char *why)
+{
+	const bool negative = item->text[0] == '-';
+	uint64_t value;
+	int32_t weight;
+	const char *fault;
+	char form[KEY_FORM_MAX];
+
+	if (value_number(item->text + negative, &value, &fault) != 0)
+		return setters_refuse(why, fault);
+	if (value == 0 || value > 100) {
+		snprintf(why, SETTERS_WHY_MAX, "out of range: %s", key_format_form(key, form));
+		return -EINVAL;
+	}
+	weight = negative ? -(int32_t)value : (int32_t)value;
+	memcpy(setters_field(key, object), &weight, sizeof(weight));
+	return 0;
+}
+
 static int set_fqdn(const struct key *key, void *object, const struct item *item, char *why)
 {
 	const char *fault = value_fqdn_fault(item->text);
@@ -218,6 +237,10 @@ static const setter setters[KEY_TYPE_COUNT] = {
 	[KEY_MECHANISMS] = add_mechanism,
 	[KEY_IP_ENTRIES] = add_ip_entry,
 	[KEY_SERVERS] = add_server,
+	[KEY_WEIGHT] = set_weight,
+	[KEY_ZONE] = set_zone,
+	[KEY_DNS_SERVERS] = add_dns_server,
+	[KEY_REPLIES] = add_reply,
 };
 
 // What a list's walk needs at each item.

@@ -194,6 +194,45 @@ int add_server(const struct key *key, void *object, const struct item *item, cha
 	return 0;
 }
 
+int add_dns_server(const struct key *key, void *object, const struct item *item, char *why)
+{
+	struct gate_settings *gate = object;
+	struct endpoint endpoint, *slot;
+	const char *fault;
+
+	if (endpoint_parse(item->text, 53, &endpoint, &fault) != 0)
+		return setters_refuse(why, fault);
+	if (address_is_any(&endpoint.address) || address_is_multicast(&endpoint.address))
+		return setters_refuse(why, "write the address of a name server");
+	if (gate->dns_server_count == GATE_DNS_SERVERS_MAX)
+		return setters_refuse(why, "eight name servers are enough: remove the others");
+	slot = array_append(&gate->dns_servers, gate->dns_server_count, sizeof(*slot));
+	if (slot == NULL)
+		return -ENOMEM;
+	*slot = endpoint;
+	gate->dns_server_count++;
+	return 0;
+}
+
+int add_reply(const struct key *key, void *object, const struct item *item, char *why)
+{
+	struct dnsbl_list *list = object;
+	struct range range, *slot;
+	const char *fault;
+
+	if (range_parse(item->text, &range, &fault) != 0)
+		return setters_refuse(why, fault);
+	if (!address_is_ipv4(&range.first) || range.first.bytes[12] != 127 ||
+	    range.last.bytes[12] != 127)
+		return setters_refuse(why, "DNS lists answer with addresses of 127.0.0.0/8");
+	slot = array_append(&list->replies, list->reply_count, sizeof(*slot));
+	if (slot == NULL)
+		return -ENOMEM;
+	*slot = range;
+	list->reply_count++;
+	return 0;
+}
+
 // RANGE, or RANGE until DATE.
 int add_ip_entry(const struct key *key, void *object, const struct item *item, char *why)
 {

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Setters of keys that hold lists of names: permission groups, mechanisms, rights of principals.
+// Setters of keys that hold names: permission groups, mechanisms, rights of principals, zones.
 // Each says what a single item may be; rules between them are in check_authentication.c.
 #include "config/policy.h"
 #include "config/setters.h"
+#include "config/value.h"
 
 #include <string.h>
 #include <strings.h>
+
+int set_zone(const struct key *key, void *object, const struct item *item, char *why)
+{
+	const char *fault = value_domain_fault(item->text);
+
+	// Behind 32 nibbles of an IPv6 address and their dots.
+	if (fault == NULL && strlen(item->text) > 253 - 64)
+		fault = "longer than 189 bytes: the client's address stands before it";
+	return fault != NULL ? setters_refuse(why, fault)
+			     : setters_replace_text(setters_field(key, object), item->text);
+}
 
 int add_group(const struct key *key, void *object, const struct item *item, char *why)
 {

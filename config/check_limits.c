@@ -107,3 +107,14 @@ void check_limits(const struct policy *policy, struct diagnostics *diagnostics)
 		tell_tarpit(&judged);
 	}
 }
+
+void check_realtime(const struct policy *policy, struct diagnostics *diagnostics)
+{
+	const struct gate_settings *gate = &policy->gate;
+	unsigned line = keys_line(&gate->lines, SECTION_GATE, "Realtime", gate->line);
+
+	// The kernel's own threads that bring us frames would not, either.
+	if (gate->realtime && gate->spin)
+		diagnostics_error(diagnostics, (struct place){policy->file, line},
+				  "Realtime: not with Spin, a worker that never pauses");
+}

@@ -9,5 +9,7 @@
 struct policy;
 
 void check_limits(const struct policy *policy, struct diagnostics *diagnostics);
+// Realtime beside Spin: of a worker that never pauses nobody else would get that CPU.
+void check_realtime(const struct policy *policy, struct diagnostics *diagnostics);
 
 #endif

@@ -33,6 +33,9 @@ static const struct section sections[SECTION_COUNT] = {
 			 "Sources that misbehave are dropped for a while, as early as can be. A "
 			 "source is an IPv4 address or an IPv6 /64. What its sessions do gives "
 			 "points; servers and the IP Allow list are never banned."},
+	[SECTION_DNSBL] = {"dnsbl", "[dnsbl NAME]", true,
+			   "A DNS list of addresses (RFC 5782) that connectors with a DnsblAction "
+			   "ask about their clients; a refusal gives its NAME."},
 };
 
 static const char *const refuse_choices[] = {
@@ -65,6 +68,13 @@ static const char *const limit_choices[] = {[ABOVE_DROP] = "drop",
 static const char *const syn_choices[] = {[ABOVE_DROP] = "drop", [ABOVE_RESET] = "reset", NULL};
 static const char *const block_choices[] = {
 	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
+static const char *const early_choices[] = {
+	[EARLY_COUNT] = "count", [EARLY_REJECT] = "reject", [EARLY_CLOSE] = "close", NULL};
+static const char *const dnsbl_choices[] = {[DNSBL_NONE] = "none",
+					    [DNSBL_COUNT] = "count",
+					    [DNSBL_TARPIT] = "tarpit",
+					    [DNSBL_REJECT] = "reject",
+					    NULL};
 
 #define KB     (1ull << 10)
 #define MB     (1ull << 20)
@@ -85,6 +95,7 @@ static const char *const block_choices[] = {
 #define ACTION(kind)          CONNECTOR(limits[kind].action), .type = KEY_CHOICE, .choices = limit_choices
 #define BACKEND(member)       .section = SECTION_BACKEND, FIELD(backend, member)
 #define BAN(member)           .section = SECTION_BAN, FIELD(ban_settings, member)
+#define DNSBL(member)         .section = SECTION_DNSBL, FIELD(dnsbl_list, member)
 #define IP_LIST(kind, member) .section = SECTION_IP_##kind, FIELD(ip_list, member)
 
 // clang-format off: one shape for every row.
@@ -108,6 +119,9 @@ static const struct key keys[] = {
 	 .help = "Take packet memory from huge pages; they must have been reserved."},
 	{FIXED(spin), .name = "Spin", .type = KEY_BOOLEAN, .fallback = "no",
 	 .help = "Let an idle worker poll without a pause: lowest delay, one core always busy."},
+	{FIXED(realtime), .name = "Realtime", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Workers go before all ordinary programs on their CPUs (SCHED_FIFO): no frame is "
+		 "lost while another program has its turn. Not with Spin."},
 	{FIXED(workers), .name = "Workers", .type = KEY_NUMBER, .fallback = "1", .minimum = 1,
 	 .maximum = POLICY_WORKERS_MAX,
 	 .help = "Threads that carry the traffic, a core each at best. Every connection belongs to "
@@ -162,6 +176,17 @@ static const struct key keys[] = {
 	{FIXED(protocol_log_age_ms), .name = "ReceiveProtocolLogMaxAge", .type = KEY_TIME,
 	 .fallback = "30d", .minimum = 0, .maximum = 3650 * DAY,
 	 .help = "Older files of the protocol log are removed; 0s = however old."},
+	{GATE(greet_pass_time_ms), .name = "GreetPassTime", .type = KEY_TIME, .fallback = "1d",
+	 .minimum = 0, .maximum = 30 * DAY,
+	 .help = "A client that has waited for GreetDelay and then for the reply to EHLO is "
+		 "greeted at once for so long; 0s = it waits each time."},
+	{FIXED(dns_servers), .name = "DnsServers", .type = KEY_DNS_SERVERS,
+	 .help = "Name servers that are asked about clients, by the kernel's network and not by a "
+		 "port of ours; the port is 53 unless given. Without it, those of "
+		 "/etc/resolv.conf."},
+	{FIXED(dns_timeout_ms), .name = "DnsTimeout", .type = KEY_TIME, .fallback = "5s",
+	 .minimum = 100, .maximum = MINUTE,
+	 .help = "How long the DNS lists may take to answer about a client."},
 
 	// [port NAME]
 	{PORT(device), .name = "Device", .type = KEY_DEVICE, .required = true,
@@ -298,6 +323,30 @@ static const struct key keys[] = {
 	 .fallback = "5s", .minimum = 0, .maximum = 10 * MINUTE,
 	 .help = "Delay of a 5xx reply to an anonymous session, and of the 421 of a limit whose "
 		 "action is tarpit; 0s = none."},
+	{CONNECTOR(greet_delay_ms), .name = "GreetDelay", .type = KEY_TIME, .fallback = "0s",
+	 .minimum = 0, .maximum = MINUTE,
+	 .help = "How long an anonymous client waits for the greeting, unless it is on the IP "
+		 "Allow list, or waited before (GreetPassTime), or three quarters of MaxSessions "
+		 "are open; 0s = not at all."},
+	{CONNECTOR(greet_teaser), .name = "GreetTeaser", .type = KEY_BOOLEAN, .fallback = "yes",
+	 .help = "Send a first line of the greeting (220-) before GreetDelay: it lures those who "
+		 "take any line for the whole."},
+	{CONNECTOR(early_talker_action), .name = "EarlyTalkerAction", .type = KEY_CHOICE,
+	 .choices = early_choices, .fallback = "count",
+	 .help = "An anonymous client that speaks before it has the greeting: only counted, or "
+		 "550 to each of its recipients, or 521 at once."},
+	{CONNECTOR(early_pipelining_action), .name = "EarlyPipeliningAction", .type = KEY_CHOICE,
+	 .choices = early_choices, .fallback = "count",
+	 .help = "The same for one that speaks on before it has the reply to its EHLO or HELO "
+		 "(RFC 2920)."},
+	{CONNECTOR(dnsbl_action), .name = "DnsblAction", .type = KEY_CHOICE,
+	 .choices = dnsbl_choices, .fallback = "none",
+	 .help = "Ask all DNS lists about anonymous clients that are not on the IP Allow list. Who "
+		 "is listed at RCPT: only counted, or the first recipient of each message "
+		 "waits for TarpitInterval, or each gets 550."},
+	{CONNECTOR(dnsbl_threshold), .name = "DnsblThreshold", .type = KEY_NUMBER, .fallback = "1",
+	 .minimum = 1, .maximum = 3200,
+	 .help = "The sum of Weights from which on a client counts as listed."},
 	{CONNECTOR(connection_timeout_ms), .name = "ConnectionTimeout", .type = KEY_TIME,
 	 .fallback = "10m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest life of a session, even in the middle of a message."},
@@ -429,6 +478,14 @@ static const struct key keys[] = {
 	 .fallback = "65536", .minimum = 16, .maximum = 16777216,
 	 .help = "Sources that may be banned, or remembered, at once; the one whose ban ends first "
 		 "makes room. 43 bytes each, and those that are banned 96 more in the kernel."},
+	// [dnsbl NAME]
+	{DNSBL(zone), .restart = true, .name = "Zone", .type = KEY_ZONE, .required = true,
+	 .help = "The domain below which the client's address is looked up."},
+	{DNSBL(weight), .name = "Weight", .type = KEY_WEIGHT, .fallback = "1",
+	 .help = "What it counts when it lists the client: below 0 for a list of good ones."},
+	{DNSBL(replies), .restart = true, .name = "Replies", .type = KEY_REPLIES,
+	 .help = "Answers by which it lists the client. Without it, 127.0.0.2 to 127.0.255.255: "
+		 "127.255.255.0/24 tells errors."},
 };
 // clang-format on
 
@@ -493,73 +550,4 @@ unsigned keys_line(const struct policy_lines *lines, enum section_kind section, 
 	assert(key != NULL);
 	line = lines->key[key_index(key)];
 	return line != 0 ? line : section_line;
-}
-
-static void format_span(const struct key *key, char buffer[KEY_FORM_MAX])
-{
-	char low[VALUE_TEXT_MAX], high[VALUE_TEXT_MAX];
-
-	if (key->type == KEY_SIZE) {
-		value_format_size(key->minimum, low);
-		value_format_size(key->maximum, high);
-	} else if (key->type == KEY_TIME) {
-		value_format_time(key->minimum, low);
-		value_format_time(key->maximum, high);
-	} else {
-		snprintf(low, sizeof(low), "%llu", (unsigned long long)key->minimum);
-		snprintf(high, sizeof(high), "%llu", (unsigned long long)key->maximum);
-	}
-	snprintf(buffer, KEY_FORM_MAX, "%s to %s%s", low, high,
-		 key->unlimited ? ", or unlimited" : "");
-}
-
-char *key_format_form(const struct key *key, char buffer[KEY_FORM_MAX])
-{
-	static const char *const forms[KEY_TYPE_COUNT] = {
-		[KEY_BOOLEAN] = "yes or no",
-		[KEY_FQDN] = "host name with a dot",
-		[KEY_USER] = "user name",
-		[KEY_PIN_DIRECTORY] = "absolute path without a dot",
-		[KEY_DIRECTORY] = "absolute path",
-		[KEY_DEVICE] = "af_xdp:IFACE, af_packet:IFACE, pci:ADDRESS or vdev:TEXT",
-		[KEY_BACKEND] = "name of a backend",
-		[KEY_BANNER] = "220 TEXT",
-		[KEY_LIMIT_REPLY] = "421 TEXT",
-		[KEY_COMMENT] = "text",
-		[KEY_INTERFACE_ADDRESSES] = "list of ADDRESS/LENGTH",
-		[KEY_GATEWAYS] = "list of ADDRESS",
-		[KEY_BINDINGS] = "list of IPV4:PORT or [IPV6]:PORT",
-		[KEY_RANGES] = "list of ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS",
-		[KEY_PERMISSION_GROUPS] = "list of AnonymousUsers, ExchangeUsers, ExchangeServers, "
-					  "ExchangeLegacyServers, Partners; or None",
-		[KEY_RIGHTS] = "list of PRINCIPAL: RIGHT, the principal being anonymous, "
-			       "authenticated, externally-secured or partner",
-		[KEY_MECHANISMS] = "list of Tls, Integrated, BasicAuth, BasicAuthRequireTLS, "
-				   "ExchangeServer, ExternalAuthoritative; or None",
-		[KEY_IP_ENTRIES] = "list of ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS, each with "
-				   "\"until YYYY-MM-DD\" or \"until YYYY-MM-DDThh:mmZ\" behind it "
-				   "or not",
-		[KEY_SERVERS] = "list of ADDRESS, IPV4:PORT or [IPV6]:PORT",
-	};
-	size_t used = 0;
-
-	switch (key->type) {
-	case KEY_NUMBER:
-	case KEY_SIZE:
-	case KEY_TIME:
-		format_span(key, buffer);
-		break;
-	case KEY_CHOICE:
-		for (unsigned i = 0; key->choices[i] != NULL; i++) {
-			const char *before = i == 0 ? "" : key->choices[i + 1] ? ", " : " or ";
-
-			used += (size_t)snprintf(buffer + used, KEY_FORM_MAX - used, "%s%s", before,
-						 key->choices[i]);
-			assert(used < KEY_FORM_MAX);
-		}
-		break;
-	default:
-		snprintf(buffer, KEY_FORM_MAX, "%s", forms[key->type]);
-	}
-	return buffer;
 }

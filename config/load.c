@@ -112,6 +112,7 @@ static const struct shape {
 	[SECTION_ACCEPTED_DOMAIN] = SHAPE(domains, domain, accepted_domain),
 	[SECTION_CONNECTOR] = SHAPE(connectors, connector, connector),
 	[SECTION_BACKEND] = SHAPE(backends, backend, backend),
+	[SECTION_DNSBL] = SHAPE(dnsbls, dnsbl, dnsbl_list),
 #undef SHAPE
 };
 
@@ -305,7 +306,9 @@ static void on_section(void *context, const char *kind, const char *name, unsign
 		diagnostics_error(
 			loader->diagnostics, at_line(loader, line),
 			"unknown section %s: write [gate], [port NAME], [connector NAME], "
-			"[backend NAME], [accepted-domain DOMAIN], [ip-allow], [ip-block] or [ban]",
+			"[backend NAME], [accepted-domain DOMAIN], [ip-allow], [ip-block], [ban] "
+			"or "
+			"[dnsbl NAME]",
 			diagnostics_quote(kind, quote));
 		loader->faulty = ALL_SECTIONS;
 		return;

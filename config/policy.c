@@ -60,6 +60,13 @@ void policy_destroy(struct policy *policy)
 		free(policy->backends[i].name);
 		free(policy->backends[i].servers);
 	}
+	for (unsigned i = 0; i < policy->dnsbl_count; i++) {
+		free(policy->dnsbls[i].name);
+		free(policy->dnsbls[i].zone);
+		free(policy->dnsbls[i].replies);
+	}
+	free(policy->dnsbls);
+	free(policy->gate.dns_servers);
 	free(policy->ip_allow.entries);
 	free(policy->ip_block.entries);
 	free(policy->ports);
@@ -176,6 +183,19 @@ bool policy_never_banned(const struct policy *policy, const struct range *source
 			if (range_contains(source, &policy->backends[i].servers[j].address))
 				return true;
 	return ip_list_touches(&policy->ip_allow, source, wall_us);
+}
+
+bool dnsbl_list_matches(const struct dnsbl_list *list, const struct address *reply)
+{
+	static const uint8_t first[4] = {127, 0, 0, 2}, last[4] = {127, 0, 255, 255};
+	const struct range usual = {address_from_ipv4(first), address_from_ipv4(last)};
+
+	if (list->reply_count == 0)
+		return range_contains(&usual, reply);
+	for (unsigned i = 0; i < list->reply_count; i++)
+		if (range_contains(&list->replies[i], reply))
+			return true;
+	return false;
 }
 
 // ---- Accepted domains ------------------------------------------------------------------------

@@ -15,6 +15,8 @@
 #define POLICY_SIZE_UNLIMITED UINT64_MAX
 #define POLICY_KEYS_MAX       96 // keys of one section, see keys.h
 #define POLICY_WORKERS_MAX    16
+#define GATE_DNS_SERVERS_MAX  8
+#define POLICY_DNSBLS_MAX     32 // bits of a word, see gate/dnsbl.h
 
 // The line of each key of a section in the file; 0 = not there, the default holds.
 struct policy_lines {
@@ -95,6 +97,20 @@ enum block_list_action {
 	BLOCK_LIST_REPLY, // 550 to every recipient, then the session is closed, as Exchange does
 };
 
+// What a client gets that spoke before it was its turn.
+enum early_action {
+	EARLY_COUNT,  // nothing: it is counted and logged
+	EARLY_REJECT, // 550 to every recipient of the session
+	EARLY_CLOSE,  // 521 at once
+};
+
+enum dnsbl_action {
+	DNSBL_NONE,   // no list is asked
+	DNSBL_COUNT,  // a listed client is counted and logged
+	DNSBL_TARPIT, // and the first recipient of each message waits for TarpitInterval
+	DNSBL_REJECT, // or each recipient gets 550
+};
+
 struct gate_settings {
 	char *name;          // FQDN: banner, EHLO, Received
 	char *user;          // run as, after start-up; NULL = stay as started
@@ -103,6 +119,7 @@ struct gate_settings {
 	enum reply_dialect dialect;
 	bool huge_pages;
 	bool spin;                  // idle workers busy-poll instead of sleeping
+	bool realtime;              // workers run before all ordinary threads; never with spin
 	uint32_t workers;           // threads that carry the traffic; they divide the totals below
 	uint32_t max_sessions;      // client sessions at once
 	uint32_t half_open_entries; // SYN-ACKs remembered for retransmission
@@ -121,6 +138,10 @@ struct gate_settings {
 	uint64_t protocol_log_file_size;      // bytes of a file
 	uint64_t protocol_log_directory_size; // and of all of them
 	uint64_t protocol_log_age_ms;         // of a file's last line; 0 = any
+	uint64_t greet_pass_time_ms;          // a client that waited need not wait again; 0 = never
+	struct endpoint *dns_servers;         // none: those of /etc/resolv.conf
+	unsigned dns_server_count;
+	uint32_t dns_timeout_ms; // for the answers of all lists about one client
 	unsigned line;
 	struct policy_lines lines;
 };
@@ -181,6 +202,12 @@ struct connector {
 	struct connection_limit limits[LIMIT_COUNT]; // by enum connection_limit_kind
 	char *limit_reply;                           // text after 421; NULL = Exchange's own
 	uint32_t tarpit_interval_ms;                 // 0 = none
+	uint32_t greet_delay_ms;                     // before the greeting; 0 = none
+	bool greet_teaser; // its first line goes out at once, the last one after the delay
+	enum early_action early_talker_action;
+	enum early_action early_pipelining_action;
+	enum dnsbl_action dnsbl_action;
+	uint32_t dnsbl_threshold; // sum of weights from which on a client counts as listed
 	uint32_t connection_timeout_ms;
 	uint32_t inactivity_timeout_ms;
 
@@ -246,6 +273,17 @@ struct ban_settings {
 	struct policy_lines lines;
 };
 
+// A DNS list of addresses (RFC 5782): a blocklist, or an allow list by its negative weight.
+struct dnsbl_list {
+	char *name; // what a refusal names
+	char *zone;
+	int32_t weight;
+	struct range *replies; // the IPv4 addresses by which it says "listed"; none: the default
+	unsigned reply_count;
+	unsigned line;
+	struct policy_lines lines;
+};
+
 struct backend {
 	char *name;
 	struct endpoint *servers;
@@ -276,6 +314,8 @@ struct policy {
 	unsigned connector_count;
 	struct backend *backends;
 	unsigned backend_count;
+	struct dnsbl_list *dnsbls;
+	unsigned dnsbl_count;
 };
 
 void policy_destroy(struct policy *policy); // NULL is fine
@@ -308,6 +348,10 @@ bool ip_list_touches(const struct ip_list *list, const struct range *range, uint
 // May a source never be banned: is one of its addresses (an IPv4 address, an IPv6 /64) a server's,
 // or on the IP Allow list?
 bool policy_never_banned(const struct policy *policy, const struct range *source, uint64_t wall_us);
+
+// Does the list say by this address (IPv4) that it has the client? Without Replies everything but
+// 127.0.0.0, .1 and what lies above 127.0.255.255 says so.
+bool dnsbl_list_matches(const struct dnsbl_list *list, const struct address *reply);
 
 // Orders the accepted domains by name. The loader does it; a policy made by hand works without.
 void policy_sort_domains(struct policy *policy);

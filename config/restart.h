@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What a reload cannot change, because memory, devices and privileges were chosen by it at the
-// start: the keys whose row says so (keys.h), and which ports there are in which order.
+// start: the keys whose row says so (keys.h), and which ports and DNS lists there
+// are in which order.
 #ifndef RELAYGATE_CONFIG_RESTART_H
 #define RELAYGATE_CONFIG_RESTART_H
 

@@ -41,10 +41,13 @@ int add_interface_address(const struct key *key, void *object, const struct item
 int add_gateway(const struct key *key, void *object, const struct item *item, char *why);
 int add_binding(const struct key *key, void *object, const struct item *item, char *why);
 int add_range(const struct key *key, void *object, const struct item *item, char *why);
+int add_dns_server(const struct key *key, void *object, const struct item *item, char *why);
+int add_reply(const struct key *key, void *object, const struct item *item, char *why);
 int add_server(const struct key *key, void *object, const struct item *item, char *why);
 int add_ip_entry(const struct key *key, void *object, const struct item *item, char *why);
 
 // assign_name.c
+int set_zone(const struct key *key, void *object, const struct item *item, char *why);
 int add_group(const struct key *key, void *object, const struct item *item, char *why);
 int add_mechanism(const struct key *key, void *object, const struct item *item, char *why);
 int add_right(const struct key *key, void *object, const struct item *item, char *why);

@@ -11,6 +11,7 @@
 #include "control/protocol_log.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/gate/offenders.h"
+#include "dataplane/gate/passed.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/sources.h"
 #include "dataplane/io/inbox.h"
@@ -30,6 +31,7 @@ struct member {
 
 struct crew {
 	struct rates *rates;
+	struct passed *passed;
 	struct sources *sources;
 	struct inboxes *inboxes;
 	unsigned count;    // members made, the last one perhaps in part
@@ -87,6 +89,8 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.worker = index,
 		.spread = settings->spread,
 		.rates = crew->rates,
+		.passed = crew->passed,
+		.dnsbl = settings->dnsbl,
 		.sources = crew->sources,
 		.bans = settings->bans,
 		.notices = index == 0 ? settings->notices : NULL,
@@ -131,8 +135,10 @@ struct crew *crew_create(const struct crew_settings *settings, char error[CREW_E
 	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->rates = rates_create(RATE_ENTRIES, &key);
 	randombytes_buf(key.bytes, sizeof(key.bytes));
+	crew->passed = passed_create(PASSED_ENTRIES, &key);
+	randombytes_buf(key.bytes, sizeof(key.bytes));
 	crew->sources = pipeline_sources(settings->policy, &key);
-	if (!crew->rates || !crew->sources)
+	if (!crew->rates || !crew->sources || !crew->passed)
 		goto destroy;
 	if (workers > 1) {
 		crew->inboxes = inboxes_create(workers);
@@ -164,6 +170,7 @@ void crew_destroy(struct crew *crew)
 		offenders_destroy(member->counters.offenders);
 	}
 	inboxes_destroy(crew->inboxes);
+	passed_destroy(crew->passed);
 	sources_destroy(crew->sources);
 	rates_destroy(crew->rates);
 	free(crew);

@@ -9,6 +9,7 @@
 
 struct bans;
 struct crew;
+struct dnsbl;
 struct export;
 struct offenders;
 struct generations;
@@ -31,6 +32,7 @@ struct crew_settings {
 	const struct spread *spread;            // NULL for an only worker
 	struct export *export;
 	struct protocol_log *protocol_log; // NULL for none
+	struct dnsbl *dnsbl;               // NULL: no lists
 	struct bans *bans;
 	struct record_ring *notices; // for the log (base/notice.h)
 };

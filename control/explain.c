@@ -9,6 +9,7 @@
 #include "config/value.h"
 #include "control/choice.h"
 #include "control/commands.h"
+#include "control/explain_greeting.h"
 #include "control/rehearsal.h"
 
 #include <json-c/json.h>
@@ -154,8 +155,8 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 	return array;
 }
 
-static void print_json(const struct choice *choice, const char *refusal, unsigned identities,
-		       const struct rehearsal *rehearsal)
+static void print_json(const struct policy *policy, const struct choice *choice,
+		       const char *refusal, unsigned identities, const struct rehearsal *rehearsal)
 {
 	const bool limited = !refusal && !is_exempt(choice);
 	struct json_object *object = json_of_choice(choice);
@@ -170,6 +171,7 @@ static void print_json(const struct choice *choice, const char *refusal, unsigne
 					json_object_new_string(principal_name((enum principal)i)));
 		json_object_object_add(object, "rights",
 				       json_of_rights(choice->connector, identities));
+		explain_greeting_json(policy, choice, identities, object);
 		json_object_object_add(object, "limits",
 				       limited ? json_of_limits(choice->connector)
 					       : json_object_new_array());
@@ -339,11 +341,12 @@ static int explain(const struct policy *policy, const struct command_options *op
 		}
 	}
 	if (options->json) {
-		print_json(choice, refusal, identities, &rehearsal);
+		print_json(policy, choice, refusal, identities, &rehearsal);
 	} else {
 		print_choice(choice, refusal);
 		if (!refusal) {
 			print_rights(choice->connector, identities);
+			explain_greeting_print(policy, choice, identities);
 			print_limits(choice);
 			print_rehearsal(&rehearsal);
 		}

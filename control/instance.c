@@ -13,6 +13,7 @@
 #include "control/privileges.h"
 #include "control/protocol_log.h"
 #include "control/reload.h"
+#include "control/resolver.h"
 #include "control/standing.h"
 #include "control/state_rows.h"
 #include "control/steering.h"
@@ -44,6 +45,7 @@ struct instance {
 	struct spread *spread;             // whose flow is whose; NULL when there is one worker
 	struct protocol_log *protocol_log; // NULL: no connector asks for one
 	struct ban_sync *ban_sync;
+	struct resolver *resolver; // NULL: there are no DNS lists
 	struct crew *crew;
 	struct state_rows *state_rows;
 	struct standing standing; // what is told of all this, once there is an export
@@ -260,6 +262,17 @@ static int create_bans(struct instance *instance)
 	return instance->ban_sync ? 0 : fail(instance, "not enough memory: lower BanEntries");
 }
 
+static int create_resolver(struct instance *instance)
+{
+	const struct policy *policy = instance->policy;
+	char error[RESOLVER_ERROR_MAX];
+
+	if (policy->dnsbl_count == 0)
+		return 0;
+	instance->resolver = resolver_create(policy, policy->gate.workers, error);
+	return instance->resolver ? 0 : fail(instance, error);
+}
+
 static int create_crew(struct instance *instance)
 {
 	struct crew_settings settings = {
@@ -272,6 +285,7 @@ static int create_crew(struct instance *instance)
 		.protocol_log = instance->protocol_log,
 		.bans = ban_sync_bans(instance->ban_sync),
 		.notices = ban_sync_notices(instance->ban_sync),
+		.dnsbl = resolver_dnsbl(instance->resolver),
 	};
 	char error[CREW_ERROR_MAX];
 
@@ -319,6 +333,10 @@ static int check_protocol_log(struct instance *instance)
 
 static int launch(struct instance *instance)
 {
+	char error[RESOLVER_ERROR_MAX];
+
+	if (instance->resolver && resolver_launch(instance->resolver, error))
+		return fail(instance, error);
 	if (crew_launch(instance->crew))
 		return fail(instance, "the worker threads do not start");
 	standing_enter(&instance->standing, "running");
@@ -333,6 +351,7 @@ static void release(struct instance *instance)
 	telemetry_stop();
 	crew_destroy(instance->crew);
 	ban_sync_destroy(instance->ban_sync);
+	resolver_destroy(instance->resolver);
 	protocol_log_destroy(instance->protocol_log);
 	while (instance->ports_open > 0)
 		port_close(&instance->ports[--instance->ports_open]);
@@ -366,10 +385,11 @@ static void release(struct instance *instance)
 struct instance *instance_start(struct policy *policy, char error[INSTANCE_ERROR_MAX])
 {
 	static int (*const steps[])(struct instance *) = {
-		check_environment,  open_counters, start_environment, start_telemetry,
-		create_spread,      open_ports,    attach_ports,      create_generations,
-		open_protocol_log,  create_bans,   create_crew,       drop_root,
-		check_protocol_log, launch,
+		check_environment, open_counters,      start_environment,
+		start_telemetry,   create_spread,      open_ports,
+		attach_ports,      create_generations, open_protocol_log,
+		create_bans,       create_resolver,    create_crew,
+		drop_root,         check_protocol_log, launch,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));
 
@@ -429,12 +449,27 @@ static void sync_bans(struct instance *instance)
 			      worker_now().wall_us);
 }
 
+static void count_lookups(struct instance *instance)
+{
+	struct resolver_counts counts;
+
+	if (!instance->resolver)
+		return;
+	counts = resolver_take(instance->resolver);
+	crew_reason_row(instance->crew, REASON_dnsbl_timeout)->count += counts.dnsbl_timeout;
+	crew_reason_row(instance->crew, REASON_dnsbl_failed)->count += counts.dnsbl_failed;
+	crew_reason_row(instance->crew, REASON_dnsbl_inquiries_full)->count +=
+		counts.dnsbl_inquiries_full;
+	crew_reason_row(instance->crew, REASON_dnsbl_cache_full)->count += counts.dnsbl_cache_full;
+}
+
 void instance_sum(struct instance *instance)
 {
 	struct reload_parts parts = reload_parts(instance);
 
 	write_protocol_log(instance);
 	sync_bans(instance);
+	count_lookups(instance);
 	// The device counts from its start, the row from the first start of the gate.
 	for (unsigned i = 0; i < instance->policy->port_count; i++) {
 		uint64_t missed = port_missed(&instance->ports[i]);

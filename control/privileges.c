@@ -26,22 +26,30 @@ int privileges_lookup(const char *user, uint32_t *uid, uint32_t *gid)
 	return 0;
 }
 
-static int keep_only(cap_value_t capability)
+// Of the calling thread: these capabilities and no other.
+static int keep(const cap_value_t *capabilities, int count)
 {
 	cap_t set = cap_init();
 	int result = 0;
 
 	if (!set)
 		return -errno;
-	if (cap_set_flag(set, CAP_PERMITTED, 1, &capability, CAP_SET) ||
-	    cap_set_flag(set, CAP_EFFECTIVE, 1, &capability, CAP_SET) || cap_set_proc(set))
+	if ((count && (cap_set_flag(set, CAP_PERMITTED, count, capabilities, CAP_SET) ||
+		       cap_set_flag(set, CAP_EFFECTIVE, count, capabilities, CAP_SET))) ||
+	    cap_set_proc(set))
 		result = -errno;
 	cap_free(set);
 	return result;
 }
 
+int privileges_none(void)
+{
+	return keep(NULL, 0);
+}
+
 int privileges_drop(const char *user, char *error, size_t error_size)
 {
+	static const cap_value_t net_admin = CAP_NET_ADMIN;
 	uint32_t uid, gid;
 	int result = privileges_lookup(user, &uid, &gid);
 
@@ -55,7 +63,7 @@ int privileges_drop(const char *user, char *error, size_t error_size)
 	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(user, gid) || setgid(gid) || setuid(uid))
 		result = -errno;
 	else
-		result = keep_only(CAP_NET_ADMIN);
+		result = keep(&net_admin, 1);
 	// A process that can become root again has given nothing up.
 	if (!result && uid != 0 && setuid(0) == 0)
 		result = -EPERM;

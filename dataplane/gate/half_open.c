@@ -3,8 +3,9 @@
 // The half-open cache: entries out of one pool, found through a hash table with chains, timed
 // by five queues. Every entry of a stage waits equally long, so a stage's queue is in order of its
 // deadlines by itself: arming, expiry and removal are O(1) without a timer wheel. So is making
-// room: what may be given up stands in one more queue, in the order of its SYNs. Owns its memory;
-// sends nothing: half_open_expire names the entries whose SYN-ACK is due.
+// room: what may be given up stands in one of two more queues, strangers' and proven sources', in
+// the order of its SYNs. Owns its memory; sends nothing: half_open_expire names the entries whose
+// SYN-ACK is due.
 #include "dataplane/gate/half_open.h"
 
 #include <stdlib.h>
@@ -32,7 +33,11 @@ struct item {
 };
 
 TAILQ_HEAD(stage, item);
-TAILQ_HEAD(spare, item);
+// Entries of the first kind.
+struct spare {
+	TAILQ_HEAD(, item) items;
+	uint32_t count;
+};
 LIST_HEAD(bucket, item);
 
 struct half_open {
@@ -41,7 +46,8 @@ struct half_open {
 	uint32_t bucket_mask;
 	struct bucket *buckets;
 	struct stage stages[STAGES];
-	struct spare spare;
+	struct spare strangers, proven;
+	uint32_t proven_limit; // from here on they make room for one another
 };
 
 struct half_open *half_open_create(uint32_t entries)
@@ -54,10 +60,12 @@ struct half_open *half_open_create(uint32_t entries)
 	while (buckets < 4ull * entries)
 		buckets *= 2;
 	half_open->options_limit = entries - entries / 4;
+	half_open->proven_limit = entries / 8;
 	half_open->bucket_mask = (uint32_t)(buckets - 1);
 	for (unsigned i = 0; i < STAGES; i++)
 		TAILQ_INIT(&half_open->stages[i]);
-	TAILQ_INIT(&half_open->spare);
+	TAILQ_INIT(&half_open->strangers.items);
+	TAILQ_INIT(&half_open->proven.items);
 	if (pool_init(&half_open->pool, sizeof(struct item), entries) != 0)
 		goto free_half_open;
 	half_open->buckets = calloc(buckets, sizeof(*half_open->buckets)); // empty lists are zero
@@ -114,12 +122,32 @@ static void leave_stage(struct half_open *half_open, struct item *item)
 	TAILQ_REMOVE(&half_open->stages[item->stage], item, in_stage);
 }
 
+static struct spare *spare_of(struct half_open *half_open, const struct half_open_entry *entry)
+{
+	return entry->proven ? &half_open->proven : &half_open->strangers;
+}
+
+static void enter_queues(struct half_open *half_open, struct item *item, uint64_t now_us)
+{
+	struct spare *spare = spare_of(half_open, &item->entry);
+
+	enter_stage(half_open, item, 0, now_us);
+	if (item->entry.handshake.has_entry)
+		return;
+	TAILQ_INSERT_TAIL(&spare->items, item, in_spare);
+	spare->count++;
+}
+
 // Out of the queues that know its age and kind.
 static void leave_queues(struct half_open *half_open, struct item *item)
 {
+	struct spare *spare = spare_of(half_open, &item->entry);
+
 	leave_stage(half_open, item);
-	if (!item->entry.handshake.has_entry)
-		TAILQ_REMOVE(&half_open->spare, item, in_spare);
+	if (item->entry.handshake.has_entry)
+		return;
+	TAILQ_REMOVE(&spare->items, item, in_spare);
+	spare->count--;
 }
 
 static void drop(struct half_open *half_open, struct item *item)
@@ -127,6 +155,15 @@ static void drop(struct half_open *half_open, struct item *item)
 	leave_queues(half_open, item);
 	LIST_REMOVE(item, in_bucket);
 	pool_put(&half_open->pool, item);
+}
+
+// Whose entry is given up for the newcomer's; NULL when nobody's can be.
+static struct item *victim_for(struct half_open *half_open, const struct half_open_entry *newcomer)
+{
+	struct spare *strangers = &half_open->strangers, *proven = &half_open->proven;
+	bool enough = newcomer->proven && proven->count && proven->count >= half_open->proven_limit;
+
+	return TAILQ_FIRST(strangers->count && !enough ? &strangers->items : &proven->items);
 }
 
 bool half_open_offers_options(const struct half_open *half_open)
@@ -139,7 +176,7 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 				       uint64_t now_us)
 {
 	struct bucket *bucket = bucket_of(half_open, hash);
-	struct item *item = find_in(bucket, &entry->tuple);
+	struct item *item = find_in(bucket, &entry->tuple), *victim;
 	enum half_open_result result = HALF_OPEN_KEPT;
 	if (item) {
 		leave_queues(half_open, item);
@@ -147,8 +184,8 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 		if (entry->handshake.has_entry && !half_open_offers_options(half_open))
 			return HALF_OPEN_REFUSED;
 		item = pool_get(&half_open->pool);
-		if (!item && !TAILQ_EMPTY(&half_open->spare)) {
-			drop(half_open, TAILQ_FIRST(&half_open->spare));
+		if (!item && (victim = victim_for(half_open, entry))) {
+			drop(half_open, victim);
 			item = pool_get(&half_open->pool);
 			result = HALF_OPEN_KEPT_FOR_OLDEST;
 		}
@@ -157,9 +194,7 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 		LIST_INSERT_HEAD(bucket, item, in_bucket);
 	}
 	item->entry = *entry;
-	enter_stage(half_open, item, 0, now_us);
-	if (!entry->handshake.has_entry)
-		TAILQ_INSERT_TAIL(&half_open->spare, item, in_spare);
+	enter_queues(half_open, item, now_us);
 	return result;
 }
 

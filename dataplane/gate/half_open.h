@@ -4,7 +4,10 @@
 // when the client's ACK is lost (an SMTP client waits for our banner and would hang), and keeps the
 // options of clients without timestamps. That second kind of entry (handshake.has_entry) is what
 // its handshake depends on: it is kept to its end, and none is made above 3/4 full. The bare cookie
-// works without its entry: when the cache is full the oldest one of the first kind makes room.
+// works without its entry: when the cache is full the oldest one of the first kind makes room. A
+// flood of SYNs would so push out everybody's within the second that the first repetition waits
+// for: entries of proven sources make room only when there are no others, or when they are an
+// eighth of the cache and the newcomer is one of them.
 // SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
 // own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H
@@ -19,6 +22,7 @@ struct half_open_entry {
 	struct tuple tuple;
 	struct link link; // MACs of the SYN: answers go back where it came from
 	struct handshake handshake;
+	bool proven; // the source is known from a completed handshake
 };
 
 // Room for this many entries (0: remembers nothing). NULL when out of memory. `hash` below is the
@@ -30,7 +34,7 @@ void half_open_destroy(struct half_open *half_open);
 bool half_open_offers_options(const struct half_open *half_open);
 enum half_open_result {
 	HALF_OPEN_KEPT,
-	HALF_OPEN_KEPT_FOR_OLDEST, // likewise, and the oldest entry of the first kind is gone
+	HALF_OPEN_KEPT_FOR_OLDEST, // likewise, and an older entry of the first kind is gone
 	HALF_OPEN_REFUSED,         // of the second kind, above the mark; or a cache without room
 };
 // Remembers a SYN that was just answered; takes the place of an older one of the same tuple.

@@ -363,6 +363,19 @@ uint32_t sources_score(const struct sources *sources, const struct address *addr
 	return points_of(sources, sources_look(sources, &name).until_us, now_us);
 }
 
+bool sources_remembers(const struct sources *sources, const struct address *address)
+{
+	const struct sources_name name = {SOURCES_SOURCE, 0, address};
+	const struct place place = place_of(sources, &name);
+	const struct set *set = &sources->sets[place.set];
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (atomic_load_explicit(&set->tags[i], memory_order_relaxed) >> 16 ==
+		    place.tag >> 16)
+			return true;
+	return false;
+}
+
 uint32_t sources_open_sessions(const struct sources *sources, const struct address *address)
 {
 	const struct sources_name name = {SOURCES_SOURCE, 0, address};

@@ -96,6 +96,9 @@ uint32_t sources_offend(struct sources *sources, const struct address *address, 
 			uint64_t now_us);
 uint32_t sources_score(const struct sources *sources, const struct address *address,
 		       uint64_t now_us);
+// Did it complete a handshake, at any connector, and no other source took its place since? Writes
+// nothing.
+bool sources_remembers(const struct sources *sources, const struct address *address);
 // Its open sessions over all connectors.
 uint32_t sources_open_sessions(const struct sources *sources, const struct address *address);
 

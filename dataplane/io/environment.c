@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// EAL arguments out of a policy: which CPUs, how much memory of which kind, which devices. What the
-// EAL prints is kept back and its last line becomes part of our own one-line error.
+// EAL arguments out of a policy: which CPUs, how much memory of which kind, which devices; and how
+// urgent the workers' threads are. What the EAL prints is kept back and its last line becomes part
+// of our own one-line error.
 // Does not configure ports (port.c).
 
 #include "dataplane/io/environment.h"
@@ -16,6 +17,7 @@
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
 #include <rte_log.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -341,6 +343,32 @@ int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_
 	return policy->gate.huge_pages ? check_huge_pages(policy, error) : 0;
 }
 
+// Of the thread that runs it. Round robin would take turns with the other workers on a CPU, which
+// are as urgent: first in, first out, until it sleeps.
+static int become_realtime(void *unused)
+{
+	const struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+
+	(void)unused;
+	return sched_setscheduler(0, SCHED_FIFO, &lowest) ? -errno : 0;
+}
+
+static int make_realtime(const struct policy *policy, unsigned workers,
+			 char error[ENVIRONMENT_ERROR_MAX])
+{
+	int result = 0;
+
+	for (unsigned lcore = 1; lcore <= workers && policy->gate.realtime && !result; lcore++) {
+		result = rte_eal_remote_launch(become_realtime, NULL, lcore);
+		result = result ? result : rte_eal_wait_lcore(lcore);
+	}
+	if (result)
+		snprintf(error, ENVIRONMENT_ERROR_MAX,
+			 "[gate] Realtime: %s; start as root or with CAP_SYS_NICE, or leave it out",
+			 strerror(-result));
+	return result;
+}
+
 // The last line of what the EAL said, without its newline.
 static const char *last_line(char *text)
 {
@@ -379,7 +407,7 @@ int environment_start(const struct policy *policy, const char *xdp_object, unsig
 			 rte_strerror(rte_errno), said ? last_line(said) : "no reason given");
 		result = rte_errno ? -rte_errno : -EIO;
 	} else {
-		result = 0;
+		result = make_realtime(policy, workers, error);
 	}
 	free(said);
 	// The EAL keeps pointers to its arguments: they live as long as the process.

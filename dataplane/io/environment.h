@@ -17,7 +17,8 @@ struct policy;
 int environment_check(const struct policy *policy, char error[ENVIRONMENT_ERROR_MAX]);
 
 // Starts the EAL with a device for each port of the policy. xdp_object: path of the object for
-// af_xdp ports; lives as long as the process. workers: lcores besides the main one.
+// af_xdp ports; lives as long as the process. workers: lcores besides the main one, realtime
+// threads if the policy says so.
 int environment_start(const struct policy *policy, const char *xdp_object, unsigned workers,
 		      char error[ENVIRONMENT_ERROR_MAX]);
 

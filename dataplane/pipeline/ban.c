@@ -35,6 +35,8 @@ static const uint8_t offences[REASON_COUNT] = {
 	[REASON_smtp_reserved_top_level] = IS(RECIPIENT),
 	[REASON_smtp_reserved_second_level] = IS(RECIPIENT),
 	[REASON_smtp_single_label] = IS(RECIPIENT),
+	[REASON_greet_early_talker] = IS(GREETING),
+	[REASON_greet_pipelining] = IS(GREETING),
 	[REASON_smtp_too_many_errors] = IS(PROTOCOL),
 	[REASON_smtp_bad_line_ending] = IS(LINE_ENDING),
 	[REASON_smtp_not_smtp] = IS(NOT_SMTP),
@@ -101,6 +103,17 @@ static void ban(struct pipeline *pipeline, struct client *client, enum reason re
 		tell(pipeline, client, &state);
 }
 
+// "Try again later" is no word about a recipient, and a bad address of MAIL is no recipient. Who
+// spoke early did so once, whatever is answered then and to each recipient.
+static bool scores(const struct session_step *step, uint8_t offence)
+{
+	const bool recipient = strcmp(step->verb, "RCPT") == 0;
+
+	if (offence == IS(GREETING))
+		return !recipient;
+	return offence == IS(RECIPIENT) ? recipient && step->code >= 500 : step->code >= 400;
+}
+
 // Who is more than anonymous is somebody's server, and not to be judged by its users' mistakes.
 void ban_offence(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
@@ -109,12 +122,8 @@ void ban_offence(struct pipeline *pipeline, struct client *client, const struct 
 	const uint8_t offence = offences[step->reason];
 	uint32_t points, score;
 
-	if (offence == NO_OFFENCE || !settings->enabled || peer->allowed || step->code < 400 ||
-	    peer->identities != 1u << PRINCIPAL_ANONYMOUS)
-		return;
-	// "Try again later" is no word about a recipient, and a bad address of MAIL is no
-	// recipient.
-	if (offence == IS(RECIPIENT) && (step->code < 500 || strcmp(step->verb, "RCPT") != 0))
+	if (offence == NO_OFFENCE || !settings->enabled || peer->allowed ||
+	    peer->identities != 1u << PRINCIPAL_ANONYMOUS || !scores(step, offence))
 		return;
 	points = settings->points[offence - 1];
 	if (points == 0)

@@ -35,7 +35,7 @@ static void note_end(struct client *client, unsigned context)
 
 // Queues the reply. Half of one would be another one: when room or buffers end in it, so does the
 // session.
-static bool say(struct pipeline *pipeline, struct client *client)
+bool client_say(struct pipeline *pipeline, struct client *client)
 {
 	struct slice reply = reply_bytes(&pipeline->reply);
 	bool room = tcp_send_room(client->leg.flow) >= reply.length;
@@ -54,9 +54,6 @@ static bool say(struct pipeline *pipeline, struct client *client)
 	return false;
 }
 
-static void apply(struct pipeline *pipeline, struct client *client,
-		  const struct session_step *step);
-
 // 421 in place of the banner.
 static void refuse(struct pipeline *pipeline, struct client *client)
 {
@@ -66,7 +63,29 @@ static void refuse(struct pipeline *pipeline, struct client *client)
 	client->tarpitted = client->session.peer.connector->limits[limit].action == ABOVE_TARPIT;
 	client_counters(pipeline, client)->connections_refused++;
 	session_refuse(&client->session, admit_reason(limit), &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
+}
+
+static struct session_peer peer_of(struct pipeline *pipeline, const struct tcp_accept *accept,
+				   const struct connector *connector)
+{
+	const struct policy *policy = pipeline->policy;
+	const struct address *source = &accept->tuple.remote;
+	const uint64_t wall_us = pipeline->now.wall_us;
+	struct session_peer peer = {
+		.client = {*source, accept->tuple.remote_port},
+		.local = {accept->tuple.local, accept->tuple.local_port},
+		.connector = connector,
+		.identities = (uint8_t)connector_identities(connector),
+		.policy = policy,
+		.id = ++pipeline->session_ids,
+		.quota = &pipeline->quota,
+	};
+
+	peer.allowed = ip_list_find(&policy->ip_allow, source, wall_us);
+	peer.blocked = !peer.allowed && ip_list_find(&policy->ip_block, source, wall_us);
+	peer.tested = session_is_unknown(&peer);
+	return peer;
 }
 
 struct client *client_create(struct pipeline *pipeline, const struct tcp_accept *accept,
@@ -75,26 +94,14 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 {
 	const struct connector *policy_connector = &pipeline->policy->connectors[connector];
 	struct client *client = pool_get(&pipeline->clients);
-	const struct policy *policy = pipeline->policy;
-	const uint64_t wall_us = pipeline->now.wall_us;
-	struct session_peer peer = {
-		.client = {accept->tuple.remote, accept->tuple.remote_port},
-		.local = {accept->tuple.local, accept->tuple.local_port},
-		.connector = policy_connector,
-		.identities = connector_identities(policy_connector),
-		.policy = pipeline->policy,
-		.id = ++pipeline->session_ids,
-		.quota = &pipeline->quota,
-		.allowed = ip_list_find(&policy->ip_allow, &accept->tuple.remote, wall_us),
-		.blocked = ip_list_find(&policy->ip_block, &accept->tuple.remote, wall_us),
-	};
+	struct session_peer peer;
 
 	// A flow never changes its worker, so it must begin at the right one.
 	assert(!others_own(pipeline, &accept->tuple));
 	if (!client)
 		return NULL;
 	pool_prefetch_next(&pipeline->clients, sizeof(*client));
-	peer.blocked = peer.blocked && !peer.allowed;
+	peer = peer_of(pipeline, accept, policy_connector);
 	memset(client, 0, sizeof(*client));
 	client->leg.flow = tcp_accept(pipeline->tcp, accept, pipeline->now.now_us);
 	if (!client->leg.flow) {
@@ -124,7 +131,7 @@ struct client *client_create(struct pipeline *pipeline, const struct tcp_accept 
 	if (client->verbose)
 		protocol_open(pipeline, client);
 	if (admitted->limit == LIMIT_WITHIN)
-		say(pipeline, client);
+		greeting_begin(pipeline, client);
 	else
 		refuse(pipeline, client);
 	return client;
@@ -205,8 +212,7 @@ void client_destroy(struct pipeline *pipeline, struct client *client)
 	pool_put(&pipeline->clients, client);
 }
 
-// The last reply is queued: FIN behind it, then whatever still comes is read and thrown away.
-static void linger(struct pipeline *pipeline, struct client *client)
+void client_linger(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	session_close(&client->session);
@@ -216,66 +222,41 @@ static void linger(struct pipeline *pipeline, struct client *client)
 	evict_note(pipeline, client, false);
 }
 
-// May the reply be kept back? A 5xx to a session that nobody vouches for, and the 421 of a limit
-// whose action says so.
-static bool tarpits(const struct client *client, const struct session_step *step)
+// The lists' verdict may make the server be asked later.
+static void ask_server(struct pipeline *pipeline, struct client *client, bool slow)
 {
-	return client->tarpitted || (step->code / 100 == 5 &&
-				     client->session.peer.identities == 1u << PRINCIPAL_ANONYMOUS);
+	client->replaced = false;
+	if (slow && client->session.peer.connector->tarpit_interval_ms && !client->peer_closed)
+		tarpit_stall(pipeline, client);
+	else
+		exchange_recipient(pipeline, client);
 }
 
-// Such a reply waits in a buffer for TarpitInterval: the session costs a timer meanwhile, and its
-// input stays in the flow. Without a buffer it goes out at once.
-static bool hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+// The session is to end: a refusal that is kept back goes out first, nothing else.
+static void let_go(struct pipeline *pipeline, struct client *client)
 {
-	const struct session_peer *peer = &client->session.peer;
-	struct slice reply = reply_bytes(&pipeline->reply);
-
-	if (!tarpits(client, step) || !reply.length || !peer->connector->tarpit_interval_ms ||
-	    client->peer_closed || pipeline->chunks.free_count <= client_chunks_reserved(pipeline))
-		return false;
-	if (chunk_queue_append(&client->held, &pipeline->chunks, reply) < reply.length) {
-		chunk_queue_clear(&client->held, &pipeline->chunks);
-		return false;
-	}
-	pipeline->reply.length = 0;
-	client->held_until_us =
-		pipeline->now.now_us + 1000ull * peer->connector->tarpit_interval_ms;
-	client_counters(pipeline, client)->tarpitted++;
-	if (client->verbose)
-		protocol_tarpit(pipeline, client);
-	return true;
-}
-
-// What the tarpit kept back goes out.
-static void release(struct pipeline *pipeline, struct client *client)
-{
-	if (!client->held_until_us)
-		return;
-	client->held_until_us = 0;
-	pipeline->reply.length = (uint16_t)client->held.length;
-	chunk_queue_copy(&client->held, 0, (uint8_t *)pipeline->reply.text, client->held.length);
-	chunk_queue_clear(&client->held, &pipeline->chunks);
-	session_resume(&client->session, pipeline->now);
-	if (say(pipeline, client) && client->closes)
-		linger(pipeline, client);
+	if (client->greeting == GREETING_DELAYED)
+		greeting_cancel(client);
+	else if (client->session.suspended)
+		client->held_until_us = 0;
+	else
+		tarpit_release(pipeline, client);
 }
 
 // Sends what the session said and does what it intends. The step's slices are still valid.
-static void apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
+void client_apply(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	count_step(pipeline, client, step);
 	if (client->verbose)
 		protocol_step(pipeline, client, step);
-	if (!hold(pipeline, client, step) && !say(pipeline, client))
+	if (!tarpit_hold(pipeline, client, step) && !client_say(pipeline, client))
 		return;
 	switch (step->intent) {
 	case SESSION_MORE:
 	case SESSION_NEXT:
 		break;
 	case SESSION_RECIPIENT:
-		client->replaced = false;
-		exchange_recipient(pipeline, client);
+		ask_server(pipeline, client, step->slow);
 		break;
 	case SESSION_DATA:
 		exchange_data(pipeline, client);
@@ -300,7 +281,7 @@ static void apply(struct pipeline *pipeline, struct client *client, const struct
 		if (client->closes)
 			exchange_abort(pipeline, client);
 		else
-			linger(pipeline, client);
+			client_linger(pipeline, client);
 		break;
 	}
 }
@@ -336,7 +317,7 @@ static bool hoards(struct pipeline *pipeline, const struct client *client)
 
 // A reply must fit into the send queue whole before a command is read, and so must the buffers for
 // it.
-static bool may_reply(struct pipeline *pipeline, struct client *client)
+bool client_may_reply(struct pipeline *pipeline, struct client *client)
 {
 	if (pipeline->chunks.free_count < client_chunks_reserved(pipeline)) {
 		starve(pipeline, client);
@@ -385,12 +366,20 @@ static bool turn(struct pipeline *pipeline, struct client *client)
 		tcp_consume(pipeline->tcp, client->leg.flow, in.length);
 		return true;
 	}
-	if (client->session.suspended || client->held_until_us || !may_reply(pipeline, client))
+	if (client->session.suspended || client->held_until_us ||
+	    !client_may_reply(pipeline, client))
 		return false;
+	if (client->greeting != GREETING_OVER) {
+		greeting_input(pipeline, client);
+		if (client->leg.doomed || client->linger_deadline_us)
+			return true;
+	}
 	pipeline->reply.length = 0;
 	session_input(&client->session, in, body_room(pipeline, client),
 		      servers_of(pipeline, client), pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	if (client->greeting != GREETING_OVER && step.code)
+		client->greeting = GREETING_HELLO;
+	client_apply(pipeline, client, &step);
 	tcp_consume(pipeline->tcp, client->leg.flow, step.consumed);
 	return step.intent != SESSION_MORE || step.consumed > 0;
 }
@@ -400,13 +389,16 @@ static bool leave(struct pipeline *pipeline, struct client *client)
 {
 	struct session_step step = {0};
 
-	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended ||
-	    client->held_until_us || !may_reply(pipeline, client))
+	if (!pipeline->draining || client->linger_deadline_us || client->session.suspended)
+		return false;
+	if (client->greeting == GREETING_DELAYED)
+		greeting_cancel(client);
+	if (client->held_until_us || !client_may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	if (!session_drain(&client->session, false, &pipeline->reply, &step))
 		return false;
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 	return true;
 }
 
@@ -418,12 +410,12 @@ static bool expel(struct pipeline *pipeline, struct client *client)
 
 	if (!client->banned || client->linger_deadline_us || session_in_message(&client->session))
 		return false;
-	release(pipeline, client);
-	if (client->leg.doomed || client->linger_deadline_us || !may_reply(pipeline, client))
+	tarpit_release(pipeline, client);
+	if (client->leg.doomed || client->linger_deadline_us || !client_may_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	session_expel(&client->session, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 	return true;
 }
 
@@ -436,9 +428,9 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 	client_counters(pipeline, client)->sessions_reset++;
 	session_end_of_input(&client->session, &step);
 	note_end(client, PROTOCOL_CONTEXT_REMOTE);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 	if (!client->leg.doomed && !client->linger_deadline_us)
-		linger(pipeline, client);
+		client_linger(pipeline, client);
 }
 
 void client_pump(struct pipeline *pipeline, struct client *client)
@@ -450,8 +442,10 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	client->busy = true;
 	client->retry_us = 0;
 	// Who does not wait for the reply is let go.
-	if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
-		release(pipeline, client);
+	if (client->greeting == GREETING_DELAYED)
+		greeting_wait(pipeline, client);
+	else if (client->held_until_us <= pipeline->now.now_us || client->peer_closed)
+		tarpit_release(pipeline, client);
 	while (!client->leg.doomed &&
 	       (leave(pipeline, client) || expel(pipeline, client) || turn(pipeline, client)))
 		;
@@ -472,7 +466,7 @@ void client_answer(struct pipeline *pipeline, struct client *client,
 
 	pipeline->reply.length = 0;
 	session_answer(&client->session, answer, pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 }
 
 void client_events(struct pipeline *pipeline, struct client *client, unsigned events)
@@ -517,7 +511,7 @@ static void session_limits(struct pipeline *pipeline, struct client *client)
 		return;
 	pipeline->reply.length = 0;
 	session_timeout(&client->session, pipeline->now, &pipeline->reply, &step);
-	apply(pipeline, client, &step);
+	client_apply(pipeline, client, &step);
 }
 
 void client_timeout(struct pipeline *pipeline, struct client *client)
@@ -542,8 +536,7 @@ void client_evict(struct pipeline *pipeline, struct client *client)
 	const bool lingers = client->linger_deadline_us != 0;
 	struct session_step step;
 
-	// What it was told last comes before its end.
-	release(pipeline, client);
+	let_go(pipeline, client);
 	if (client->refused != LIMIT_WITHIN) {
 		count_reason(pipeline, REASON_refused_evicted);
 	} else if (client->linger_deadline_us) {
@@ -551,7 +544,7 @@ void client_evict(struct pipeline *pipeline, struct client *client)
 	} else if (!client->leg.doomed) {
 		pipeline->reply.length = 0;
 		session_evict(&client->session, &pipeline->reply, &step);
-		apply(pipeline, client, &step);
+		client_apply(pipeline, client, &step);
 	}
 	if (!client->leg.doomed)
 		doom(pipeline, client);
@@ -565,7 +558,7 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 	if (client->leg.doomed)
 		return;
 	if (force)
-		release(pipeline, client);
+		let_go(pipeline, client);
 	if (force && client->linger_deadline_us) {
 		send_leg_reset(pipeline, &client->leg);
 		doom(pipeline, client);
@@ -574,7 +567,7 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force)
 	pipeline->reply.length = 0;
 	if (force && session_drain(&client->session, true, &pipeline->reply, &step)) {
 		count_reason(pipeline, REASON_drain_expired);
-		apply(pipeline, client, &step);
+		client_apply(pipeline, client, &step);
 	}
 	client_pump(pipeline, client);
 }

@@ -151,11 +151,20 @@ static int create_bans(struct pipeline *pipeline, const struct pipeline_settings
 	return -1;
 }
 
+static bool delays_greetings(const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++)
+		if (policy->connectors[i].greet_delay_ms)
+			return true;
+	return false;
+}
+
 // What is counted by source and by connector, here and with the other workers.
 static int create_counts(struct pipeline *pipeline, const struct pipeline_settings *settings)
 {
 	const struct policy *policy = pipeline->policy;
 	struct hash_key rates_key = random_key(pipeline), sources_key = random_key(pipeline);
+	struct hash_key passed_key = random_key(pipeline);
 
 	pipeline->rates = settings->rates;
 	if (!pipeline->rates)
@@ -167,12 +176,21 @@ static int create_counts(struct pipeline *pipeline, const struct pipeline_settin
 		pipeline->sources = pipeline->own_sources = pipeline_sources(policy, &sources_key);
 	if (!pipeline->sources)
 		goto destroy_rates;
+	pipeline->passed = settings->passed;
+	if (!pipeline->passed && delays_greetings(policy)) {
+		pipeline->passed = pipeline->own_passed =
+			passed_create(PASSED_ENTRIES, &passed_key);
+		if (!pipeline->passed)
+			goto destroy_sources;
+	}
 	pipeline->syns = calloc(PIPELINE_SLOTS(policy->connector_count), sizeof(pipeline->syns[0]));
 	if (!pipeline->syns)
-		goto destroy_sources;
+		goto destroy_passed;
 	admit_init(pipeline, pipeline->spread ? pipeline->spread->workers : 1);
 	return 0;
 
+destroy_passed:
+	passed_destroy(pipeline->own_passed);
 destroy_sources:
 	sources_destroy(pipeline->own_sources);
 destroy_rates:
@@ -183,6 +201,7 @@ destroy_rates:
 static void destroy_counts(struct pipeline *pipeline)
 {
 	free(pipeline->syns);
+	passed_destroy(pipeline->own_passed);
 	sources_destroy(pipeline->own_sources);
 	rates_destroy(pipeline->own_rates);
 }
@@ -245,6 +264,8 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	pipeline->ports = settings->ports;
 	pipeline->quota.take = client_within_rate;
 	pipeline->quota.renew = client_renew;
+	pipeline->quota.listing = greeting_listing;
+	pipeline->dnsbl = settings->dnsbl;
 	pipeline->counters = settings->counters;
 	pipeline->protocol = settings->protocol;
 	capture_init(pipeline);

@@ -25,6 +25,7 @@
 
 // How long a client of each rank must have been silent before it makes room.
 static const uint64_t silent_us[] = {
+	[CLIENT_TARPITTED] = 0,
 	[CLIENT_BEFORE_MAIL] = 1 * SECOND_US,
 	[CLIENT_LINGERING] = 1 * SECOND_US,
 	[CLIENT_IN_TRANSACTION] = 10 * SECOND_US,
@@ -32,11 +33,15 @@ static const uint64_t silent_us[] = {
 
 static enum client_rank rank_of(const struct client *client)
 {
-	// A doomed one is on its way out already.
-	if (client->leg.doomed || client->session.suspended)
+	// It is on its way out already.
+	if (client->leg.doomed)
 		return CLIENT_PROTECTED;
 	if (client->refused != LIMIT_WITHIN)
 		return CLIENT_REFUSED;
+	if (client->held_until_us && client->greeting != GREETING_DELAYED && !client->server)
+		return CLIENT_TARPITTED;
+	if (client->session.suspended)
+		return CLIENT_PROTECTED;
 	if (client->linger_deadline_us)
 		return CLIENT_LINGERING;
 	switch (client->session.state) {

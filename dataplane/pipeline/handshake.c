@@ -49,6 +49,13 @@ static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_
 	return REASON_NONE;
 }
 
+// Asked only when the cache begins to fill: it decides who keeps a place there.
+static bool is_proven(const struct pipeline *pipeline, const struct view *view)
+{
+	return !half_open_offers_options(pipeline->half_open) &&
+	       sources_remembers(pipeline->sources, &view->source);
+}
+
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
 			     uint16_t connector)
 {
@@ -77,6 +84,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
 	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
 		    pipeline->now.now_us, &entry.handshake);
+	entry.proven = is_proven(pipeline, view);
 	if (half_open_insert(pipeline->half_open, &entry, hash, pipeline->now.now_us) ==
 	    HALF_OPEN_KEPT_FOR_OLDEST)
 		count_reason(pipeline, REASON_half_open_evicted);

@@ -480,8 +480,9 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 // Those that linger first: the others come to linger by it.
 static void drain_clients(struct pipeline *pipeline, bool force)
 {
-	static const enum client_rank order[] = {CLIENT_LINGERING, CLIENT_REFUSED, CLIENT_PROTECTED,
-						 CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL};
+	static const enum client_rank order[] = {CLIENT_LINGERING,   CLIENT_REFUSED,
+						 CLIENT_PROTECTED,   CLIENT_IN_TRANSACTION,
+						 CLIENT_BEFORE_MAIL, CLIENT_TARPITTED};
 	struct client *client;
 
 	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {

@@ -28,11 +28,13 @@
 struct bans;
 struct capture_order;
 struct capture_record;
+struct dnsbl;
 struct generation;
 struct generation_news;
 struct handover;
 struct hash_key;
 struct offenders;
+struct passed;
 struct policy;
 struct ruleset;
 struct pipeline;
@@ -43,7 +45,9 @@ struct sources;
 struct spread;
 
 // Sources whose messages MessageRateLimit tells apart; beyond, the oldest are forgotten.
-#define RATE_ENTRIES   65536
+#define RATE_ENTRIES 65536
+// Sources that need not wait for the greeting again (GreetPassTime); the same.
+#define PASSED_ENTRIES 262144
 #define PIPELINE_BURST 64 // most frames that one pipeline_input takes
 
 // Rows that this worker writes with plain stores; memory belongs to the caller (maps or heap).
@@ -77,6 +81,8 @@ struct pipeline_settings {
 	struct handover *handover;
 	struct servers_shared *servers;
 	struct rates *rates;
+	struct passed *passed;   // who waited for the greeting; needed where GreetDelay is
+	struct dnsbl *dnsbl;     // what the DNS lists said; NULL: nobody asks them
 	struct sources *sources; // pipeline_sources
 	struct bans *bans;
 	// What the main thread has to tell (base/notice.h): worker 0's, or NULL.

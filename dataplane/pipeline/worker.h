@@ -10,8 +10,10 @@
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/admission.h"
+#include "dataplane/gate/dnsbl.h"
 #include "dataplane/gate/half_open.h"
 #include "dataplane/gate/offenders.h"
+#include "dataplane/gate/passed.h"
 #include "dataplane/gate/rates.h"
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
@@ -49,11 +51,20 @@ struct sources;
 // Who makes room first when sessions or payload buffers are used up (evict.c).
 enum client_rank {
 	CLIENT_REFUSED,        // above a limit: it gets its 421 and counts for nothing
+	CLIENT_TARPITTED,      // a refusal is kept back, and nothing of it is at a server
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
 	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
 	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
 	CLIENT_RANKS
+};
+
+// Where the tests at a session's beginning stand (greeting.c).
+enum greeting {
+	GREETING_OVER,
+	GREETING_DELAYED, // until held_until_us; a first line of it may have been said
+	GREETING_SAID,    // whole; nothing was heard
+	GREETING_HELLO,   // its first commands were answered
 };
 
 struct client {
@@ -65,9 +76,11 @@ struct client {
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
-	struct chunk_queue held;     // a refusal that the tarpit keeps back
-	uint64_t held_until_us;      // 0 = none
-	uint64_t retry_us;           // when to look for payload buffers again; 0 = not wanting
+	struct chunk_queue held;     // a server's refusal that the tarpit keeps back
+	// The tarpit keeps a refusal or a question to the server back, or the greeting waits; 0 =
+	// none.
+	uint64_t held_until_us;
+	uint64_t retry_us; // when to look for payload buffers again; 0 = not wanting
 	uint16_t connector;
 	uint16_t logged;         // its refusals that went into the log
 	uint32_t protocol_lines; // of its protocol log, lost ones included
@@ -82,6 +95,8 @@ struct client {
 	bool banned : 1;         // to be closed once no message is on its way
 	bool tarpitted : 1;      // refused, and the 421 waits
 	uint8_t rank;            // enum client_rank
+	uint8_t greeting;        // enum greeting
+	uint8_t held_row;        // the refusal of our own that is kept back, enum reply_id, or 0
 	uint8_t refused;         // enum connection_limit_kind: LIMIT_WITHIN, or it was not counted
 	struct admission admission;
 };
@@ -179,6 +194,9 @@ struct pipeline {
 	struct bans *bans, *own_bans;
 	struct record_ring *notices; // of the main thread; NULL: none
 	struct ban_lap ban_lap;
+	struct passed *passed; // shared; NULL: nobody waits for the greeting
+	struct passed *own_passed;
+	struct dnsbl *dnsbl; // shared; NULL: no lists
 	struct cookie_keys cookie_keys;
 	struct tcp *tcp;
 
@@ -295,6 +313,8 @@ bool client_renew(struct session_quota *quota, struct session_peer *peer);
 bool client_backend(const struct pipeline *pipeline, const struct client *client,
 		    unsigned *backend);
 void client_destroy(struct pipeline *pipeline, struct client *client);
+// The last reply is queued: FIN behind it, then whatever still comes is read and thrown away.
+void client_linger(struct pipeline *pipeline, struct client *client);
 // Moves bytes from the flow to the session and acts on what it says, until nothing moves.
 void client_pump(struct pipeline *pipeline, struct client *client);
 void client_events(struct pipeline *pipeline, struct client *client, unsigned events);
@@ -310,6 +330,35 @@ void client_evict(struct pipeline *pipeline, struct client *client);
 // Payload buffers that are kept back for replies and commands.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
+
+// For greeting.c: sends pipeline->reply, false when the session ended by it; does what a step
+// intends; has a reply room now?
+bool client_say(struct pipeline *pipeline, struct client *client);
+void client_apply(struct pipeline *pipeline, struct client *client,
+		  const struct session_step *step);
+bool client_may_reply(struct pipeline *pipeline, struct client *client);
+
+// ---- greeting.c: the tests at a session's beginning -------------------------------------------
+// The banner is in pipeline->reply: says it, or its first line, or keeps it back.
+void greeting_begin(struct pipeline *pipeline, struct client *client);
+// While it is kept back: is its time over, or does the client talk, or leave?
+void greeting_wait(struct pipeline *pipeline, struct client *client);
+// Nothing of it is said any more.
+void greeting_cancel(struct client *client);
+// The client has spoken, and its turn has come: could it have read what we said last? Not any more
+// once the greeting is over.
+void greeting_input(struct pipeline *pipeline, struct client *client);
+// The session_quota's view of the DNS lists.
+enum session_listing greeting_listing(struct session_quota *quota, const struct session_peer *peer,
+				      unsigned *list);
+
+// ---- tarpit.c: refusals that wait ---------------------------------------------------------------
+// Keeps the reply back if the step is a refusal that waits; false: it is to be said now.
+bool tarpit_hold(struct pipeline *pipeline, struct client *client, const struct session_step *step);
+// The session goes on after TarpitInterval.
+void tarpit_stall(struct pipeline *pipeline, struct client *client);
+// What was kept back goes out now. Nothing happens when nothing was.
+void tarpit_release(struct pipeline *pipeline, struct client *client);
 
 // ---- evict.c: who goes first under pressure ----------------------------------------------------
 void evict_init(struct pipeline *pipeline);

@@ -245,6 +245,30 @@ static bool keep_path(struct turn *turn, struct chunk_queue *queue, const struct
 	return false;
 }
 
+// The same for the sender, without a payload buffer where that is possible: a session that waits
+// in the tarpit is to hold none.
+static bool keep_sender(struct turn *turn, const struct path *path,
+			const struct parameters *parameters)
+{
+	struct session *session = turn->session;
+	size_t length = path->text.length;
+
+	for (unsigned i = 0; i < parameters->forward_count; i++)
+		length += 1 + parameters->forward[i].length;
+	if (length > sizeof(session->short_sender))
+		return keep_path(turn, &session->sender, path, parameters);
+	memcpy(session->short_sender, path->text.data, path->text.length);
+	session->sender_length = (uint8_t)path->text.length;
+	for (unsigned i = 0; i < parameters->forward_count; i++) {
+		const struct slice text = parameters->forward[i];
+
+		session->short_sender[session->sender_length] = ' ';
+		memcpy(session->short_sender + session->sender_length + 1, text.data, text.length);
+		session->sender_length += (uint8_t)(1 + text.length);
+	}
+	return true;
+}
+
 // MessageRateLimit counts whoever sends from one address; nobody is a user yet.
 static bool within_rate(struct turn *turn)
 {
@@ -305,7 +329,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 		turn_close(turn);
 		return;
 	}
-	if (!keep_path(turn, &session->sender, &path, &parameters))
+	if (!keep_sender(turn, &path, &parameters))
 		return;
 	session->declared_size = parameters.size;
 	session->needed = (uint16_t)(parameters.needed | needed);
@@ -352,6 +376,8 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 	}
 	enum reason reason = decide_recipient(session->peer.policy, session->peer.connector,
 					      session->peer.identities, &path, session->recipients);
+	if (reason == REASON_NONE && session_refuse_suspect(turn, path.text))
+		return;
 	if (reason == REASON_NONE)
 		reason = session->failure;
 	if (reason != REASON_NONE) {

@@ -58,4 +58,7 @@ void turn_close(struct turn *turn);
 // The session waits for the backend.
 void turn_suspend(struct turn *turn, enum session_intent intent);
 
+// suspect.c: refuses a recipient of a client that offended or is listed; false when it may go on.
+bool session_refuse_suspect(struct turn *turn, struct slice recipient);
+
 #endif

@@ -20,6 +20,12 @@ struct slice session_sender(const struct session *session, unsigned server_exten
 			    char *scratch, size_t scratch_size, bool *possible)
 {
 	struct slice text = path_text(&session->sender, scratch, scratch_size);
+
+	if (session->sender_length) {
+		assert(session->sender_length <= scratch_size);
+		memcpy(scratch, session->short_sender, session->sender_length);
+		text = slice_of(scratch, session->sender_length);
+	}
 	*possible = !(session->needed & ~server_extensions);
 	if (text.length == 0)
 		return text;

@@ -49,6 +49,9 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_connector_gone] = REPLY_service_not_available,
 	[REASON_smtp_banned] = REPLY_banned,
 	[REASON_smtp_not_smtp] = REPLY_not_smtp,
+	[REASON_greet_early_talker] = REPLY_spoke_early,
+	[REASON_greet_pipelining] = REPLY_pipelined_early,
+	[REASON_dnsbl_listed] = REPLY_dnsbl_listed,
 	[REASON_backend_unavailable] = REPLY_backend_unavailable,
 	[REASON_backend_connect_failed] = REPLY_backend_unavailable,
 	[REASON_backend_busy] = REPLY_backend_busy,
@@ -82,6 +85,7 @@ void reply_clear(struct reply_buffer *reply)
 {
 	reply->length = 0;
 	reply->last_line = 0;
+	reply->row = 0;
 	reply->detail[0] = '\0';
 }
 
@@ -93,6 +97,12 @@ static void append(struct reply_buffer *reply, const char *text, size_t length)
 		length = REPLY_LINE_MAX - 2 - used;
 	memcpy(reply->text + reply->length, text, length);
 	reply->length += (uint16_t)length;
+}
+
+// Does session_say_again know its values?
+static bool can_repeat(enum reply_id id, const char *text)
+{
+	return id == REPLY_blocked || id == REPLY_dnsbl_listed || !strstr(text, "{}");
 }
 
 void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum reply_id id,
@@ -110,6 +120,7 @@ void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum repl
 		assert(reply_code(reply) == code);
 		reply->text[reply->last_line + 3] = '-';
 	}
+	reply->row = reply->length || !can_repeat(id, text) ? 0 : (uint8_t)id;
 	reply->last_line = reply->length;
 	append(reply, digits, sizeof(digits));
 	for (const char *gap; (gap = strstr(text, "{}")); text = gap + 2) {
@@ -122,12 +133,19 @@ void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum repl
 	reply->text[reply->length++] = '\n';
 }
 
+void reply_continue(struct reply_buffer *reply)
+{
+	assert(reply->length > 3);
+	reply->text[reply->last_line + 3] = '-';
+}
+
 void reply_set(struct reply_buffer *reply, struct slice text)
 {
 	assert(text.length <= REPLY_MAX);
 	memcpy(reply->text, text.data, text.length);
 	reply->length = (uint16_t)text.length;
 	reply->last_line = 0;
+	reply->row = 0;
 }
 
 void reply_set_code(struct reply_buffer *reply, unsigned code)

@@ -94,8 +94,16 @@
 	X(bad_line_ending, 521, "5.5.2 Bare CR, bare LF or NUL, closing transmission channel",     \
 	  NULL)                                                                                    \
 	X(not_smtp, 521, "5.5.1 This is not SMTP, closing transmission channel", NULL)             \
+	X(spoke_early_closing, 521,                                                                \
+	  "5.5.1 Protocol error: spoke before the greeting, closing transmission channel", NULL)   \
+	X(pipelined_early_closing, 521,                                                            \
+	  "5.5.1 Protocol error: spoke before the reply to EHLO, closing transmission channel",    \
+	  NULL)                                                                                    \
 	X(not_authenticated, 530, "5.7.1 Client was not authenticated",                            \
 	  "5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM")     \
+	X(spoke_early, 550, "5.5.1 Protocol error: spoke before the greeting", NULL)               \
+	X(pipelined_early, 550, "5.5.1 Protocol error: spoke before the reply to EHLO", NULL)      \
+	X(dnsbl_listed, 550, "5.7.1 Client host [{}] is blocked using {}", NULL)                   \
 	X(unable_to_relay, 550, "5.7.1 Unable to relay",                                           \
 	  "5.7.54 SMTP; Unable to relay recipient in non-accepted domain")                         \
 	X(sender_not_permitted, 550,                                                               \
@@ -123,6 +131,7 @@ enum reply_id {
 struct reply_buffer {
 	uint16_t length;
 	uint16_t last_line; // where the last line begins
+	uint8_t row; // enum reply_id of an only line whose values session_say_again knows, or 0
 	char text[REPLY_MAX];
 	char detail[REPLY_DETAIL_MAX]; // what session_step.detail points to
 	struct line_scan line;         // what session_step.line may point into
@@ -142,6 +151,8 @@ unsigned reply_id_code(enum reply_id id);
 enum reply_id reply_of_reason(enum reason reason);
 
 void reply_clear(struct reply_buffer *reply);
+// The greeting's first line instead of its only one (RFC 5321 section 4.2): more follows.
+void reply_continue(struct reply_buffer *reply);
 // Adds a row as a line; further lines of the same code make it a multi-line reply. values: one text
 // for each {} of the row, in order; NULL when it has none.
 void reply_add(struct reply_buffer *reply, enum reply_dialect dialect, enum reply_id id,

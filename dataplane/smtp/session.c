@@ -41,6 +41,7 @@ bool session_transaction_open(const struct session *session)
 
 static void forget_texts(struct session *session)
 {
+	session->sender_length = 0;
 	chunk_queue_clear(&session->sender, session->chunks);
 	chunk_queue_clear(&session->recipient, session->chunks);
 	chunk_queue_clear(&session->early, session->chunks);
@@ -139,14 +140,20 @@ void session_open(struct session *session, const struct session_peer *peer, stru
 	chunk_queue_init(&session->early);
 	chunk_queue_init(&session->long_hello);
 
+	session_greet(session, now, reply);
+}
+
+void session_greet(struct session *session, struct tick now, struct reply_buffer *reply)
+{
+	const struct connector *connector = session->peer.connector;
 	char date[DATE_TEXT_MAX];
 	reply_clear(reply);
-	if (peer->connector->banner)
+	if (connector->banner)
 		reply_add(reply, dialect(session), REPLY_banner_configured,
-			  (const char *[]){peer->connector->banner});
+			  (const char *[]){connector->banner});
 	else
 		reply_add(reply, dialect(session), REPLY_banner,
-			  (const char *[]){peer->connector->fqdn, date_format(now.wall_us, date)});
+			  (const char *[]){connector->fqdn, date_format(now.wall_us, date)});
 }
 
 void session_close(struct session *session)
@@ -227,6 +234,7 @@ void session_begin_body(struct session *session, enum session_state state, bool 
 {
 	session->chunked = chunked;
 	session->message_octets = 0;
+	session->sender_length = 0; // no server is asked about it any more
 	body_init(&session->body_state);
 	header_init(&session->header,
 		    connector_rights(session->peer.connector, session->peer.identities));

@@ -31,14 +31,23 @@
 #define SESSION_HELLO_MAX   255 // RFC 5321 section 4.5.3.1.2
 // Names up to here are kept in the session itself; hardly any is longer.
 #define SESSION_HELLO_SHORT 64
+// And senders up to here, with their parameters.
+#define SESSION_SENDER_SHORT 52
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
 #define SESSION_COMMAND_MAX 2816 // a long path, and the parameters that go on
 
+// What is known of the DNS lists that were asked about a client.
+enum session_listing {
+	SESSION_LISTING_OPEN, // not answered yet, or not enough of them
+	SESSION_LISTING_CLEAN,
+	SESSION_LISTING_LISTED,
+};
+
 struct session_peer;
 
-// What the session asks at MAIL, because others know it: whose policy holds by now, and how many
-// messages other sessions sent.
+// What the session asks at MAIL and RCPT, because others know it: whose policy holds by now, how
+// many messages other sessions sent, and what DNS lists answer while it goes on.
 struct session_quota {
 	// Brings the peer's policy, connector and rights up to date. False when its connector
 	// serves it no more: the session is closed. NULL: they stay as they are.
@@ -46,6 +55,10 @@ struct session_quota {
 	// False when the client's MessageRateLimit is reached.
 	bool (*take)(struct session_quota *quota, const struct connector *connector,
 		     const struct address *client, uint64_t now_us);
+	// *list: which of the policy's lists weighs most for a client that is listed. Only for
+	// peers that are `tested`, at connectors with a DnsblAction.
+	enum session_listing (*listing)(struct session_quota *quota,
+					const struct session_peer *peer, unsigned *list);
 };
 
 struct session_peer {
@@ -54,7 +67,8 @@ struct session_peer {
 	// By the IP Allow and Block lists. Blocked: every recipient gets 550, then the session is
 	// closed.
 	bool allowed, blocked;
-	unsigned identities; // bits (1 << enum principal): whose rights it has
+	bool tested;        // nobody vouches for it: see session_is_unknown()
+	uint8_t identities; // bits (1 << enum principal): whose rights it has
 	// Pinned by the caller for the session's life, or until quota's renew changes them.
 	const struct connector *connector;
 	const struct policy *policy;
@@ -100,6 +114,7 @@ struct session_step {
 	char verb[8]; // upper case, NUL-padded; "BODY" inside a message, "" before any command
 	const char *detail; // what was refused (path, parameter, reply), printable, or NULL; lives
 			    // in the reply_buffer
+	bool slow;          // SESSION_RECIPIENT: to be asked only after TarpitInterval
 	// An open message was left unfinished: RSET, EHLO, QUIT, FIN, silence, broken form.
 	bool transaction_ended_by_client;
 };
@@ -136,6 +151,9 @@ struct session {
 	struct session_peer peer;
 	struct pool *chunks;
 	enum session_state state;
+	uint16_t offence; // enum reason for which every recipient is refused, or REASON_NONE
+	uint8_t listing;  // enum session_listing, once it was asked
+	uint8_t list;     // of the policy's: named in the refusal of a listed client
 	uint64_t opened_us, input_us; // for the two timeouts
 	uint64_t message_octets;      // of the message, dots undone; kept until the next one
 	uint64_t declared_size;       // MAIL SIZE=, 0 = none
@@ -156,12 +174,16 @@ struct session {
 	uint16_t offered;           // bits of enum smtp_extension: by the last EHLO
 	uint16_t needed;            // of a server, for this transaction
 	uint8_t hello_length;
+	uint8_t sender_length;       // of short_sender; 0: there is none, or it is in `sender`
 	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken
 	enum session_intent pending; // what it is suspended for
 	enum reason failure;  // why the transaction's backend leg is lost: RCPT and DATA get it
 	enum reason rejected; // why the body that is being discarded will be refused
 	struct line line;     // a partial command line
-	struct header header; // of the message that streams by
+	union {
+		struct header header;                    // of the message that streams by
+		char short_sender[SESSION_SENDER_SHORT]; // before it: like `sender`
+	};
 	struct chunk_queue sender;    // "<path> PARAMETERS" of the transaction, for the server
 	struct chunk_queue recipient; // the same of the RCPT that is being asked
 	struct chunk_queue early;     // the backend's early reply, owed at the end of a body
@@ -172,6 +194,17 @@ struct session {
 // Opens a session and writes the 220 banner.
 void session_open(struct session *session, const struct session_peer *peer, struct pool *chunks,
 		  struct tick now, struct reply_buffer *reply);
+// The banner again, for a client that is to wait for it.
+void session_greet(struct session *session, struct tick now, struct reply_buffer *reply);
+// Is the peer of those that the tests at a session's beginning are for (`tested`): anonymous only,
+// and not on the IP Allow list?
+bool session_is_unknown(const struct session_peer *peer);
+// The client spoke when it was not its turn: greet_early_talker or greet_pipelining. Fills reply
+// and step by the connector's action: CLOSE, or MORE (each RCPT will be refused, or nothing is).
+void session_offend(struct session *session, enum reason reason, struct reply_buffer *reply,
+		    struct session_step *step);
+// A refusal of an only line that was kept back is made once more from its row (reply_buffer.row).
+void session_say_again(const struct session *session, unsigned row, struct reply_buffer *reply);
 // Gives the session's chunks back. Idempotent.
 void session_close(struct session *session);
 

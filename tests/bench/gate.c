@@ -159,6 +159,7 @@ static void follow_policy(void)
 
 static void open_gate(void)
 {
+	const struct hash_key key = {{7}};
 	unsigned connectors = gate.generation->policy->connector_count;
 	struct pipeline_settings settings = {.generation = gate.generation,
 					     .ports = &gate.port.packet};
@@ -179,8 +180,9 @@ static void open_gate(void)
 	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
 	randombytes_buf(settings.random_key, sizeof(settings.random_key));
 	settings.counters.offenders = offenders_create(0x9d2c5680a8f1ec35u, worker_now().now_us);
-	if (!settings.counters.offenders)
-		fail("offenders", "out of memory");
+	settings.sources = pipeline_sources(gate.generation->policy, &key);
+	if (!settings.counters.offenders || !settings.sources)
+		fail("tables of sources", "out of memory");
 	gate.worker = worker_create(&(struct worker_settings){
 		.ports = &gate.port, .port_count = 1, .spin = true, .state = &gate.state});
 	if (gate.worker)

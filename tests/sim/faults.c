@@ -63,6 +63,7 @@
 	X(servers_forgotten, "a reload forgets connections and waiters of servers")                \
 	X(moved_on_in_transaction, "a session's policy is freed when another one holds")           \
 	X(banned_go_on, "the sessions of a banned source go on")                                   \
+	X(called_early, "who has read the greeting is told to have spoken before it")              \
 	X(session_not_given_back, "a closed session counts for its source for ever")               \
 	X(session_given_back_twice, "a closed session is taken off its connector twice")           \
 	X(limits_not_asked, "no connector has a limit")                                            \
@@ -563,6 +564,11 @@ WRAP(void, upstream_chunk, struct upstream *upstream, const struct policy *polic
 	upstream->unanswered -= unanswered;
 	__real_upstream_chunk(upstream, policy, octets, last, now_us, commands);
 	upstream->unanswered += unanswered;
+}
+
+WRAP(bool, tcp_all_acknowledged, const struct flow *flow)
+{
+	return chosen != FAULT_called_early && __real_tcp_all_acknowledged(flow);
 }
 
 WRAP(enum reason, decide_recipient, const struct policy *policy, const struct connector *connector,

@@ -26,7 +26,9 @@ static const char policy_text[] =
 	"[accepted-domain accepted.test]\n"
 	"%s[connector %s]\nBindings = %s\n"
 	"RemoteIPRanges = %s\nPermissionGroups = %s\nTarpitInterval = 30ms\n"
-	"MaxMessageSize = 128KB\nMaxInboundConnection = %u\nMaxInboundConnectionAction = %s\n"
+	"MaxMessageSize = 128KB\nGreetDelay = %ums\nGreetTeaser = %s\n"
+	"EarlyTalkerAction = %s\nEarlyPipeliningAction = %s\n"
+	"MaxInboundConnection = %u\nMaxInboundConnectionAction = %s\n"
 	"MaxInboundConnectionPerSource = %u\nMaxInboundConnectionPerSourceAction = %s\n"
 	"MaxInboundConnectionPerPrefix = %u\nMaxInboundConnectionPerPrefixAction = %s\n"
 	"MaxConnectionRatePerPrefix = %u\nMaxConnectionRatePerPrefixAction = %s\n"
@@ -165,11 +167,12 @@ void gate_text(const struct gate *gate, const struct gate_edit *edit, char text[
 		 plan->buffer_kb, plan->receive_kb, plan->send_kb, plan->half_open, place->outside,
 		 place->inside, others, edit->renamed ? "renamed" : "clients", place->bindings,
 		 edit->unlisted ? "198.51.100.0/24" : place->ranges,
-		 edit->no_rights ? "None" : "AnonymousUsers", limits->connections, limits->action,
-		 limits->per_source, limits->action, limits->per_prefix, limits->action,
-		 limits->prefix_rate, limits->action, limits->percentage, length, servers,
-		 plan->max_connections, plan->max_waiting, plan->ban_s ? "yes" : "no",
-		 plan->ban_s ? plan->ban_s : 1);
+		 edit->no_rights ? "None" : "AnonymousUsers", plan->greet_delay_ms,
+		 plan->greet_teaser ? "yes" : "no", plan->offence_action, plan->offence_action,
+		 limits->connections, limits->action, limits->per_source, limits->action,
+		 limits->per_prefix, limits->action, limits->prefix_rate, limits->action,
+		 limits->percentage, length, servers, plan->max_connections, plan->max_waiting,
+		 plan->ban_s ? "yes" : "no", plan->ban_s ? plan->ban_s : 1);
 }
 
 static void create_worker(struct gate *gate, struct gate_worker *worker, struct dice *dice)

@@ -191,6 +191,29 @@ static const char *judge_rows(const struct gate_worker *worker)
 	return NULL;
 }
 
+// Who waits for each reply is never told to have spoken early, whatever the wire does to segments:
+// the rushed clients are the only ones that do not, and the second gate's client is the first one.
+static const char *judge_greetings(const struct world *world, char text[JUDGE_TEXT])
+{
+	unsigned long long rushed = 0, seen;
+
+	for (unsigned i = 0; i < world->plan.client_count; i++)
+		rushed += world->plan.clients[i].script.rushed;
+	for (unsigned i = 0; i < world->gate_count; i++) {
+		// A recipient that is refused for it is counted once more.
+		bool refused = strcmp(world->gates[i].plan.offence_action, "reject") == 0;
+
+		seen = gate_reason(&world->gates[i], REASON_greet_early_talker) +
+		       gate_reason(&world->gates[i], REASON_greet_pipelining);
+		if (seen <= (i == 0 ? rushed * (refused ? 2 : 1) : 0))
+			continue;
+		snprintf(text, JUDGE_TEXT, "%llu clients spoke early, of %llu that may have", seen,
+			 i == 0 ? rushed : 0);
+		return text;
+	}
+	return NULL;
+}
+
 // The newest policy is in use by the workers alone, and the others, if all workers left them, by
 // nobody.
 static bool generations_freed(const struct gate *gate)
@@ -351,5 +374,7 @@ const char *judge_run(struct world *world, char text[JUDGE_TEXT])
 		verdict = judge_books(world, text);
 	if (!verdict)
 		verdict = judge_memory(world, text);
+	if (!verdict)
+		verdict = judge_greetings(world, text);
 	return verdict;
 }

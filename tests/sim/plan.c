@@ -283,6 +283,22 @@ static void draw_crews(struct plan *plan, uint64_t seed)
 		draw_crowd(plan, &dice);
 }
 
+// From a stream of its own as well. Rushed clients talk early: where all must go well that is only
+// counted.
+static void draw_greetings(struct plan *plan, uint64_t seed)
+{
+	static const char *const actions[] = {"count", "reject", "close"};
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 6};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct gate_plan *gate = &plan->gates[i];
+
+		gate->greet_delay_ms = dice_one_in(&dice, 3) ? dice_between(&dice, 1, 3000) : 0;
+		gate->greet_teaser = dice_one_in(&dice, 2);
+		gate->offence_action = actions[rough(plan) ? dice_below(&dice, 3) : 0];
+	}
+}
+
 // From a stream of its own, so that what else a seed means does not depend on it.
 static void draw_reloads(struct plan *plan, uint64_t seed)
 {
@@ -349,8 +365,11 @@ static uint64_t calm_bound(const struct plan *plan)
 
 	for (unsigned i = 0; i < STATIONS; i++)
 		round_trip += plan->weather[i].delay_us + plan->weather[i].jitter_us;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		round_trip += 2 * plan->gates[i].crew.look_us;
+		// Each client waits, and each connection to a gate behind the first one.
+		bound += 1000ull * plan->gates[i].greet_delay_ms * 2 * PLAN_CLIENTS;
+	}
 	for (unsigned i = 0; i < plan->client_count; i++) {
 		const struct client_plan *client = &plan->clients[i];
 
@@ -395,6 +414,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 		plan->gates[0].max_connections = plan->gates[1].max_connections = 20;
 	draw_crews(plan, seed);
 	draw_extensions(plan, seed);
+	draw_greetings(plan, seed);
 	draw_limits(plan, seed);
 	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;

@@ -49,10 +49,13 @@ struct gate_plan {
 	unsigned ban_s; // how long a source's first ban lasts; 0 = nobody is banned
 	unsigned max_sessions, buffer_kb, receive_kb, send_kb, half_open;
 	unsigned max_connections, max_waiting;
-	bool one_server;    // of the two addresses of the server
-	uint64_t reload_us; // from one reload to the next, on average; 0 = there are none
-	unsigned reloads;   // at most
-	bool rude_reloads;  // they may take the clients' connector away
+	unsigned greet_delay_ms;
+	bool greet_teaser;
+	const char *offence_action; // of early talkers, and of early pipelining
+	bool one_server;            // of the two addresses of the server
+	uint64_t reload_us;         // from one reload to the next, on average; 0 = there are none
+	unsigned reloads;           // at most
+	bool rude_reloads;          // they may take the clients' connector away
 	uint16_t mtu[2], later_mtu[2]; // of the path behind each port, IP packet
 	uint64_t mtu_change_us;        // when the later one begins
 };

@@ -135,7 +135,7 @@ class Backend:
     accepted: (sender, recipients, content) of each message that it has answered 250 to.
     seen: the same of each message whose end of data it has seen.
     answering: while cleared, it leaves each end of data unanswered.
-    chunking: it offers CHUNKING."""
+    chunking: it offers CHUNKING. size: the largest message that it says it takes."""
 
     POINTS = ('before MAIL', 'in MAIL', 'in RCPT', 'in body', 'after final dot')
 
@@ -144,7 +144,7 @@ class Backend:
         self.families = families
         self.lock = threading.Lock()
         self.accepted, self.seen = [], []
-        self.chunking = False
+        self.chunking, self.size = False, 104857600
         self.die_at = None
         self.abrupt = False
         self.alive = threading.Event()
@@ -248,7 +248,7 @@ class Dialogue:
                 return
 
     def on_ehlo(self, _):
-        self.say('250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n'
+        self.say(f'250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE {self.backend.size}\r\n'
                  + ('250-CHUNKING\r\n' if self.backend.chunking else '') + '250 8BITMIME')
 
     def on_mail(self, rest):

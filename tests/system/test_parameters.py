@@ -22,6 +22,7 @@ UNKNOWN = '500 5.3.3 Unrecognized command'
 SENDER, RECIPIENT = 'a@sender.test', 'b@accepted.test'
 FQDN = 'mx.example.com'
 TAKEN = '250 2.0.0 Ok: queued'
+SERVERS_SIZE = 1 << 32  # the servers' own limit, above that of every connector but one
 
 
 def of_size(octets):
@@ -157,6 +158,7 @@ ROWS = (
     ({'MaxMessageSize': '64KB'}, declared(65536)),
     ({}, declared(36 << 20)),
     ({'MaxMessageSize': '2147483647'}, declared(2147483647)),
+    ({'MaxMessageSize': 'unlimited'}, declared(SERVERS_SIZE)),
     # A header without fields has two octets.
     ({'MaxHeaderSize': '2B'}, messages(b'\r\nbody\r\n', b'A:\r\n\r\n', HEADER_TOO_LARGE)),
     ({'MaxHeaderSize': '1000'}, messages(of_header(1000), of_header(1001), HEADER_TOO_LARGE)),
@@ -201,7 +203,9 @@ def test(checks):
             port, section = connector(values)
             config[f'connector parameter {port}'] = section
             table.append((port, values, play))
-        with smtp.Backend(lab), labs.Gate(lab, config) as gate:
+        backend = smtp.Backend(lab)
+        backend.size = SERVERS_SIZE
+        with backend, labs.Gate(lab, config) as gate:
             smtp.await_backend(lab)
             for port, values, play in table:
                 def open_client(port=port):

@@ -3,9 +3,10 @@
 # timeout: 300
 # workers: yes
 #
-# The gate is killed (kill -9) under traffic and started again: it starts at once, adopts its pinned
-# maps, no counter falls, the clients of its former life are told so by RST, mail passes again, and
-# nothing that was answered 250 is missing. After a stop in good order the counters are the same.
+# The gate is killed (kill -9) under traffic and started again: it starts at once, adopts all of its
+# pinned maps, no counter falls, the clients of its former life are told so by RST, mail passes within
+# a second of its being ready, and nothing that was answered 250 is missing. After a stop in good
+# order the counters are the same.
 import json
 import os
 import re
@@ -17,7 +18,10 @@ import lab as labs
 import smtp
 
 GAUGES = {'sessions_open'}
-MAPS = ('connectors', 'reasons', 'ports', 'log')
+MAPS = {'connectors', 'connectors_worker', 'reasons', 'reasons_worker', 'ports', 'ports_worker',
+        'log', 'instance', 'requests', 'bans', 'workers', 'servers', 'offenders', 'capture',
+        'captured'}
+SECONDS_TO_MAIL = 1.0
 CONTENT = b'X-Filler: yes\r\n\r\n' + b'All work and no play makes Jack a dull boy.\r\n' * 300
 
 
@@ -77,7 +81,22 @@ def counters(gate):
 def map_ids(lab):
     return {pin: json.loads(subprocess.run(
         ['bpftool', '-j', 'map', 'show', 'pinned', os.path.join(lab.pins, pin)],
-        stdout=subprocess.PIPE, check=True).stdout)['id'] for pin in MAPS}
+        stdout=subprocess.PIPE, check=True).stdout)['id'] for pin in sorted(os.listdir(lab.pins))
+        if not pin.startswith('xdp_') and not pin.endswith('_table')}
+
+
+def first_mail(lab):
+    """Sends mail at once, again and again; the seconds until one was answered 250."""
+    started = time.monotonic()
+
+    def taken():
+        with smtp.Client(lab, 'app', seconds=5) as client:
+            client.greet()
+            return client.message('a@sender.test', 'first@accepted.test',
+                                  CONTENT).startswith('250')
+
+    labs.wait_for('a mail passes', taken)
+    return time.monotonic() - started
 
 
 def told_by_reset(client):
@@ -96,10 +115,15 @@ def killed_under_traffic(checks, lab, gate, first):
     labs.wait_for('mail flows', lambda: len(senders.promised) > 50)
     idle = {family: smtp.Client(lab, 'app', family, seconds=60) for family in labs.FAMILIES}
     ids = map_ids(lab)
+    checks.equal('every map is pinned', set(ids), MAPS)
     before = counters(gate)
     gate.kill()
     checks.that('the pins outlive it', os.path.exists(os.path.join(lab.pins, 'connectors')))
+    started = time.monotonic()
     gate.start()
+    ready = time.monotonic() - started
+    seconds = first_mail(lab)
+    print(f'ready {ready:.3f} s after its start, the first mail answered {seconds:.3f} s later')
     checks.equal('the maps are the same', map_ids(lab), ids)
     for family, client in idle.items():
         checks.equal(f'IPv{family}: a client of the former life', told_by_reset(client), 'reset')
@@ -111,7 +135,7 @@ def killed_under_traffic(checks, lab, gate, first):
               if after.get(name, -1) < count}
     checks.equal('no counter fell', fallen, {})
     senders.stop()
-    return senders.promised
+    return senders.promised, seconds
 
 
 def arrived(lab):
@@ -122,9 +146,14 @@ def arrived(lab):
 def test(checks):
     with labs.Lab() as lab, labs.Gate(lab) as gate:
         smtp.await_backend(lab)
-        promised = []
+        promised, seconds = [], []
         for first in (0, 1000000, 2000000):
-            promised += killed_under_traffic(checks, lab, gate, first)
+            more, until_mail = killed_under_traffic(checks, lab, gate, first)
+            promised += more
+            seconds.append(until_mail)
+        # The machine may be busy with other things in one life or another.
+        checks.that(f'mail passes within {SECONDS_TO_MAIL} s of being ready',
+                    sorted(seconds)[1] <= SECONDS_TO_MAIL, seconds)
         labs.wait_for('no session is counted as open', lambda: sum(
             row['sessions_open'] for row in gate.connectors().values()) == 0)
         labs.wait_for(f'all {len(promised)} that were answered 250 are in the mailbox',

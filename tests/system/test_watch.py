@@ -346,7 +346,7 @@ def on_a_terminal(checks, gate):
                 and FIRST in plain_text, plain_text)
 
 
-# ---- Life and death ----
+# ---- Maps ----
 
 def pins(lab):
     return {name: json.loads(subprocess.run(
@@ -356,10 +356,36 @@ def pins(lab):
         if not name.endswith('_table') and not name.startswith('xdp_')}
 
 
+def every_map(checks, lab, gate):
+    """By bpftool with named fields, and by cat."""
+    relaygate(gate, 'ban', 'add', '203.0.113.9')
+    checks.equal('a reload for the request', relaygate(gate, 'reload')[0], 0)
+    dumped = {name: [row.get('formatted', {}).get('value') for row in gate.dump(name)]
+              for name in pins(lab)}
+    checks.equal('bpftool knows the fields of each map', [
+        name for name, rows in dumped.items() if not rows or not isinstance(rows[0], dict)], [])
+    checks.equal('cat prints each map', [name for name in dumped if not labs.read(
+        os.path.join(lab.pins, name)).count(b'\n') > 1], [])
+    checks.that('cat prints the ban', '203.0.113.9' in gate.table('bans_table'))
+    checks.equal('the ban', dumped['bans'][0]['packets'], 0)
+    relaygate(gate, 'ban', 'del', '203.0.113.9')
+    (standing,), (asked,), shown = dumped['instance'], dumped['requests'], status(gate)
+    checks.equal('instance and status', [
+        (labs.text(standing['build']), standing['pid'], labs.text(standing['state']),
+         standing['generation'], standing['workers'])],
+        [(shown['build'], gate.process.pid, 'running', shown['generation'],
+          len(shown['workers']))])
+    checks.equal('requests: one reload, answered', (
+        asked['reload'], standing['reload_answered'], standing['reloads_applied'],
+        asked['drain'], standing['drain_answered']), (1, 1, 1, 0, 0))
+
+
+# ---- Life and death ----
+
 def life_and_death(checks, lab, gate):
     before, ids = status(gate), pins(lab)
-    checks.that('every map has its pin', set(KINDS) | {'capture', 'captured', 'instance', 'log',
-                'requests'} <= set(ids), ids)
+    checks.that('every map has its pin', set(KINDS) | {'bans', 'capture', 'captured', 'instance',
+                'log', 'requests'} <= set(ids), ids)
     gate.kill()
     code, written, told = relaygate(gate, 'status', '--json')
     dead = json.loads(written)
@@ -398,6 +424,7 @@ def test(checks):
         whole_session(checks, lab, gate)
         slow_reader(checks, lab, gate, stranger)
         killed_reader(checks, lab, gate, stranger)
+        every_map(checks, lab, gate)
         life_and_death(checks, lab, gate)
         with contextlib.closing(stranger.link):
             pass

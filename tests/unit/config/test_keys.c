@@ -112,10 +112,10 @@ static void test_sample_shows_every_key(void **state)
 		char *equals = strstr(line, " = ");
 		const struct key *key;
 
-		if (line[0] == '[') {
+		if (line[off] == '[') {
 			char name[32];
 
-			assert_int_equal(sscanf(line, "[%31[^] ]", name), 1);
+			assert_int_equal(sscanf(line + off, "[%31[^] ]", name), 1);
 			assert_true(section_find(name, &section));
 			continue;
 		}

@@ -21,6 +21,7 @@ static const char *const sections[SECTION_COUNT] = {
 	[SECTION_CONNECTOR] =
 		"[connector c]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 10.0.0.0/8\n",
 	[SECTION_BACKEND] = "[backend b]\nServers = 192.0.2.20\n",
+	[SECTION_DNSBL] = "[dnsbl l.test]\nZone = l.test\n",
 	[SECTION_IP_ALLOW] = "[ip-allow]\nAddresses = 203.0.113.1\n",
 	[SECTION_IP_BLOCK] = "[ip-block]\nAddresses = 203.0.113.2\n",
 	[SECTION_BAN] = "[ban]\n",

@@ -33,10 +33,10 @@ static void note(void *context, enum diagnostic_severity severity, const char *t
 		snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
 }
 
-static bool allowed(const char *next_text)
+static bool allowed_after(const char *running_text, const char *next_text)
 {
 	struct diagnostics diagnostics = {.report = note};
-	struct policy *running = policy_load_text(BASE_GATE BASE_PORTS BASE_REST, &diagnostics);
+	struct policy *running = policy_load_text(running_text, &diagnostics);
 	struct policy *next = policy_load_text(next_text, &diagnostics);
 	bool fine;
 
@@ -48,6 +48,11 @@ static bool allowed(const char *next_text)
 	policy_destroy(running);
 	policy_destroy(next);
 	return fine;
+}
+
+static bool allowed(const char *next_text)
+{
+	return allowed_after(BASE_GATE BASE_PORTS BASE_REST, next_text);
 }
 
 static void test_what_may_change(void **state)
@@ -69,6 +74,7 @@ static void test_keys_of_the_gate(void **state)
 		"PinDirectory = /sys/fs/bpf/other",
 		"HugePages = yes",
 		"Spin = yes",
+		"Realtime = yes",
 		"Workers = 2",
 		"MaxSessions = 7",
 		"HalfOpenEntries = 17",
@@ -84,6 +90,8 @@ static void test_keys_of_the_gate(void **state)
 		"ReceiveProtocolLogMaxFileSize = 8KB",
 		"ReceiveProtocolLogMaxDirectorySize = 100MB",
 		"ReceiveProtocolLogMaxAge = 1d",
+		"DnsServers = 192.0.2.53",
+		"DnsTimeout = 3s",
 	};
 	unsigned rows = 0;
 
@@ -102,6 +110,29 @@ static void test_keys_of_the_gate(void **state)
 	for (unsigned i = 0; i < keys_count(); i++)
 		rows += keys_at(i)->section == SECTION_GATE && keys_at(i)->restart;
 	assert_int_equal(rows, sizeof(changes) / sizeof(changes[0]));
+}
+
+// What was heard of DNS lists is remembered by their place. A weight is not.
+static void test_dns_lists(void **state)
+{
+#define LISTS(first, second)                                                                       \
+	BASE_GATE BASE_PORTS BASE_REST "[dnsbl " first "]\nZone = a.test\n" second
+	static const struct {
+		const char *text;
+		bool allowed;
+	} changes[] = {
+		{LISTS("one", ""), true},
+		{LISTS("one", "Weight = 3\n"), true},
+		{LISTS("two", ""), false},
+		{LISTS("one", "Replies = 127.0.0.4\n"), false},
+		{LISTS("one", "[dnsbl two]\nZone = b.test\n"), false},
+		{BASE_GATE BASE_PORTS BASE_REST "[dnsbl one]\nZone = b.test\n", false},
+		{BASE_GATE BASE_PORTS BASE_REST, false},
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		assert_int_equal(allowed_after(LISTS("one", ""), changes[i].text),
+				 changes[i].allowed);
 }
 
 static void test_ports(void **state)
@@ -148,9 +179,8 @@ static void test_all_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_may_change),
-		cmocka_unit_test(test_keys_of_the_gate),
-		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_what_may_change), cmocka_unit_test(test_keys_of_the_gate),
+		cmocka_unit_test(test_dns_lists),       cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_all_are_told),
 	};
 

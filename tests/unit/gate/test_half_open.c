@@ -130,6 +130,53 @@ static void test_oldest_makes_room(void **state)
 	half_open_destroy(half_open);
 }
 
+static enum half_open_result insert(struct half_open *half_open, unsigned number, bool proven)
+{
+	struct half_open_entry entry = entry_of(number, false);
+
+	entry.proven = proven;
+	return half_open_insert(half_open, &entry, hash_of(&entry.tuple), number);
+}
+
+static bool is_kept(const struct half_open *half_open, unsigned number)
+{
+	struct tuple tuple = entry_of(number, false).tuple;
+
+	return half_open_find(half_open, &tuple, hash_of(&tuple)) != NULL;
+}
+
+// Strangers displace strangers; so do proven sources up to an eighth of the cache, then one
+// another. Full of proven sources' entries only, it gives up the oldest of those.
+static void test_proven_stay(void **state)
+{
+	struct half_open *half_open = half_open_create(16);
+
+	assert_int_equal(insert(half_open, 0, true), HALF_OPEN_KEPT);
+	for (unsigned i = 1; i < 16; i++)
+		assert_int_equal(insert(half_open, i, false), HALF_OPEN_KEPT);
+	for (unsigned i = 16; i < 100; i++)
+		assert_int_equal(insert(half_open, i, false), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(is_kept(half_open, 0) && is_kept(half_open, 85));
+	assert_false(is_kept(half_open, 84));
+	assert_int_equal(insert(half_open, 100, true), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(is_kept(half_open, 0) && !is_kept(half_open, 85));
+	assert_int_equal(insert(half_open, 101, true), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(!is_kept(half_open, 0) && is_kept(half_open, 86) && is_kept(half_open, 100));
+	// A repeated SYN changes queues with its kind.
+	assert_int_equal(insert(half_open, 100, false), HALF_OPEN_KEPT);
+	assert_int_equal(insert(half_open, 102, true), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(!is_kept(half_open, 86) && is_kept(half_open, 101));
+	assert_int_equal(half_open_count(half_open), 16);
+	half_open_destroy(half_open);
+
+	half_open = half_open_create(16);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(insert(half_open, i, true), HALF_OPEN_KEPT);
+	assert_int_equal(insert(half_open, 16, false), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(!is_kept(half_open, 0) && is_kept(half_open, 1) && is_kept(half_open, 16));
+	half_open_destroy(half_open);
+}
+
 static void test_replacement_starts_again(void **state)
 {
 	struct half_open *half_open = half_open_create(4);
@@ -265,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_oldest_makes_room),
+		cmocka_unit_test(test_proven_stay),
 		cmocka_unit_test(test_replacement_starts_again),
 		cmocka_unit_test(test_against_plain_list),
 	};

@@ -76,6 +76,12 @@ static void test_names(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		sources_close(sources, holds[i]);
 	assert_int_equal(sources_totals(sources, SECOND).used, 0);
+	// Its sessions are over, and it is remembered still.
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct address address = address_of(rows[i].address);
+
+		assert_int_equal(sources_remembers(sources, &address), rows[i].source);
+	}
 	sources_destroy(sources);
 }
 

@@ -601,7 +601,8 @@ struct peer *lab_asking(struct lab *lab, const char *sender)
 	struct peer *peer = lab_connect(lab);
 	char text[128];
 
-	snprintf(text, sizeof(text), "EHLO c.test\r\nMAIL FROM:<%s@c.test>\r\n", sender);
+	lab_say(lab, peer, "EHLO c.test\r\n");
+	snprintf(text, sizeof(text), "MAIL FROM:<%s@c.test>\r\n", sender);
 	lab_say(lab, peer, text);
 	assert_non_null(strstr(lab_heard(peer), "250 2.1.0 Sender OK"));
 	lab_say(lab, peer, "RCPT TO:<x@accepted.test>\r\n");

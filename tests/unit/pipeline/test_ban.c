@@ -22,7 +22,8 @@ static struct peer *greeted(struct lab *lab)
 {
 	struct peer *client = lab_connect(lab);
 
-	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<>\r\n");
+	lab_say(lab, client, "EHLO c.test\r\n");
+	lab_say(lab, client, "MAIL FROM:<>\r\n");
 	lab_heard(client);
 	return client;
 }
@@ -112,6 +113,27 @@ static void test_offences(void **state)
 		// A score begins to fall at once, and is told in whole points.
 		if (score != scenes[i].points && score + 1 != scenes[i].points)
 			fail_msg("%s: %u points", scenes[i].lines, score);
+		lab_close(lab);
+	}
+}
+
+// Once a session, whatever the connector does about it and however many recipients it refuses.
+static void test_early_talkers(void **state)
+{
+	static const enum early_action actions[] = {EARLY_COUNT, EARLY_REJECT, EARLY_CLOSE};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct lab *lab = open_with("");
+		struct peer *client = lab_connect(lab);
+		uint32_t score;
+
+		lab->policy->connectors[0].early_pipelining_action = actions[i];
+		lab_say(lab, client,
+			"EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@accepted.test>\r\n"
+			"RCPT TO:<b@accepted.test>\r\n");
+		score = sources_score(lab->pipeline->sources, &lab->client_address.address,
+				      lab->now.now_us);
+		assert_in_range(score, 24, 25);
 		lab_close(lab);
 	}
 }
@@ -271,18 +293,45 @@ static void test_crew(void **state)
 	lab_close(lab);
 }
 
+// Who still waits for the greeting hears the farewell in its place, and nothing behind it.
+static void test_before_the_greeting(void **state)
+{
+	for (unsigned talks = 0; talks < 2; talks++) {
+		struct lab *lab = open_with("");
+		struct peer *client = greeted(lab), *waiting;
+
+		lab->policy->ban.threshold = 40;
+		lab->policy->connectors[0].greet_delay_ms = 6000;
+		waiting = lab_connect(lab);
+		waiting->stays = true;
+		assert_heard(waiting, "220-hello\r\n");
+		lab_say(lab, client, "RCPT TO:<a@foreign.test>\r\n");
+		lab_run(lab, 2000);
+		assert_heard(waiting, FAREWELL);
+		if (talks)
+			lab_say(lab, waiting, "EHLO c.test\r\nQUIT\r\n");
+		lab_run(lab, 10000);
+		assert_heard(waiting, "");
+		assert_int_equal(lab->reasons[REASON_greet_early_talker].count, 0);
+		assert_int_equal(lab->reasons[REASON_buffers_low].count, 0);
+		lab_close(lab);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_third_try),
 		cmocka_unit_test(test_tarpit),
 		cmocka_unit_test(test_offences),
+		cmocka_unit_test(test_early_talkers),
 		cmocka_unit_test(test_another_protocol),
 		cmocka_unit_test(test_who_is_not_banned),
 		cmocka_unit_test(test_other_sessions),
 		cmocka_unit_test(test_while_the_server_thinks),
 		cmocka_unit_test(test_a_message_on_its_way),
 		cmocka_unit_test(test_crew),
+		cmocka_unit_test(test_before_the_greeting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,9 @@ static void test_record_of_a_refusal(void **state)
 	struct peer *client = lab_connect(lab);
 	const struct log_record *record;
 
-	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n");
+	lab_run(lab, LAB_MOMENT_MS);
+	lab_say(lab, client, "EHLO c.test\r\n");
+	lab_say(lab, client, "MAIL FROM:<a@c.test>\r\n");
 	lab_say(lab, client, "RCPT TO:<\033[2J\"x@elsewhere.test>\r\n");
 	record = newest(lab);
 	assert_string_equal(record->connector, "clients");
@@ -123,7 +125,8 @@ static void test_record_of_a_refusal(void **state)
 
 static void refuse(struct lab *lab, struct peer *client, unsigned times)
 {
-	lab_say(lab, client, "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n");
+	lab_say(lab, client, "EHLO c.test\r\n");
+	lab_say(lab, client, "MAIL FROM:<a@c.test>\r\n");
 	for (unsigned i = 0; i < times; i++)
 		lab_say(lab, client, "RCPT TO:<x@elsewhere.test>\r\n");
 }

@@ -10,7 +10,10 @@
 static const char banner[] = "220 hello\r\n";
 static const char evicted[] = "421 4.3.2 Service not available, closing transmission channel\r\n";
 static const char noop[] = "250 2.0.0 OK\r\n";
-static const char mail[] = "EHLO c.test\r\nMAIL FROM:<a@c.test>\r\n";
+// The sender is longer than a session itself keeps: it holds a payload buffer.
+static const char mail[] =
+	"EHLO c.test\r\n"
+	"MAIL FROM:<a-sender-of-more-than-fifty-two-octets@with-a-long.c.test>\r\n";
 
 // The test's parameter: IPv6 or not.
 static struct lab *open_lab(void **state, const char *gate)

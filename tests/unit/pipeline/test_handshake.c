@@ -79,7 +79,8 @@ static void test_no_buffer_for_the_banner(void **state)
 
 // A segment of a client that is no host, by the MAC address that ends with this byte; returns what
 // the gate sent, the last of it.
-static struct literal stranger(struct lab *lab, uint8_t mac, struct literal segment)
+static struct literal stranger_from(struct lab *lab, uint8_t mac, const struct address *source,
+				    struct literal segment)
 {
 	uint8_t bytes[LITERAL_FRAME_MAX];
 	struct slice frame;
@@ -87,7 +88,7 @@ static struct literal stranger(struct lab *lab, uint8_t mac, struct literal segm
 
 	memcpy(segment.source_mac, (uint8_t[]){2, 0, 0, 0, 9, mac}, 6);
 	memcpy(segment.destination_mac, lab->ports[0].mac, 6);
-	memcpy(segment.ends.source, lab->client_address.address.bytes, 16);
+	memcpy(segment.ends.source, source->bytes, 16);
 	memcpy(segment.ends.destination, lab->policy->ports[0].addresses[0].address.bytes, 16);
 	segment.ends.source_port = 50000;
 	segment.ends.destination_port = 25;
@@ -98,6 +99,49 @@ static struct literal stranger(struct lab *lab, uint8_t mac, struct literal segm
 	pipeline_input(lab->pipeline, 0, &frame, 1, lab->now, &lab->outbox);
 	literal_read(lab->frame, sizeof(lab->frame), &answer);
 	return answer;
+}
+
+static struct literal stranger(struct lab *lab, uint8_t mac, struct literal segment)
+{
+	return stranger_from(lab, mac, &lab->client_address.address, segment);
+}
+
+// More SYNs than there are entries; each source sends one.
+static void flood_from(struct lab *lab, uint8_t first, uint8_t last)
+{
+	struct address source = lab->client_address.address;
+	struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+
+	for (unsigned i = first; i <= last; i++) {
+		source.bytes[15] = (uint8_t)i;
+		stranger_from(lab, 3, &source, syn);
+	}
+}
+
+// The final ACK of a handshake is lost in a flood of forged SYNs. Who was a client before has its
+// place among the half-open ones still, and so the SYN-ACK comes again; another one's is gone.
+static void test_flood_displaces_strangers_first(void **state)
+{
+	for (unsigned known = 0; known < 2; known++) {
+		struct lab *lab = lab_open("HalfOpenEntries = 16\n", "");
+		struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+		struct literal bytes = {.flags = LITERAL_ACK,
+					.sequence = STRANGERS_ISN + 7,
+					.payload = (const uint8_t *)"NOOP\r\n",
+					.length = 6};
+
+		if (known)
+			lab_connect(lab);
+		flood_from(lab, 100, 120);
+		bytes.acknowledgment = stranger(lab, 1, syn).sequence + 1;
+		flood_from(lab, 121, 200);
+		// What is ahead of the lost ACK gets RST only where nothing is remembered.
+		assert_int_equal(stranger(lab, 1, bytes).flags & LITERAL_RST,
+				 known ? 0 : LITERAL_RST);
+		assert_int_equal(pipeline_levels(lab->pipeline).half_open, 16);
+		lab_run(lab, 40000);
+		lab_close(lab);
+	}
 }
 
 // A client that does not wait for the greeting, on a path that changes the order of its segments.
@@ -154,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_repeated_syn_is_answered_and_counted_again),
 		cmocka_unit_test(test_no_session_left),
 		cmocka_unit_test(test_oldest_half_open_makes_room),
+		cmocka_unit_test(test_flood_displaces_strangers_first),
 		cmocka_unit_test(test_no_buffer_for_the_banner),
 		cmocka_unit_test(test_bytes_ahead_of_the_ack),
 		cmocka_unit_test(test_repeated_syn_is_answered_where_it_came_from),

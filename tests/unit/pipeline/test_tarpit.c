@@ -113,16 +113,91 @@ static void test_the_stop_waits_for_it_or_not(void **state)
 	}
 }
 
+// A server's refusal waits in a buffer, our own costs none.
+static void test_who_is_refused_holds_no_more_than_a_timer(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = tarpitted(lab);
+	uint32_t before;
+
+	lab_run(lab, 1000);
+	before = pipeline_levels(lab->pipeline).chunks_used;
+	lab_say(lab, client, "RCPT TO:<a@foreign.test>\r\n");
+	assert_int_equal(pipeline_levels(lab->pipeline).chunks_used, before);
+	lab_run(lab, 5000);
+	assert_heard(client, REFUSED);
+	lab_close(lab);
+}
+
 static void test_without_a_buffer_it_is_said_at_once(void **state)
 {
 	struct lab *lab = lab_open("", "");
 	struct peer *client = tarpitted(lab);
 
-	lab_exhaust(lab, client_chunks_reserved(lab->pipeline));
-	lab_say(lab, client, "RCPT TO:<a@foreign.test>\r\n");
+	lab->plan.recipient = "550 nobody\r\n";
+	lab_exhaust(lab, lab->pipeline->chunks.count / 4);
+	lab_say(lab, client, "RCPT TO:<a@accepted.test>\r\n");
+	assert_heard(client, "550 nobody\r\n");
 	lab_replenish(lab);
+	lab_say(lab, client, "RCPT TO:<a@accepted.test>\r\n");
+	assert_heard(client, "");
+	lab_run(lab, 5000);
+	assert_heard(client, "550 nobody\r\n");
+	lab_close(lab);
+}
+
+// While its refusal waits, others may use the server's connection; who has recipients there keeps
+// it. The next recipient is asked by a connection of the pool, after MAIL again.
+static void test_no_connection_waits_with_it(void **state)
+{
+	struct lab *lab = lab_open("", "MaxConnections = 1\n");
+	struct peer *client = tarpitted(lab), *other;
+
+	lab->plan.recipient = "550 nobody\r\n";
+	lab_say(lab, client, "RCPT TO:<a@accepted.test>\r\n");
+	lab->plan.recipient = "250 recipient\r\n";
+	other = lab_asking(lab, "b");
+	lab_say(lab, other, "DATA\r\n");
+	lab_say(lab, other, "text\r\n.\r\n");
+	assert_non_null(strstr(lab_heard(other), "250 queued"));
+	assert_heard(client, "");
+	lab_run(lab, 5000);
+	assert_heard(client, "550 nobody\r\n");
+	lab_say(lab, client, "RCPT TO:<c@accepted.test>\r\nDATA\r\n");
+	lab_say(lab, client, "text\r\n.\r\n");
+	assert_non_null(strstr(lab_heard(client), "250 queued"));
+	assert_string_equal(lab->senders, "<><b@c.test><>");
+	// With a recipient at the server its connection stays, and nobody else gets in.
+	lab_say(lab, client, "MAIL FROM:<>\r\nRCPT TO:<c@accepted.test>\r\n");
+	lab_say(lab, client, "RCPT TO:<c@foreign.test>\r\n");
+	lab_heard(client);
+	lab_say(lab, other, "MAIL FROM:<b@c.test>\r\nRCPT TO:<c@accepted.test>\r\n");
+	assert_heard(other, "250 2.1.0 Sender OK\r\n");
+	lab_run(lab, 6000);
+	lab_say(lab, client, "QUIT\r\n");
+	assert_heard(other, "250 recipient\r\n");
+	lab_close(lab);
+}
+
+// They go before anybody else when sessions are used up, at once.
+static void test_makes_room_first(void **state)
+{
+	struct lab *lab = lab_open("MaxSessions = 3\n", "");
+	struct peer *idle, *refused, *newcomer;
+
+	idle = lab_connect(lab);
+	refused = tarpitted(lab);
+	lab_run(lab, 20000);
+	lab_say(lab, refused, "RCPT TO:<a@foreign.test>\r\n");
+	lab_connect(lab);
 	lab_run(lab, LAB_MOMENT_MS);
-	assert_non_null(strstr(lab_heard(client), "550"));
+	newcomer = lab_connect(lab);
+	lab_run(lab, LAB_MOMENT_MS);
+	assert_heard(newcomer, "220 hello\r\n");
+	assert_heard(refused,
+		     REFUSED "421 4.3.2 Service not available, closing transmission channel\r\n");
+	assert_non_null(idle->connection);
+	assert_int_equal(lab->reasons[REASON_session_evicted].count, 1);
 	lab_close(lab);
 }
 
@@ -194,7 +269,10 @@ int main(void)
 		cmocka_unit_test(test_longer_than_the_silence_that_is_allowed),
 		cmocka_unit_test(test_who_leaves_is_let_go),
 		cmocka_unit_test(test_the_stop_waits_for_it_or_not),
+		cmocka_unit_test(test_who_is_refused_holds_no_more_than_a_timer),
 		cmocka_unit_test(test_without_a_buffer_it_is_said_at_once),
+		cmocka_unit_test(test_no_connection_waits_with_it),
+		cmocka_unit_test(test_makes_room_first),
 		cmocka_unit_test(test_who_is_vouched_for_does_not_wait),
 		cmocka_unit_test(test_message_rate),
 		cmocka_unit_test(test_blocked_source),
