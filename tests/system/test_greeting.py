@@ -89,14 +89,16 @@ def good_clients(checks, lab, gate):
 def early_talkers(checks, lab, gate):
     heard, seconds = first_words(lab, 'app', b'EHLO c.test\r\n')
     checks.that('a host of another connector does not wait', heard.startswith('220 '), heard)
-    before = gate.reason('greet_early_talker')
+    # He may have spoken before his greeting arrived, which is counted, whatever his connector does.
+    before = labs.at_rest('it', lambda: gate.reason('greet_early_talker'))
     # Another source, which is not remembered.
     heard, seconds = first_words(lab, 'remote', b'EHLO c.test\r\n')
     checks.that('who talks early is closed at once', '521 5.5.1' in heard and seconds < DELAY,
                 (heard, seconds))
     heard, seconds = first_words(lab, 'remote', b'EHLO c.test\r\n', family=6)
     checks.that('over IPv6, too', '521 5.5.1' in heard and seconds < DELAY, (heard, seconds))
-    labs.wait_for('both are counted', lambda: gate.reason('greet_early_talker') == before + 2)
+    checks.equal('both are counted',
+                 labs.at_rest('it', lambda: gate.reason('greet_early_talker')) - before, 2)
     with lab.connect('remote') as sock:
         sock.sendall(b'GET / HTTP/1.1\r\n')
         heard = sock.makefile('rb').read().decode()

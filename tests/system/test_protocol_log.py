@@ -43,7 +43,7 @@ DIALOGUE = (
     ('<', 'DATA', ''),
     ('>', r'354 Start mail input; end with <CRLF>\.<CRLF>', ''),
     ('*', '23', 'Octets of the message'),
-    ('>', r'250 2\.0\.0 Ok: queued as .*', ''),
+    ('>', r'250 2\.0\.0 Ok: (?:\d+ bytes )?queued as .*', ''),
     ('<', 'QUIT', ''),
     ('>', r'221 2\.0\.0 Service closing transmission channel', ''),
     ('-', '', 'Local'),
