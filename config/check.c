@@ -7,6 +7,7 @@
 #include "config/check.h"
 #include "config/check_authentication.h"
 #include "config/check_dnsbl.h"
+#include "config/check_ip_lists.h"
 #include "config/check_limits.h"
 #include "config/check_logging.h"
 #include "config/exposure.h"
@@ -478,22 +479,9 @@ static void check_all_domains(struct check *check)
 	}
 }
 
-// Who is on both lists, and entries whose time is over by themselves never come back.
-static void check_ip_lists(struct check *check)
+static void check_lists_of_sources(struct check *check)
 {
-	const struct ip_list *allow = &check->policy->ip_allow, *block = &check->policy->ip_block;
-
-	for (unsigned i = 0; i < block->count; i++) {
-		const struct ip_entry *entry = &block->entries[i];
-		const struct ip_entry *other = ip_list_find(allow, &entry->range.first, 0);
-		char text[RANGE_TEXT_MAX];
-
-		if (other != NULL && range_contains(&other->range, &entry->range.last))
-			diagnostics_warning(check->diagnostics, at(check, entry->line),
-					    "[ip-block] %s is on the IP Allow list as well (line "
-					    "%u): it is allowed",
-					    range_format(&entry->range, text), other->line);
-	}
+	check_ip_lists(check->policy, check->diagnostics);
 }
 
 static void check_ban(struct check *check)
@@ -580,7 +568,7 @@ static const struct rule {
 	{DOMAINS, check_presence_of_domains},
 	{DOMAINS, check_domains},
 	{DOMAINS, check_all_domains},
-	{IP_LISTS, check_ip_lists},
+	{IP_LISTS, check_lists_of_sources},
 };
 
 int check_policy(const struct policy *policy, unsigned faulty_sections,

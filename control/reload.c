@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,12 +61,26 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 		fprintf(stderr, "%s (warning)\n", text);
 }
 
+// A start may read a pipe. Now a pipe that nobody writes to would stop this thread, and with it
+// signals, bans and counters; a device may have no end.
+static bool may_read(const char *path)
+{
+	struct stat found;
+
+	return stat(path, &found) || S_ISREG(found.st_mode) || S_ISDIR(found.st_mode);
+}
+
 static int load(struct attempt *attempt)
 {
 	const struct policy *running = generations_newest(attempt->parts->generations)->policy;
 	uint64_t began = now_us(CLOCK_MONOTONIC);
 	char text[512];
 
+	if (!may_read(running->file)) {
+		snprintf(text, sizeof(text), "%s: a file is wanted", running->file);
+		tell(attempt, text);
+		return -1;
+	}
 	attempt->policy = policy_load(running->file, &attempt->diagnostics);
 	attempt->record->load_took_us = now_us(CLOCK_MONOTONIC) - began;
 	if (!attempt->policy && running->gate.user && access(running->file, R_OK)) {

@@ -201,6 +201,7 @@ destroy_rates:
 static void destroy_counts(struct pipeline *pipeline)
 {
 	free(pipeline->syns);
+	passed_destroy(pipeline->own_passed);
 	sources_destroy(pipeline->own_sources);
 	rates_destroy(pipeline->own_rates);
 }

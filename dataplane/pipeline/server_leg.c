@@ -305,6 +305,7 @@ size_t server_leg_hear(struct pipeline *pipeline, struct server_leg *leg, struct
 	struct upstream_result result = {0};
 	bool said = true;
 
+	upstream_acknowledged(&leg->upstream, tcp_all_acknowledged(leg->leg.flow));
 	upstream_input(&leg->upstream, server_leg_policy(leg), pipeline->policy->gate.name, in,
 		       pipeline->now.now_us, &pipeline->commands, &result);
 	// Before anything else is asked of this leg: what was heard is used up.

@@ -54,6 +54,16 @@ static void take_reply(struct turn *turn, struct slice rest)
 		upstream_reply_gone(turn, unasked_reason(upstream, rest));
 }
 
+static void begin_reply(struct upstream *upstream)
+{
+	reply_parser_init(&upstream->parser);
+	upstream->reply_begun = true;
+	// In a body, where nothing is owed, it becomes the answer to the end if that is sent
+	// meanwhile. With several commands unanswered it is about the first of them.
+	upstream->early_begun =
+		upstream->unanswered == 0 || (upstream->unanswered == 1 && upstream->unheard);
+}
+
 static void take_bytes(struct turn *turn, struct slice in)
 {
 	struct upstream *upstream = turn->upstream;
@@ -64,8 +74,7 @@ static void take_bytes(struct turn *turn, struct slice in)
 		return;
 	}
 	if (!upstream->reply_begun)
-		reply_parser_init(&upstream->parser);
-	upstream->reply_begun = true;
+		begin_reply(upstream);
 	switch (reply_parser_input(&upstream->parser, in, &used)) {
 	case REPLY_PARSER_MORE:
 		turn->result->consumed += in.length;
@@ -79,6 +88,11 @@ static void take_bytes(struct turn *turn, struct slice in)
 		take_reply(turn, slice_from(in, used));
 		break;
 	}
+}
+
+void upstream_acknowledged(struct upstream *upstream, bool all)
+{
+	upstream->unheard = !all;
 }
 
 void upstream_input(struct upstream *upstream, const struct policy *policy, const char *our_name,
@@ -156,7 +170,6 @@ bool upstream_recipient(struct upstream *upstream, const struct policy *policy, 
 	}
 	assert_argument(sender);
 	upstream->mail_refusal_code = 0;
-	upstream->early_begun = false;
 	upstream_state_command(upstream, commands, "MAIL FROM:", sender);
 	if (upstream->extensions & SMTP_EXTENSION_PIPELINING) {
 		upstream_state_command(upstream, commands, "RCPT TO:", recipient);
@@ -180,7 +193,6 @@ void upstream_end(struct upstream *upstream, const struct policy *policy, uint64
 		  struct upstream_commands *commands)
 {
 	assert(upstream->state == UPSTREAM_BODY);
-	upstream->early_begun = upstream->reply_begun;
 	upstream_state_command(upstream, commands, ".", slice_of("", 0));
 	upstream_state_enter(upstream, backend_of(upstream, policy), UPSTREAM_FINAL, now_us);
 }

@@ -70,7 +70,8 @@ struct upstream {
 	bool esmtp;         // EHLO, not yet HELO
 	bool replaceable;   // see upstream_replaceable
 	bool reply_begun;   // the parser holds a part of a reply
-	bool early_begun;   // the reply to the end of data began before we sent that
+	bool unheard;       // the server's TCP has not acknowledged all that was said
+	bool early_begun;   // a reply to the last command began before the server had that whole
 	bool reset_due;     // RESETTING: chunks are unanswered, RSET is not sent yet
 	uint8_t unanswered; // replies that the server owes us
 	enum reason failure;        // in FAILED: why
@@ -125,6 +126,11 @@ bool upstream_reset(struct upstream *upstream, const struct policy *policy, uint
 // From IDLE.
 void upstream_quit(struct upstream *upstream, const struct policy *policy, uint64_t now_us,
 		   struct upstream_commands *commands);
+
+// Before upstream_input: did the server's TCP acknowledge every byte that was sent? What it answers
+// before that cannot be about the last command, chunk or end of data: if it says yes to it, it is
+// out of step. It may refuse a message early.
+void upstream_acknowledged(struct upstream *upstream, bool all);
 
 // Bytes from the server, as far as one event; call again with the rest until all is consumed. The
 // commands that follow by themselves (EHLO after the greeting, HELO when EHLO is refused, RCPT

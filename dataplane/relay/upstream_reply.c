@@ -194,17 +194,13 @@ static void chunk_reply(struct turn *turn)
 
 static void final_reply(struct turn *turn)
 {
-	struct upstream *upstream = turn->upstream;
-	// A 2xx that began before the server could have seen the end accepts nothing.
-	bool accepted = class_of(turn) == 2 && !upstream->early_begun;
-
-	if (!accepted && !is_refusal(turn)) {
+	if (class_of(turn) != 2 && !is_refusal(turn)) {
 		with_reply(turn);
 		upstream_reply_gone(turn, REASON_backend_malformed_reply);
 		return;
 	}
 	answer(turn, UPSTREAM_RESETTING);
-	upstream_state_command(upstream, turn->commands, "RSET", slice_of("", 0));
+	upstream_state_command(turn->upstream, turn->commands, "RSET", slice_of("", 0));
 }
 
 static void reset_reply(struct turn *turn)
@@ -236,17 +232,18 @@ static void quit_reply(struct turn *turn)
 static const struct {
 	void (*reply)(struct turn *turn); // a reply that is owed, other than 421
 	enum upstream_event closing;      // what a 421 is
+	bool may_refuse_early;            // before the server has what it refuses
 } rows[] = {
-	[UPSTREAM_GREETING] = {greeting_reply, UPSTREAM_GONE},
-	[UPSTREAM_HELLO] = {hello_reply, UPSTREAM_GONE},
-	[UPSTREAM_MAIL] = {mail_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_RCPT] = {rcpt_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_DATA] = {data_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_BODY] = {body_reply, UPSTREAM_EARLY},
-	[UPSTREAM_CHUNKS] = {chunk_reply, UPSTREAM_EARLY},
-	[UPSTREAM_FINAL] = {final_reply, UPSTREAM_ANSWER},
-	[UPSTREAM_RESETTING] = {reset_reply, UPSTREAM_GONE},
-	[UPSTREAM_QUITTING] = {quit_reply, UPSTREAM_FINISHED},
+	[UPSTREAM_GREETING] = {greeting_reply, UPSTREAM_GONE, false},
+	[UPSTREAM_HELLO] = {hello_reply, UPSTREAM_GONE, false},
+	[UPSTREAM_MAIL] = {mail_reply, UPSTREAM_ANSWER, false},
+	[UPSTREAM_RCPT] = {rcpt_reply, UPSTREAM_ANSWER, false},
+	[UPSTREAM_DATA] = {data_reply, UPSTREAM_ANSWER, false},
+	[UPSTREAM_BODY] = {body_reply, UPSTREAM_EARLY, true},
+	[UPSTREAM_CHUNKS] = {chunk_reply, UPSTREAM_EARLY, true},
+	[UPSTREAM_FINAL] = {final_reply, UPSTREAM_ANSWER, true},
+	[UPSTREAM_RESETTING] = {reset_reply, UPSTREAM_GONE, true},
+	[UPSTREAM_QUITTING] = {quit_reply, UPSTREAM_FINISHED, false},
 };
 
 static void closing_reply(struct turn *turn)
@@ -272,10 +269,25 @@ static void closing_reply(struct turn *turn)
 	upstream_state_fail(upstream, lost);
 }
 
+// It takes the place of an answer to something that the server did not have when it spoke: one
+// reply too many to a command before. Taken for an answer, each later one would count for the
+// command before its own, and the last chunk's would be another chunk's.
+static bool is_ahead(const struct turn *turn)
+{
+	const struct upstream *upstream = turn->upstream;
+
+	return upstream->early_begun &&
+	       !(rows[upstream->state].may_refuse_early && is_refusal(turn));
+}
+
 void upstream_reply(struct turn *turn)
 {
-	if (turn->upstream->parser.code == CODE_CLOSING)
+	if (turn->upstream->parser.code == CODE_CLOSING) {
 		closing_reply(turn);
-	else
+	} else if (is_ahead(turn)) {
+		with_reply(turn);
+		upstream_reply_gone(turn, REASON_backend_malformed_reply);
+	} else {
 		rows[turn->upstream->state].reply(turn);
+	}
 }

@@ -245,7 +245,7 @@ static void answer(struct turn *turn, size_t room)
 	}
 }
 
-// What goes on in counted octets needs no form.
+// A body that goes on in counted octets needs no form.
 static void scan_binary(struct slice in, size_t room, struct body_scan *scan)
 {
 	in = slice_first(in, room);
@@ -274,7 +274,8 @@ void chunking_input(struct turn *turn, struct slice in, size_t room)
 		scan = (struct body_scan){.verdict = BODY_MORE, .consumed = in.length};
 	} else {
 		in = session_header_line(session, in, &room);
-		if (session_is_binary(session))
+		// A header has lines in any form, and every server is to see the same ones.
+		if (session_is_binary(session) && header_ended(&session->header))
 			scan_binary(in, room, &scan);
 		else
 			body_chunk(&session->body_state, in, room, session_body_how(session),

@@ -54,9 +54,7 @@ struct options {
 };
 
 struct gate {
-	struct policy *policy;
-	struct generation *generation; // owns the policy
-	struct generation_news news;
+	struct generation *generation;
 	struct worker_source source;
 	struct port port;
 	struct port_counters port_row, *port_rows[1];
@@ -138,20 +136,33 @@ static void compile_policy(const struct syns *syns, const char *device)
 {
 	struct diagnostics diagnostics = {.report = report};
 	char *text = syns_policy(syns, device);
+	struct policy *policy = policy_load_text(text, &diagnostics);
 
-	gate.policy = policy_load_text(text, &diagnostics);
 	free(text);
-	gate.generation = gate.policy ? generation_create(gate.policy, NULL, 1, 1) : NULL;
+	gate.generation = policy ? generation_create(policy, NULL, 1, 1) : NULL;
 	if (!gate.generation)
 		fail("policy", "not usable");
+	generation_publish(gate.generation);
+}
+
+// As control/ gives the worker its policy; there will be no other one.
+static void follow_policy(void)
+{
+	size_t size = RTE_ALIGN(rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
+
+	gate.source.readers = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+	if (!gate.source.readers || rte_rcu_qsbr_init(gate.source.readers, 1))
+		fail("worker", "out of memory");
+	gate.source.newest = gate.generation;
+	worker_follow(gate.worker, &gate.source);
 }
 
 static void open_gate(void)
 {
 	const struct hash_key key = {{7}};
-	unsigned connectors = gate.policy->connector_count;
-	struct pipeline_settings settings = {
-		.generation = gate.generation, .news = &gate.news, .ports = &gate.port.packet};
+	unsigned connectors = gate.generation->policy->connector_count;
+	struct pipeline_settings settings = {.generation = gate.generation,
+					     .ports = &gate.port.packet};
 
 	gate.rows = aligned_alloc(64, connectors * sizeof(*gate.rows));
 	gate.row_list = calloc(connectors, sizeof(*gate.row_list));
@@ -161,11 +172,6 @@ static void open_gate(void)
 	for (unsigned i = 0; i < connectors; i++)
 		gate.row_list[i] = &gate.rows[i];
 	gate.generation->shares[0].connectors = gate.row_list;
-	generation_publish(gate.generation);
-	gate.source.newest = gate.generation;
-	gate.source.readers = aligned_alloc(64, (rte_rcu_qsbr_get_memsize(1) + 63) / 64 * 64);
-	if (!gate.source.readers || rte_rcu_qsbr_init(gate.source.readers, 1))
-		fail("readers", "out of memory");
 	gate.port_rows[0] = &gate.port_row;
 	settings.counters = (struct pipeline_counters){.ports = gate.port_rows,
 						       .reasons = gate.reasons,
@@ -174,7 +180,7 @@ static void open_gate(void)
 	randombytes_buf(&settings.cookie_secret, sizeof(settings.cookie_secret));
 	randombytes_buf(settings.random_key, sizeof(settings.random_key));
 	settings.counters.offenders = offenders_create(0x9d2c5680a8f1ec35u, worker_now().now_us);
-	settings.sources = pipeline_sources(gate.policy, &key);
+	settings.sources = pipeline_sources(gate.generation->policy, &key);
 	if (!settings.counters.offenders || !settings.sources)
 		fail("tables of sources", "out of memory");
 	gate.worker = worker_create(&(struct worker_settings){
@@ -184,7 +190,7 @@ static void open_gate(void)
 	gate.pipeline = pipeline_create(&settings, worker_now());
 	if (!gate.worker || !gate.pipeline)
 		fail("pipeline", "out of memory");
-	worker_follow(gate.worker, &gate.source);
+	follow_policy();
 }
 
 // ---- Measuring -------------------------------------------------------------------------------
@@ -268,7 +274,7 @@ static bool accounted_for(const struct options *options, struct figures *figures
 {
 	uint64_t all = gate.port_row.frames_in;
 
-	for (unsigned i = 0; i < gate.policy->connector_count; i++)
+	for (unsigned i = 0; i < gate.generation->policy->connector_count; i++)
 		figures->answers += gate.rows[i].syns;
 	if (options->syns.listed)
 		return figures->answers == all && gate.port_row.frames_accepted == all &&

@@ -227,8 +227,9 @@ static void note(struct play *play)
 static void answer(struct play *play)
 {
 	const bool data = play->session.pending == SESSION_DATA;
-	const struct session_answer yes = {REASON_NONE, data ? 354 : 250,
-					   slice_of_text(data ? "354 go\r\n" : "250 ok\r\n")};
+	const struct session_answer yes = {
+		.code = data ? 354 : 250,
+		.reply = slice_of_text(data ? "354 go\r\n" : "250 ok\r\n")};
 
 	session_answer(&play->session, &yes, (struct tick){0}, &play->reply, &play->step);
 	note(play);
@@ -248,7 +249,8 @@ static void feed(struct play *play, struct slice in, bool pieces)
 		uint8_t *block = malloc(size ? size : 1); // exact, so that a read past it is found
 
 		memcpy(block, in.data, size);
-		session_input(&play->session, slice_of(block, size), room, SMTP_EXTENSION_8BITMIME,
+		session_input(&play->session, slice_of(block, size), room,
+			      (struct session_servers){SMTP_EXTENSION_8BITMIME, 0},
 			      (struct tick){0}, &play->reply, &play->step);
 		assert(play->step.consumed <= size);
 		note(play);

@@ -163,6 +163,7 @@ static void request(struct play *play, uint8_t choice)
 			break;
 		play->asked = play->end_sent = choice & 1;
 		upstream_chunk(upstream, &policy, choice, choice & 1, play->now_us, commands);
+		upstream_acknowledged(upstream, !(choice & 16));
 		break;
 	default:
 		break;

@@ -92,9 +92,11 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	struct gate *gate = (struct gate *)outbox;
 
 	gate->frame_port = port;
+	if (gate->now.now_us < gate->full_until_us)
+		return NULL;
 	if (dice_permille(&gate->dice, gate->plan.crew.full_permille))
 		gate->full_until_us = gate->now.now_us + dice_below(&gate->dice, FULL_US);
-	return gate->now.now_us < gate->full_until_us ? NULL : gate->frame;
+	return gate->frame;
 }
 
 static void commit(struct outbox *outbox, uint16_t length)

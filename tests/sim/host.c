@@ -55,7 +55,7 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 						      .hash_key = key,
 						      .chunks = &host->chunks,
 						      .random = &host->random});
-	host->half_open = half_open_create(16);
+	host->half_open = half_open_create(HOST_FLOWS);
 	cookie_keys_init(&host->cookies, &secret, 0);
 	assert(host->net && host->tcp && host->half_open);
 }
@@ -315,8 +315,10 @@ void host_receive(struct host *host, struct slice frame, struct tick now)
 	default:
 		break;
 	}
-	if (view.flags & TCP_RST)
+	if (view.flags & TCP_RST) {
+		half_open_remove(host->half_open, &tuple, tcp_hash(host->tcp, &tuple));
 		return;
+	}
 	if (host->listen_port == view.destination_port && host->listen_port)
 		accept_segment(host, &view);
 	else

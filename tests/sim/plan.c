@@ -264,7 +264,8 @@ static void draw_crowd(struct plan *plan, struct dice *dice)
 static void draw_crews(struct plan *plan, uint64_t seed)
 {
 	struct dice dice = {seed * 0x5851f42d4c957f2dull + 2};
-	bool several = dice_one_in(&dice, 3), bursts = !calm(plan) && dice_one_in(&dice, 2);
+	bool several = dice_one_in(&dice, 3) || plan->crowded,
+	     bursts = !calm(plan) && dice_one_in(&dice, 2);
 	bool full = rough(plan) && dice_one_in(&dice, 6);
 	bool sleepy = rough(plan) && dice_one_in(&dice, 6);
 
@@ -293,6 +294,9 @@ static void draw_greetings(struct plan *plan, uint64_t seed)
 		struct gate_plan *gate = &plan->gates[i];
 
 		gate->greet_delay_ms = dice_one_in(&dice, 3) ? dice_between(&dice, 1, 3000) : 0;
+		// Nobody lets a gate of his own wait, which has few connections for all.
+		if (i == 1 && !rough(plan))
+			gate->greet_delay_ms = 0;
 		gate->greet_teaser = dice_one_in(&dice, 2);
 		gate->offence_action = actions[rough(plan) ? dice_below(&dice, 3) : 0];
 	}
@@ -303,7 +307,7 @@ static void draw_reloads(struct plan *plan, uint64_t seed)
 {
 	struct dice dice = {seed * 0x5851f42d4c957f2dull + 5};
 
-	if (!dice_one_in(&dice, 3))
+	if (!dice_one_in(&dice, 3) && !plan->crowded)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		plan->gates[i].reload_us = 1000ull << dice_below(&dice, 12);
@@ -317,7 +321,7 @@ static void draw_extensions(struct plan *plan, uint64_t seed)
 {
 	struct dice dice = {seed * 0x5851f42d4c957f2dull + 4};
 
-	plan->server.chunking = !dice_one_in(&dice, 3);
+	plan->server.chunking = !dice_one_in(&dice, 3) || plan->crowded;
 	plan->server.binary_mime = plan->server.chunking && dice_one_in(&dice, 2);
 }
 
@@ -329,7 +333,7 @@ static void draw_limits(struct plan *plan, uint64_t seed)
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct limits_plan *limits = &plan->gates[i].limits;
-		bool limited = rough(plan) && dice_one_in(&dice, 3);
+		bool limited = rough(plan) && (dice_one_in(&dice, 3) || plan->crowded);
 
 		*limits = (struct limits_plan){10000, 10000, 100,
 					       10000, 10000, actions[dice_below(&dice, 4)]};
@@ -343,7 +347,7 @@ static void draw_limits(struct plan *plan, uint64_t seed)
 			limits->per_prefix = dice_between(&dice, 1, 3);
 		if (limited && dice_one_in(&dice, 3))
 			limits->prefix_rate = dice_between(&dice, 1, 4);
-		if (rough(plan) && dice_one_in(&dice, 3))
+		if (rough(plan) && (dice_one_in(&dice, 3) || plan->crowded))
 			plan->gates[i].ban_s = dice_between(&dice, 1, 8);
 	}
 }
@@ -392,6 +396,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	memset(plan, 0, sizeof(*plan));
 	plan->climate = draw == 0 ? CLIMATE_CALM : draw == 1 ? CLIMATE_FAIR : CLIMATE_ROUGH;
 	plan->chain = dice_one_in(&dice, 6);
+	plan->crowded = rough(plan) && seed % 4 == 0;
 	plan->filtered = dice_one_in(&dice, 5);
 	plan->filter_ends_early = plan->filtered && rough(plan) && dice_one_in(&dice, 2);
 	draw_weather(plan, &dice);

@@ -72,6 +72,7 @@ struct client_plan {
 struct plan {
 	enum climate climate;
 	bool chain;    // two gates in a row
+	bool crowded;  // several workers, reloads, limits, bans and chunks, all in one world
 	bool filtered; // something between TCP and SMTP, as TLS will be
 	bool filter_ends_early;
 	struct gate_plan gates[2];

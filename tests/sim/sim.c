@@ -22,10 +22,10 @@ static void print_plan(const struct plan *plan)
 	static const char *const climates[] = {"calm", "fair", "rough"};
 	static const char *const nics[] = {"right", "wrong", "first", "fickle"};
 
-	printf("%s, %u clients, %s server%s%s%s, bound %llu ms\n", climates[plan->climate],
-	       plan->client_count, plan->server_literal ? "literal" : "own",
-	       plan->chain ? ", two gates" : "", plan->filtered ? ", filter" : "",
-	       plan->filter_ends_early ? " that ends early" : "",
+	printf("%s%s, %u clients, %s server%s%s%s, bound %llu ms\n", climates[plan->climate],
+	       plan->crowded ? ", crowded" : "", plan->client_count,
+	       plan->server_literal ? "literal" : "own", plan->chain ? ", two gates" : "",
+	       plan->filtered ? ", filter" : "", plan->filter_ends_early ? " that ends early" : "",
 	       (unsigned long long)plan->bound_us / 1000);
 	for (unsigned i = 0; i < (plan->chain ? 2 : 1); i++) {
 		const struct crew_plan *crew = &plan->gates[i].crew;

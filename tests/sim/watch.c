@@ -40,6 +40,10 @@ struct watched {
 	bool dead;            // reset by either side
 	unsigned worker;      // that speaks for it, plus one; 0 = none spoke yet
 	uint64_t released_us; // the gate gave it up; its ACK, come again, may still open a session
+	// An ACK of this handshake came in the burst at again_us, perhaps behind the end of the
+	// connection: what the gate says then may be a new one's.
+	struct handshake again;
+	uint64_t again_us;
 	struct handshake handshakes[HANDSHAKES];
 	unsigned handshake_count, oldest_handshake;
 	struct literal answers[ANSWERS]; // SYN-ACKs to the gate
@@ -53,13 +57,14 @@ struct watched {
 	// What came.
 	struct range came[RANGES];
 	unsigned came_count;
-	bool came_lost;      // too many pieces to remember: no judgment of blocks
-	uint32_t edge;       // of the largest window offered to the gate
-	uint32_t confirmed;  // largest acknowledgment of the gate's bytes
-	uint64_t heard_us;   // last segment of the peer
-	uint64_t owed_us;    // bytes came that no segment of the gate answered; 0 = none
-	unsigned owed_full;  // full segments of them
-	uint32_t answer_due; // a hint for the text: where they end
+	bool came_lost;        // too many pieces to remember: no judgment of blocks
+	uint32_t edge;         // of the largest window offered to the gate
+	uint32_t confirmed;    // largest acknowledgment of the gate's bytes
+	uint64_t confirmed_us; // when that came: the time-out begins anew (RFC 6298 section 5.3)
+	uint64_t heard_us;     // last segment of the peer
+	uint64_t owed_us;      // bytes came that no segment of the gate answered; 0 = none
+	unsigned owed_full;    // full segments of them
+	uint32_t answer_due;   // a hint for the text: where they end
 	// What went.
 	uint8_t *bytes; // from position 1 on
 	size_t bytes_room;
@@ -263,7 +268,8 @@ static void take_answer(struct watched *flow, const struct literal *segment)
 	}
 }
 
-static void note_acknowledgment(struct watched *flow, const struct literal *segment)
+static void note_acknowledgment(struct watched *flow, const struct literal *segment,
+				uint64_t now_us)
 {
 	uint32_t number = segment->acknowledgment - flow->gate_isn;
 	uint32_t window = (uint32_t)segment->window << flow->in_scale;
@@ -272,8 +278,10 @@ static void note_acknowledgment(struct watched *flow, const struct literal *segm
 		return; // a lie: the gate may not believe it
 	if (number + window > flow->edge)
 		flow->edge = number + window;
-	if (number > flow->confirmed)
+	if (number > flow->confirmed) {
 		flow->confirmed = number;
+		flow->confirmed_us = now_us;
+	}
 }
 
 static void note_bytes(struct watched *flow, const struct literal *segment, uint64_t now_us)
@@ -294,18 +302,47 @@ static void note_bytes(struct watched *flow, const struct literal *segment, uint
 		flow->owed_full++;
 }
 
-// Does this ACK make a connection of one of the gate's SYN cookies?
-static void complete_handshake(struct watched *flow, const struct literal *segment)
+// The SYN cookie of which this ACK makes a connection.
+static const struct handshake *completed(const struct watched *flow, const struct literal *segment)
 {
 	for (unsigned i = 0; i < flow->handshake_count && !flow->active; i++) {
 		const struct handshake *handshake = &flow->handshakes[i];
 
-		if (segment->acknowledgment != handshake->gate_isn + 1 ||
-		    segment->sequence != handshake->peer_isn + 1)
-			continue;
-		open_flow(flow, handshake);
-		return;
+		if (segment->acknowledgment == handshake->gate_isn + 1 &&
+		    segment->sequence == handshake->peer_isn + 1)
+			return handshake;
 	}
+	return NULL;
+}
+
+static void complete_handshake(struct watched *flow, const struct literal *segment, uint64_t now_us)
+{
+	const struct handshake *handshake = completed(flow, segment);
+
+	if (!handshake)
+		return;
+	flow->again = *handshake;
+	flow->again_us = now_us;
+	// A connection of which the gate said nothing was refused in silence: there may be another.
+	if (!flow->open || (flow->sent == 1 && handshake->gate_isn != flow->gate_isn))
+		open_flow(flow, handshake);
+}
+
+// The gate gave it up, or refused a stray segment, and opened it within one burst, whose segments
+// all came before. False when nothing came that could have opened it.
+static bool open_again(struct watched *flow, const struct literal *segment)
+{
+	const struct watched before = *flow;
+
+	if (!flow->again_us || flow->again_us != flow->released_us ||
+	    segment->sequence != flow->again.gate_isn + 1)
+		return false;
+	open_flow(flow, &before.again);
+	flow->again_us = 0;
+	memcpy(flow->came, before.came, sizeof(flow->came));
+	flow->came_count = before.came_count;
+	flow->edge = before.edge;
+	return true;
 }
 
 void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t now_us)
@@ -344,12 +381,12 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 		peer_syn(flow, segment);
 		return;
 	}
-	if (!flow->open && (segment->flags & (LITERAL_ACK | LITERAL_RST)) == LITERAL_ACK)
-		complete_handshake(flow, segment);
+	if ((segment->flags & (LITERAL_ACK | LITERAL_RST)) == LITERAL_ACK)
+		complete_handshake(flow, segment, now_us);
 	if (!flow->open || flow->dead || segment->flags & LITERAL_RST)
 		return;
 	if (segment->flags & LITERAL_ACK)
-		note_acknowledgment(flow, segment);
+		note_acknowledgment(flow, segment, now_us);
 	note_bytes(flow, segment, now_us);
 }
 
@@ -562,15 +599,17 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 	if (segment.flags & LITERAL_RST) {
 		// One behind its bytes ends the connection. Others answer stray segments, whose
 		// number they carry, or refuse a handshake, which may be tried again.
-		if (flow->open && flow->sent == 1 && !flow->active && flow->acknowledged == 1)
+		if (flow->open && flow->sent == 1 && !flow->active && flow->acknowledged == 1) {
 			flow->open = false;
-		else if (flow->open && segment.sequence - flow->gate_isn <= flow->sent + 1)
+			flow->released_us = now_us;
+		} else if (flow->open && segment.sequence - flow->gate_isn <= flow->sent + 1) {
 			flow->dead = true;
+		}
 		return;
 	}
 	if (!flow->open && flow->active)
 		take_answer(flow, &segment);
-	if (!flow->open) {
+	if (!flow->open && !open_again(flow, &segment)) {
 		// What is left of a connection: an ACK in TIME-WAIT.
 		if (flow->released_us && segment.length == 0 && !(segment.flags & LITERAL_FIN))
 			return;
@@ -579,6 +618,11 @@ void watch_out(struct watch *watch, const uint8_t *frame, size_t length, uint64_
 		return;
 	}
 	judge_segment(watch, flow, &segment, now_us);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 // ---- What did not happen ---------------------------------------------------------------------
@@ -596,7 +640,7 @@ void watch_time(struct watch *watch, uint64_t now_us)
 			blame(watch, flow, "no ACK within half a second", flow->answer_due,
 			      flow->acknowledged);
 		if (must_repeat(watch, flow) && flow->confirmed < flow->sent + (flow->fin != 0) &&
-		    now_us - flow->first_us > REPEAT_WITHIN_US)
+		    now_us - later(flow->first_us, flow->confirmed_us) > REPEAT_WITHIN_US)
 			blame(watch, flow, "does not repeat what was lost", flow->confirmed,
 			      flow->sent);
 	}

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
-# variants: some all
+# variants: some all million
 # long: all
+# by name: million
 # workers: yes
 #
 # A source that probes for relay is banned with its third try, over IPv4 and IPv6: its sessions get
 # 421, but for a message on its way, which arrives and is answered; then XDP drops and counts each of
 # its packets and the gate sees none of them (on other drivers the gate drops and counts them). Bans
 # end on time, by command and by bpftool, begin by command and by bpftool, and outlive kill -9. Other
-# sources notice nothing. `some` leaves out IPv6 where people do it by hand.
+# sources notice nothing, nor when the table is full, which is counted. `some` leaves out IPv6 where
+# people do it by hand; `million` starts with a list so long.
 import json
 import os
 import socket
@@ -22,6 +24,7 @@ import lab as labs
 import smtp
 
 PACKETS = 300
+MILLION = 1000000
 SOURCES = {4: '198.51.100.20', 6: '2001:db8:9::20'}
 NAMES = {4: '198.51.100.20', 6: '2001:db8:9::/64'}
 KEYS = {4: 'ff 00 00 00 c6 33 64 14', 6: '20 01 0d b8 00 09 00 00'}
@@ -255,6 +258,79 @@ def survives(checks, lab, gate):
     checks.equal('the list is the same', set(listed(gate)), set(NAMES.values()))
 
 
+def full(checks, lab):
+    """A table full of bans without end: who offends is refused each time, but not banned."""
+    config = configured(lab)
+    config['ban']['BanEntries'] = '16'
+    with labs.Gate(lab, config) as gate:
+        smtp.await_backend(lab)
+        for source in SOURCES.values():
+            ban(gate, 'del', source)
+        added = [ban(gate, 'add', f'203.0.113.{i}', '--for', 'ever') for i in range(17)]
+        checks.equal('sixteen find a place', added[:16], [(0, '')] * 16)
+        checks.that('the next is refused', added[16][0] == 1
+                    and 'raise BanEntries' in added[16][1], added[16])
+        labs.wait_for('the gate knows them', lambda: all(
+            f'203.0.113.{i} ' in gate.records() for i in range(16)))
+        before = gate.reason('bans_full')
+        replies = [probe(lab, 4) for _ in range(4)]
+        checks.that('a prober is refused, but not banned', all(
+            reply.startswith('550 5.7.1') and end.startswith('221') for reply, end in replies),
+            replies)
+        # Forty points each: the third and the fourth would ban him.
+        checks.equal('which is counted each time',
+                     labs.at_rest('it', lambda: gate.reason('bans_full')) - before, 2)
+        checks.equal('the list is as it was', len(listed(gate)), 16)
+        for family in labs.FAMILIES:
+            others_pass(checks, lab, family)
+        ban(gate, 'del', '203.0.113.0')
+        labs.wait_for('with a free place he is banned',
+                      lambda: probe_ends(lab).startswith('421 4.7.0'))
+
+
+def probe_ends(lab):
+    try:
+        return probe(lab, 4)[1]
+    except OSError as error:
+        return f'421 4.7.0 before: {error}'
+
+
+def million(checks, lab):
+    """A long list is there before the gate is: it starts, obeys it, and mail passes beside it."""
+    config = configured(lab)
+    config['ban']['BanEntries'] = str(MILLION + 1000)
+    with labs.Gate(lab, config) as gate:
+        smtp.await_backend(lab)
+        memory = gate.resident_bytes()
+        gate.kill()
+        batch = lab.path('bans.batch')
+        with open(batch, 'w') as file:
+            for i in range(MILLION):
+                source = ' '.join(map(str, struct.pack('>I', 0x0b000000 + i)))
+                file.write(f'map update pinned {lab.pins}/bans key 255 0 0 0 {source} value'
+                           + ' 0' * 24 + '\n')
+        started = time.monotonic()
+        subprocess.run(['bpftool', 'batch', 'file', batch], check=True,
+                       stdout=subprocess.DEVNULL)
+        print(f'{MILLION} bans in {time.monotonic() - started:.1f} s')
+        started = time.monotonic()
+        gate.start()
+        print(f'ready after {time.monotonic() - started:.1f} s, '
+              f'{(gate.resident_bytes() - memory) >> 20} MB more')
+        smtp.await_backend(lab)
+        for family in labs.FAMILIES:
+            others_pass(checks, lab, family)
+        checks.equal('ban list has them all', len(listed(gate)), MILLION)
+        checks.equal('one more by command', ban(gate, 'add', SOURCES[4])[0], 0)
+        checks.that('is obeyed at once', not is_answered(lab, 'remote', 4))
+        ban(gate, 'del', SOURCES[4])
+        started = time.monotonic()
+        labs.wait_for('and taken out', lambda: is_answered(lab, 'remote', 4), 60)
+        print(f'taken out after {time.monotonic() - started:.1f} s')
+        others_pass(checks, lab, 4)
+        checks.equal('the gate stops in good order', gate.stop(), 0)
+
+
 def accounts(checks, gate):
     rows, drops = labs.at_rest('the counters', lambda: (gate.ports(), gate.drops()))
     checks.equal('frames in = accepted + drops',
@@ -262,8 +338,8 @@ def accounts(checks, gate):
                  sum(drops.values()))
 
 
-def test(checks):
-    with labs.Lab() as lab, labs.Gate(lab, configured(lab)) as gate:
+def life(checks, lab):
+    with labs.Gate(lab, configured(lab)) as gate:
         xdp = uses_xdp(configured(lab))
         smtp.await_backend(lab)
         refused_commands(checks, gate)
@@ -277,6 +353,15 @@ def test(checks):
             checks.that(f'the log tells: {word}', word in log, log)
         survives(checks, lab, gate)
         accounts(checks, gate)
+
+
+def test(checks):
+    with labs.Lab() as lab:
+        if 'million' in sys.argv[1:]:
+            million(checks, lab)
+        else:
+            life(checks, lab)
+            full(checks, lab)
 
 
 if __name__ == '__main__':

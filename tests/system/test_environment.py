@@ -5,8 +5,10 @@
 # Where the environment lacks something, the gate does not start: exit code 1, and one line that
 # names the thing and what to do about it. It leaves neither pins nor an XDP program behind. On
 # AF_XDP, whatever driver is asked for: the others leave nothing on an interface that could be found.
+# A gate that runs and loses its pins goes on.
 import json
 import os
+import signal
 import subprocess
 
 import lab as labs
@@ -15,6 +17,8 @@ import smtp
 NOT_ROOT = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all',
             '--bounding-set=-all')
 NO_BPFFS = ('unshare', '--mount', 'sh', '-c', 'umount -l /sys/fs/bpf && exec "$@"', 'sh')
+READ_ONLY = ('unshare', '--mount', 'sh', '-c',
+             'mount -o remount,bind,ro /sys/fs/bpf && exec "$@"', 'sh')
 
 
 os.environ['RELAYGATE_DEVICE'] = 'af_xdp'
@@ -30,6 +34,7 @@ def edited(section, **keys):
 CASES = (
     ('root', NOT_ROOT, None, ('root',)),
     ('a BPF file system', NO_BPFFS, None, ('mount -t bpf', '/sys/fs/bpf')),
+    ('a BPF file system to write in', READ_ONLY, None, ('/sys/fs/bpf', 'Read-only')),
     ('a pin directory in a BPF file system', (), edited('gate', PinDirectory='/tmp/pins'),
      ('/tmp is not in a bpffs', 'mount')),
     ('a parent of the pin directory', (), edited('gate', PinDirectory='/sys/fs/bpf/a/b/c'),
@@ -91,13 +96,34 @@ def second_instance(checks, lab):
                          [name for name in os.listdir(lab.pins + '_other')
                           if name.startswith('xdp')], [])
             subprocess.run(['rm', '-r', lab.pins + '_other'], check=True)
-        with smtp.Client(lab, 'app') as client:
-            client.greet()
-            checks.starts('the first one goes on',
-                          client.message('a@sender.test', 'b@accepted.test', b'X: y\r\n\r\n'),
-                          '250')
-            client.quit()
+        mail_passes(checks, lab, 'the first one goes on')
         checks.equal('and stops in good order', gate.stop(), 0)
+
+
+def mail_passes(checks, lab, what):
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        checks.starts(what, client.message('a@sender.test', 'b@accepted.test', b'X: y\r\n\r\n'),
+                      '250')
+        client.quit()
+
+
+def pins_lost(checks, lab):
+    """Somebody removes them: mail and reloads go on, and the next start makes new ones."""
+    with labs.Gate(lab) as gate:
+        smtp.await_backend(lab)
+        subprocess.run(['rm', '-r', lab.pins], check=True)
+        mail_passes(checks, lab, 'without its pins mail passes')
+        gate.process.send_signal(signal.SIGHUP)
+        labs.wait_for('a reload', lambda: b'reloaded (signal)' in labs.read(gate.log))
+        mail_passes(checks, lab, 'and after a reload')
+        checks.equal('without its pins it stops in good order', gate.stop(), 0)
+        checks.equal('and leaves nothing on an interface', traces(lab), [])
+        gate.start()
+        smtp.await_backend(lab)
+        labs.wait_for('it counts in new ones',
+                      lambda: gate.connectors()['Anonymous Relay']['sessions'] > 0)
+        checks.equal('the next one stops, too', gate.stop(), 0)
 
 
 def realtime(checks, lab):
@@ -123,6 +149,7 @@ def test(checks):
             refuses(checks, lab, what, wrapper, config, words)
             checks.equal(f'without {what}: nothing is left', traces(lab), [])
         second_instance(checks, lab)
+        pins_lost(checks, lab)
         realtime(checks, lab)
         checks.equal('after a stop nothing is attached', traces(lab), [])
 

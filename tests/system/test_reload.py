@@ -11,6 +11,7 @@
 # nothing and say why; SIGHUP and AutoReload; drain and its undo. edits: random edits of the file, half
 # of them broken, under traffic: after each one the wire says what `explain` says of the file in
 # force. edits-many: 1,000 of them.
+import contextlib
 import json
 import os
 import random
@@ -29,6 +30,9 @@ SUBMISSION = 'connector Submission'
 FOREIGN = 'customer@foreign.test'
 SENDER = 'reports@sender.test'
 BODY = b'Subject: reload\r\n\r\n' + b'line of the message\r\n' * 2000
+NO_FILES = {'a FIFO that nobody writes to': os.mkfifo, 'a directory': os.mkdir,
+            'a device without end': lambda path: os.symlink('/dev/zero', path),
+            'a loop': lambda path: os.symlink(path, path)}
 EDITS = {'edits': 40, 'edits-many': 1000}
 
 
@@ -172,6 +176,18 @@ def refusals(checks, lab, gate):
     gate.process.send_signal(signal.SIGHUP)
     labs.wait_for('a file that is not there', lambda: 'cannot open' in state(gate, 'message'))
     checks.equal('the policy is what it was', state(gate, 'generation'), generation)
+    for name, make in NO_FILES.items():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(gate.file)
+        make(gate.file)
+        before = state(gate, 'reloads_refused')
+        gate.process.send_signal(signal.SIGHUP)
+        labs.wait_for(f'{name} in its place is refused',
+                      lambda: state(gate, 'reloads_refused') > before)
+        with smtp.Client(lab, 'app') as client:
+            checks.starts(f'{name}: the gate goes on', client.greet(), '250')
+        (os.rmdir if name == 'a directory' else os.unlink)(gate.file)
+    checks.equal('and still', state(gate, 'generation'), generation)
     save(gate, lab.config())
 
 

@@ -22,6 +22,9 @@ import smtp
 from test_frame_accounting import BROKEN
 
 POSTFIX = {4: '192.0.2.99', 6: '2001:db8:1::99'}
+OPEN = ('ss', '-Htn', *(word for state in ('established', 'syn-recv', 'fin-wait-1', 'fin-wait-2',
+                                            'close-wait', 'last-ack', 'closing')
+                         for word in ('state', state)))
 TIMES = 3
 # Of a connector's row: everything but gauges and what the servers' own answers decide.
 SAME = ('frames', 'syns', 'sessions', 'sessions_reset', 'transactions', 'senders_refused',
@@ -33,6 +36,17 @@ SAME = ('frames', 'syns', 'sessions', 'sessions_reset', 'transactions', 'senders
 ELSEWHERE = re.compile('arp_|nd_|icmp|frame_|ip_not_ours|ip_protocol|gate_|backend_|neighbour_|'
                        'ipv4_fragment|ipv6_extension|tcp_unacceptable|time_wait|no_flow|'
                        'tcp_out_of_order')
+
+
+def last_frame(lab, host, interface, file):
+    """One of a local protocol; when it is in the file, all before it are."""
+    words = b'the last frame'.ljust(46, b'.')
+    with lab.inside(host):
+        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        link.bind((interface, 0))
+    with link:
+        link.send(b'\2\0\0\0\0\1\2\0\0\0\0\2\x88\xb5' + words)
+    labs.wait_for('the recording is whole', lambda: words in labs.read(file))
 
 
 @contextlib.contextmanager
@@ -47,6 +61,7 @@ def recording(checks, lab, host, interface, file):
                 raise RuntimeError('tcpdump does not listen')
             said = process.stderr.readline()
         yield
+        last_frame(lab, host, interface, file)
     finally:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
@@ -228,6 +243,7 @@ def of_postfix(checks, lab):
             # The rest from a server that refuses what the gate would take.
             lab.run('backend', 'sysctl', '-qw', *(f'net.ipv4.tcp_{option}=0' for option in (
                 'timestamps', 'sack', 'window_scaling')))
+        labs.wait_for('Postfix has closed its connections', lambda: lab.run('backend', *OPEN)[1] == '')
     lab.run('backend', 'sysctl', '-qw', *(f'net.ipv4.tcp_{option}=1' for option in (
         'timestamps', 'sack', 'window_scaling')))
     lab.run('switch', 'ip', 'link', 'delete', 'patch0')

@@ -144,8 +144,8 @@ static void test_ports(void **state)
 		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.2\n",
 		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\nVlan = 7\n",
 		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\nMtu = 1400\n",
-		"Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"
-		"TrustChecksums = yes\n",
+		("Device = eth1\nAddress = 192.0.2.10/24\nGateway = 192.0.2.1\n"
+		 "TrustChecksums = yes\n"),
 	};
 
 	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {

@@ -58,53 +58,66 @@ static const struct {
 	unsigned in;
 	enum connection_limit_kind limit;
 } rows[] = {
-	{{[LIMIT_CONNECTIONS] = {3}}, {"192.0.2.1", "198.51.100.1"}, 3, LIMIT_CONNECTIONS},
-	{{[LIMIT_PER_SOURCE] = {2}}, {"192.0.2.1", "198.51.100.1"}, 4, LIMIT_PER_SOURCE},
-	{{[LIMIT_PER_SOURCE] = {2}}, {"192.0.2.1", "192.0.2.1"}, 2, LIMIT_PER_SOURCE},
-	{{[LIMIT_PER_SOURCE] = {2}}, {"2001:db8::1", "2001:db8::2"}, 2, LIMIT_PER_SOURCE},
-	{{[LIMIT_PER_SOURCE] = {2}}, {"2001:db8::1", "2001:db8:0:1::1"}, 4, LIMIT_PER_SOURCE},
+	{{[LIMIT_CONNECTIONS] = {.most = 3}}, {"192.0.2.1", "198.51.100.1"}, 3, LIMIT_CONNECTIONS},
+	{{[LIMIT_PER_SOURCE] = {.most = 2}}, {"192.0.2.1", "198.51.100.1"}, 4, LIMIT_PER_SOURCE},
+	{{[LIMIT_PER_SOURCE] = {.most = 2}}, {"192.0.2.1", "192.0.2.1"}, 2, LIMIT_PER_SOURCE},
+	{{[LIMIT_PER_SOURCE] = {.most = 2}}, {"2001:db8::1", "2001:db8::2"}, 2, LIMIT_PER_SOURCE},
+	{{[LIMIT_PER_SOURCE] = {.most = 2}},
+	 {"2001:db8::1", "2001:db8:0:1::1"},
+	 4,
+	 LIMIT_PER_SOURCE},
 	// 2 % of 100, 99, 98, ..., rounded up: the third one is above.
-	{{[LIMIT_PERCENTAGE] = {2}, [LIMIT_CONNECTIONS] = {100}},
+	{{[LIMIT_PERCENTAGE] = {.most = 2}, [LIMIT_CONNECTIONS] = {.most = 100}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 2,
 	 LIMIT_PERCENTAGE},
 	// Half of what is left: at 34 there are 66 left, of which a half is 33.
-	{{[LIMIT_PERCENTAGE] = {50}, [LIMIT_CONNECTIONS] = {100}},
+	{{[LIMIT_PERCENTAGE] = {.most = 50}, [LIMIT_CONNECTIONS] = {.most = 100}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 34,
 	 LIMIT_PERCENTAGE},
 	// Two sources leave less to each other: at 25 each there are 50 left.
-	{{[LIMIT_PERCENTAGE] = {50}, [LIMIT_CONNECTIONS] = {100}},
+	{{[LIMIT_PERCENTAGE] = {.most = 50}, [LIMIT_CONNECTIONS] = {.most = 100}},
 	 {"192.0.2.1", "198.51.100.1"},
 	 50,
 	 LIMIT_PERCENTAGE},
 	// Without MaxInboundConnection, or with one above it, of MaxSessions.
-	{{[LIMIT_PERCENTAGE] = {1}}, {"192.0.2.1", "192.0.2.1"}, 10, LIMIT_PERCENTAGE},
-	{{[LIMIT_PERCENTAGE] = {1}, [LIMIT_CONNECTIONS] = {5000}},
+	{{[LIMIT_PERCENTAGE] = {.most = 1}}, {"192.0.2.1", "192.0.2.1"}, 10, LIMIT_PERCENTAGE},
+	{{[LIMIT_PERCENTAGE] = {.most = 1}, [LIMIT_CONNECTIONS] = {.most = 5000}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 10,
 	 LIMIT_PERCENTAGE},
 	// As long as one is left, who has none gets it.
-	{{[LIMIT_PERCENTAGE] = {1}, [LIMIT_CONNECTIONS] = {2}},
+	{{[LIMIT_PERCENTAGE] = {.most = 1}, [LIMIT_CONNECTIONS] = {.most = 2}},
 	 {"192.0.2.1", "198.51.100.1"},
 	 2,
 	 LIMIT_CONNECTIONS},
-	{{[LIMIT_PERCENTAGE] = {100}, [LIMIT_CONNECTIONS] = {8}},
+	{{[LIMIT_PERCENTAGE] = {.most = 100}, [LIMIT_CONNECTIONS] = {.most = 8}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 8,
 	 LIMIT_CONNECTIONS},
-	{{[LIMIT_PER_SOURCE] = {2}, [LIMIT_PERCENTAGE] = {50}, [LIMIT_CONNECTIONS] = {100}},
+	{{[LIMIT_PER_SOURCE] = {.most = 2},
+	  [LIMIT_PERCENTAGE] = {.most = 50},
+	  [LIMIT_CONNECTIONS] = {.most = 100}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 2,
 	 LIMIT_PER_SOURCE},
-	{{[LIMIT_PER_PREFIX] = {3}}, {"192.0.2.1", "192.0.2.2"}, 3, LIMIT_PER_PREFIX},
-	{{[LIMIT_PER_PREFIX] = {3}}, {"192.0.2.1", "192.0.3.2"}, 6, LIMIT_PER_PREFIX},
-	{{[LIMIT_PER_PREFIX] = {3}}, {"2001:db8::1", "2001:db8:0:ff::2"}, 3, LIMIT_PER_PREFIX},
-	{{[LIMIT_PER_PREFIX] = {3}}, {"2001:db8::1", "2001:db8:0:100::"}, 6, LIMIT_PER_PREFIX},
-	{{[LIMIT_SOURCE_RATE] = {4}}, {"192.0.2.1", "192.0.2.2"}, 8, LIMIT_SOURCE_RATE},
-	{{[LIMIT_PREFIX_RATE] = {4}}, {"192.0.2.1", "192.0.2.2"}, 4, LIMIT_PREFIX_RATE},
+	{{[LIMIT_PER_PREFIX] = {.most = 3}}, {"192.0.2.1", "192.0.2.2"}, 3, LIMIT_PER_PREFIX},
+	{{[LIMIT_PER_PREFIX] = {.most = 3}}, {"192.0.2.1", "192.0.3.2"}, 6, LIMIT_PER_PREFIX},
+	{{[LIMIT_PER_PREFIX] = {.most = 3}},
+	 {"2001:db8::1", "2001:db8:0:ff::2"},
+	 3,
+	 LIMIT_PER_PREFIX},
+	{{[LIMIT_PER_PREFIX] = {.most = 3}},
+	 {"2001:db8::1", "2001:db8:0:100::"},
+	 6,
+	 LIMIT_PER_PREFIX},
+	{{[LIMIT_SOURCE_RATE] = {.most = 4}}, {"192.0.2.1", "192.0.2.2"}, 8, LIMIT_SOURCE_RATE},
+	{{[LIMIT_PREFIX_RATE] = {.most = 4}}, {"192.0.2.1", "192.0.2.2"}, 4, LIMIT_PREFIX_RATE},
 	// What is full first decides; of two that are, the earlier one.
-	{{[LIMIT_PER_PREFIX] = {2}, [LIMIT_PREFIX_RATE] = {2}, [LIMIT_SOURCE_RATE] = {2}},
+	{{[LIMIT_PER_PREFIX] = {.most = 2},
+	  [LIMIT_PREFIX_RATE] = {.most = 2},
+	  [LIMIT_SOURCE_RATE] = {.most = 2}},
 	 {"192.0.2.1", "192.0.2.1"},
 	 2,
 	 LIMIT_PER_PREFIX},
@@ -143,7 +156,7 @@ static void test_room_again(void **state)
 {
 	struct sources *sources = table();
 	struct connector connector = {
-		.limits = {[LIMIT_PER_SOURCE] = {1}, [LIMIT_SOURCE_RATE] = {3}}};
+		.limits = {[LIMIT_PER_SOURCE] = {.most = 1}, [LIMIT_SOURCE_RATE] = {.most = 3}}};
 	struct admission_result result;
 
 	for (unsigned i = 0; i < 3; i++) {
@@ -168,7 +181,7 @@ static void test_exempt(void **state)
 {
 	struct sources *sources = table();
 	struct connector connector = {
-		.limits = {[LIMIT_CONNECTIONS] = {2}, [LIMIT_PER_SOURCE] = {1}}};
+		.limits = {[LIMIT_CONNECTIONS] = {.most = 2}, [LIMIT_PER_SOURCE] = {.most = 1}}};
 	const struct address address = address_of("192.0.2.1");
 	const struct admission_request request = {.connector = &connector,
 						  .index = 4,

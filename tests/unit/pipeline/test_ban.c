@@ -293,6 +293,31 @@ static void test_crew(void **state)
 	lab_close(lab);
 }
 
+// Who still waits for the greeting hears the farewell in its place, and nothing behind it.
+static void test_before_the_greeting(void **state)
+{
+	for (unsigned talks = 0; talks < 2; talks++) {
+		struct lab *lab = open_with("");
+		struct peer *client = greeted(lab), *waiting;
+
+		lab->policy->ban.threshold = 40;
+		lab->policy->connectors[0].greet_delay_ms = 6000;
+		waiting = lab_connect(lab);
+		waiting->stays = true;
+		assert_heard(waiting, "220-hello\r\n");
+		lab_say(lab, client, "RCPT TO:<a@foreign.test>\r\n");
+		lab_run(lab, 2000);
+		assert_heard(waiting, FAREWELL);
+		if (talks)
+			lab_say(lab, waiting, "EHLO c.test\r\nQUIT\r\n");
+		lab_run(lab, 10000);
+		assert_heard(waiting, "");
+		assert_int_equal(lab->reasons[REASON_greet_early_talker].count, 0);
+		assert_int_equal(lab->reasons[REASON_buffers_low].count, 0);
+		lab_close(lab);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_while_the_server_thinks),
 		cmocka_unit_test(test_a_message_on_its_way),
 		cmocka_unit_test(test_crew),
+		cmocka_unit_test(test_before_the_greeting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -370,6 +370,40 @@ static void test_binary(void **state)
 	lab_close(lab);
 }
 
+// Binary is a body. In the header every server has to see the same lines: one that takes CR LF alone
+// for a line's end would read on in the header where another one sees the body.
+static void test_binary_header(void **state)
+{
+	static const char field[] = "X-MS-Exchange-Organization-SCL: -1\r\n";
+	static const char *const headers[] = {
+		"a: b\n\n\r\n", "a: b\r\n\n\r\n", "a: b\r\r\n", "a: b\r\r\r\n", "a: b\r\n\r\r\n",
+	};
+
+	for (size_t i = 0; i < 2 * sizeof(headers) / sizeof(headers[0]); i++) {
+		struct lab *lab = lab_open("", "ProbeInterval = 5s\n");
+		struct peer *client;
+		char text[256];
+		const char *end;
+
+		lab->policy->connectors[0].bare_linefeed_rejection = i & 1;
+		lab->plan.hello = "250-server\r\n250-BINARYMIME\r\n250 CHUNKING\r\n";
+		lab_run(lab, 12000);
+		client = lab_connect(lab);
+		lab_say(lab, client, "EHLO c.test\r\n");
+		lab_say(lab, client, "MAIL FROM:<b@c.test> BODY=BINARYMIME\r\n");
+		lab_say(lab, client, "RCPT TO:<x@accepted.test>\r\n");
+		snprintf(text, sizeof(text), "BDAT %zu LAST\r\n%s%s\r\nx",
+			 strlen(headers[i / 2]) + strlen(field) + 3, headers[i / 2], field);
+		lab_say(lab, client, text);
+		end = strstr(lab->message, "\r\n\r\n");
+		if (lab->delivered == 0)
+			assert_int_equal(lab->reasons[REASON_smtp_bad_line_ending].count, 1);
+		else if (strstr(lab->message, field))
+			assert_true(end && end < strstr(lab->message, field));
+		lab_close(lab);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_slow_client),
 		cmocka_unit_test(test_server_that_does_not_read),
 		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_binary_header),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,9 @@ enum op {
 	QUIT,
 	BORROWED,
 	LOST,
-	LATE, // the deadline passed
+	LATE,       // the deadline passed
+	ON_THE_WAY, // the server's TCP did not acknowledge yet what is sent from here on
+	ARRIVED,    // it did
 };
 
 struct step {
@@ -225,6 +227,10 @@ static void dialogue_step(struct dialogue *dialogue, const struct step *step, si
 	case LATE:
 		upstream_timeout(upstream, &result);
 		dialogue_note_result(dialogue, &result);
+		break;
+	case ON_THE_WAY:
+	case ARRIVED:
+		upstream_acknowledged(upstream, step->op == ARRIVED);
 		break;
 	case STOP:
 		break;

@@ -185,9 +185,14 @@ static const struct script scripts[] = {
 	 .expect =
 		 BINARY_ENVELOPE "!smtp_bad_sequence\n503 5.5.2 Need BDAT command\n[DATA]\n{\r\n\r}"
 				 "\n[END 3]\n" DONE},
-	{"a bare CR ends a line for the firewall", BINARY,
+	// What ends a line, and a header, must be the same to all.
+	{"a bare CR in a binary message's header", BINARY,
 	 CLIENT(TO_BINARY "BDAT 41 LAST\r\nx\rX-MS-Exchange-Organization-A: b\ry\nz\r\n\r\n"), YES,
-	 .expect = BINARY_ENVELOPE "[DATA]\n{x\ry\nz\r\n\r\n}\n[END 41]\n" DONE},
+	 .expect = BINARY_ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
+	{"a bare LF there", BINARY, CLIENT(TO_BINARY "BDAT 9 LAST\r\nx\n\n\r\nR: a\r\n"), YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
+	{"a NUL there", BINARY, CLIENT(TO_BINARY "BDAT 6 LAST\r\nx\0\r\n\r\n"), YES,
+	 .expect = BINARY_ENVELOPE "[DATA]\n" BAD_ENDING "left [CLOSE]\n"},
 	{"the servers have no BINARYMIME",
 	 .setup = {.chunking = true, .binary_mime = true, .extensions = SMTP_EXTENSION_CHUNKING},
 	 CLIENT(HELLO "MAIL FROM:<a@foreign.test> BODY=BINARYMIME\r\n"),
