@@ -236,6 +236,28 @@ static void add_word(struct parsed *parsed, const char *word, struct argp_state 
 	parsed->options.filter = parsed->filter = longer;
 }
 
+static const struct command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+// A word too many: most often the configuration without its -c.
+static void refuse_word(const struct command *command, const char *word, struct argp_state *state)
+{
+	if (command->run == command_ban)
+		argp_error(state, "%s: too many words", command->name);
+	else if (command->file)
+		argp_error(state, "%s takes one file", command->name);
+	else if (find_command(word))
+		argp_error(state, "one command at a time");
+	else
+		argp_error(state, "%s does not take \"%s\": the INI file is named by -c FILE",
+			   command->name, word);
+}
+
 // The command, or the file that it takes.
 static void take_argument(struct parsed *parsed, const char *argument, struct argp_state *state)
 {
@@ -253,14 +275,8 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 		return;
 	}
 	if (parsed->command)
-		argp_error(state,
-			   parsed->command->run == command_ban ? "%s: too many words"
-			   : parsed->command->file             ? "%s takes one file"
-							       : "one command at a time",
-			   parsed->command->name);
-	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(argument, commands[i].name) == 0)
-			parsed->command = &commands[i];
+		refuse_word(parsed->command, argument, state);
+	parsed->command = find_command(argument);
 	if (!parsed->command)
 		argp_error(state, "unknown command \"%s\"", argument);
 }
