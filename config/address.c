@@ -106,6 +106,8 @@ static const char *explain_ipv4(const char *text)
 	if (strchr(text, '/') != NULL)
 		return "a single address is wanted here, without a prefix length";
 	if (strspn(text, "0123456789.-") != strlen(text)) {
+		if (strchr(text, '(') != NULL)
+			return "netmasks are not supported: write a prefix length such as /24";
 		if (strchr(text, '*') != NULL)
 			return "no wildcards: write a range such as 192.0.2.0/24";
 		if (strstr(text, "0x") != NULL || strstr(text, "0X") != NULL)

@@ -50,6 +50,7 @@ static void test_addresses(void **state)
 		{"\"1.2.3.4\"", NULL, "braces and quotes"},
 		{"1.2.3.4 1.2.3.5", NULL, "a comma separates two"},
 		{"1.2.3.*", NULL, "no wildcards"},
+		{"1.2.3.0(255.255.255.0)", NULL, "netmasks"},
 		{"1.2.3.4x", NULL, "host names"},
 		{"mail.example.com", NULL, "host names"},
 		{"fe80::1%eth0", NULL, "zone ids"},
