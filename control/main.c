@@ -44,7 +44,7 @@ static const struct command commands[] = {
 	 command_drain, true, NULL},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
 	 command_log, false, NULL},
-	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
+	{"ban", "-c FILE list | add IP | del IP",
 	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
 	 "list, add or del"},
 	{"status", "[-c FILE] [--json | --prometheus]",
@@ -156,7 +156,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return (char *)text;
 	fprintf(stream, "Commands:\n");
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(stream, "  %-8s %-33s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(stream, "  %-8s %-34s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fprintf(stream, "\n%s", text);
 	fclose(stream);
