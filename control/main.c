@@ -21,42 +21,44 @@ struct command {
 	int (*run)(const struct command_options *options);
 	bool needs_config;
 	const char *file; // what its argument is, NULL = it takes none
+	bool json;
 };
 
 static const struct command commands[] = {
 	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
-	 true, NULL},
+	 true, NULL, false},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
-	 true, NULL},
+	 true, NULL, false},
 	{"audit", "-c FILE [--json]",
 	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
-	 true, NULL},
+	 true, NULL, true},
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
 	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
-	 NULL},
+	 NULL, true},
 	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
 	 "a capture through the data path: verdicts and reasons; no root, no device",
-	 command_replay, true, "a capture (pcap or pcapng)"},
+	 command_replay, true, "a capture (pcap or pcapng)", true},
 	{"reload", "-c FILE", "the running gate takes the file as it is now, without a pause",
-	 command_reload, true, NULL},
+	 command_reload, true, NULL, false},
 	{"drain", "-c FILE [--undo]",
 	 "the running gate takes no new sessions; those there are go on, and it stays up",
-	 command_drain, true, NULL},
+	 command_drain, true, NULL, false},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
-	 command_log, false, NULL},
+	 command_log, false, NULL, false},
 	{"ban", "-c FILE list | add IP | del IP",
 	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
-	 "list, add or del"},
+	 "list, add or del", true},
 	{"status", "[-c FILE] [--json | --prometheus]",
-	 "how the gate is now; exit status 1 when it does not run", command_status, false, NULL},
+	 "how the gate is now; exit status 1 when it does not run", command_status, false, NULL,
+	 true},
 	{"top", "[-c FILE] [--interval 1s] [--once]",
-	 "the same, live: rates a second; q or Ctrl-C ends it", command_top, false, NULL},
+	 "the same, live: rates a second; q or Ctrl-C ends it", command_top, false, NULL, false},
 	{"capture", "[FILTER] -w FILE [-c FILE]",
 	 "frames of the running gate and what became of them, as pcapng", command_capture, false,
-	 NULL},
+	 NULL, false},
 	{"import", "CONNECTORS [-o FILE]",
 	 "an INI file from exports of an Exchange server; what has no equivalent is told",
-	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
+	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json", false},
 };
 
 static const char usage_text[] =
@@ -318,6 +320,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!parsed->command)
 			argp_error(state, "which command?");
+		if (parsed->options.json && !parsed->command->json)
+			argp_error(state, "%s has no --json", parsed->command->name);
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
 		if (parsed->command->file && !parsed->options.file)

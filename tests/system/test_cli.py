@@ -33,6 +33,7 @@ CASES = (
     (('replay', 'x.pcap'), 1, (), ('replay needs -c FILE',)),
     (('replay', '-c', SAMPLE, 'x.pcap', 'y.pcap'), 1, (), ('replay takes one file',)),
     (('replay', '-c', SAMPLE, '/nonexistent.pcap'), 1, (), ('/nonexistent.pcap',)),
+    (('check', '-c', SAMPLE, '--json'), 1, (), ('check has no --json',)),
     (('check', SAMPLE), 1, (), (SAMPLE, '-c FILE')),
     (('check', '-c', SAMPLE, 'x.pcap'), 1, (), ('check does not take "x.pcap"', '-c FILE')),
     (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10', '--rcpt-to', 'a@b.c'),
