@@ -99,11 +99,17 @@ static const char *explain_ipv4(const char *text)
 		return "address missing";
 	if (strchr(text, '%') != NULL)
 		return "zone ids (%eth0) are not supported";
+	if (strpbrk(text, "{}\"'") != NULL)
+		return "braces and quotes do not belong around addresses here";
 	if (strpbrk(text, " \t") != NULL)
-		return "blank inside an address";
+		return "blank inside an address: a comma separates two";
 	if (strchr(text, '/') != NULL)
 		return "a single address is wanted here, without a prefix length";
 	if (strspn(text, "0123456789.-") != strlen(text)) {
+		if (strchr(text, '(') != NULL)
+			return "netmasks are not supported: write a prefix length such as /24";
+		if (strchr(text, '*') != NULL)
+			return "no wildcards: write a range such as 192.0.2.0/24";
 		if (strstr(text, "0x") != NULL || strstr(text, "0X") != NULL)
 			return "octets are decimal, not hexadecimal";
 		return "not an IP address (host names are not looked up)";
@@ -133,8 +139,10 @@ static const char *explain_ipv6(const char *text)
 
 	if (strchr(text, '%') != NULL)
 		return "zone ids (%eth0) are not supported";
+	if (strpbrk(text, "{}\"'") != NULL)
+		return "braces and quotes do not belong around addresses here";
 	if (strpbrk(text, " \t") != NULL)
-		return "blank inside an address";
+		return "blank inside an address: a comma separates two";
 	if (strpbrk(text, "[]") != NULL)
 		return "brackets belong only around an IPv6 address that a port may follow";
 	if (strchr(text, '/') != NULL)

@@ -277,7 +277,7 @@ static void tell_pair(const struct overlap *overlap, const struct group *group,
 		diagnostics_error(overlap->diagnostics, place,
 				  "the range %s of connector %s is also listed by connector %s on "
 				  "line %u, and both answer on %s: a client there would have two "
-				  "connectors",
+				  "connectors; take it out of one",
 				  late_text, late_name, early_name, early->line, binding);
 	else
 		diagnostics_error(overlap->diagnostics, place,

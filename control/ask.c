@@ -2,7 +2,8 @@
 //
 // `relaygate reload` and `relaygate drain`: ask the running gate through its pinned map `requests`
 // and wait for the answer in `instance`. The file names the gate (by its PinDirectory), and is
-// judged here first, as `check` does; the gate reads the file that it was started with.
+// judged here first, as `check` does; the gate reads the file that it was started with, so
+// `reload` refuses another one.
 
 #include "bpf/instance_reader.h"
 #include "config/policy.h"
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define LOOK_NS 20000000
@@ -97,6 +99,35 @@ static int tell_reload(const struct instance_record *record)
 	return EXIT_FINE;
 }
 
+// Is the file that the gate reads, as its process sees the path, surely another one than this?
+static bool is_another_file(const struct instance_record *record, const char *path)
+{
+	char theirs[sizeof(record->file) + 64];
+	struct stat ours, other;
+
+	snprintf(theirs, sizeof(theirs), "/proc/%llu/%s/%s", (unsigned long long)record->pid,
+		 record->file[0] == '/' ? "root" : "cwd", record->file);
+	return stat(path, &ours) == 0 && stat(theirs, &other) == 0 &&
+	       (ours.st_ino != other.st_ino || ours.st_dev != other.st_dev);
+}
+
+static int ask_reload(struct asking *asking, const char *directory, const char *path)
+{
+	uint64_t number;
+	int result;
+
+	if (is_another_file(&asking->record, path)) {
+		fprintf(stderr,
+			"relaygate: %s: not reloaded: the gate reads the file that it was started "
+			"with, %s: copy yours there\n",
+			path, asking->record.file);
+		return EXIT_WRONG;
+	}
+	number = export_instance_ask_reload(&asking->reader);
+	result = await(asking, &asking->record.reload_answered, number, directory);
+	return result == EXIT_FINE ? tell_reload(&asking->record) : result;
+}
+
 int command_reload(const struct command_options *options)
 {
 	struct policy *policy = load_and_report(options->config);
@@ -110,11 +141,7 @@ int command_reload(const struct command_options *options)
 	directory = policy->gate.pin_directory;
 	result = begin(&asking, directory);
 	if (result == EXIT_FINE) {
-		uint64_t number = export_instance_ask_reload(&asking.reader);
-
-		result = await(&asking, &asking.record.reload_answered, number, directory);
-		if (result == EXIT_FINE)
-			result = tell_reload(&asking.record);
+		result = ask_reload(&asking, directory, options->config);
 		export_instance_close(&asking.reader);
 	}
 	policy_destroy(policy);
@@ -123,7 +150,7 @@ int command_reload(const struct command_options *options)
 
 int command_drain(const struct command_options *options)
 {
-	struct policy *policy = load_and_report(options->config);
+	struct policy *policy = load_without_warnings(options->config);
 	struct asking asking;
 	const char *directory;
 	int result;

@@ -316,7 +316,7 @@ int command_ban(const struct command_options *options)
 
 	if (!verb)
 		return EXIT_WRONG;
-	policy = load_and_report(options->config);
+	policy = load_without_warnings(options->config);
 	if (!policy)
 		return EXIT_WRONG;
 	map = ban_map_open(policy->gate.pin_directory, error);

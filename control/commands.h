@@ -72,5 +72,7 @@ char *instance_directory(const struct command_options *options);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.
 struct policy *load_and_report(const char *path);
+// The same without its warnings: for commands that only use what the file says.
+struct policy *load_without_warnings(const char *path);
 
 #endif

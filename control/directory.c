@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Where the instance that a command asks about has its pins: as --pin-directory says, or the
-// configuration, or where they are unless told otherwise. A file's warnings are none of these
-// commands' business, its errors are.
+// configuration, or where they are unless told otherwise. Also the file itself for commands whose
+// business its warnings are not; its errors are.
 
 #include "config/load.h"
 #include "config/policy.h"
@@ -19,9 +19,15 @@ static void report_error(void *context, enum diagnostic_severity severity, const
 		fprintf(stderr, "%s\n", text);
 }
 
-char *instance_directory(const struct command_options *options)
+struct policy *load_without_warnings(const char *path)
 {
 	struct diagnostics diagnostics = {.report = report_error};
+
+	return policy_load(path, &diagnostics);
+}
+
+char *instance_directory(const struct command_options *options)
+{
 	struct policy *policy;
 	char *directory;
 
@@ -29,7 +35,7 @@ char *instance_directory(const struct command_options *options)
 		return strdup(options->directory);
 	if (!options->config)
 		return strdup(DEFAULT_PIN_DIRECTORY);
-	policy = policy_load(options->config, &diagnostics);
+	policy = load_without_warnings(options->config);
 	if (!policy)
 		return NULL;
 	directory = strdup(policy->gate.pin_directory);

@@ -309,6 +309,10 @@ static int endpoints(const struct command_options *options, struct endpoint *fro
 		fprintf(stderr, "relaygate: explain needs --from IP and --to IP[:PORT]\n");
 		return -1;
 	}
+	if (options->rcpt_to && !options->mail_from) {
+		fprintf(stderr, "relaygate: --rcpt-to needs --mail-from: RCPT follows MAIL\n");
+		return -1;
+	}
 	if (endpoint_parse(options->from, 49152, from, &why)) {
 		fprintf(stderr, "relaygate: --from %s: %s\n", options->from, why);
 		return -1;

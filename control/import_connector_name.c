@@ -67,6 +67,18 @@ static char *list_servers(const struct import_value **sources, unsigned source_c
 	return list;
 }
 
+// What it looks like instead.
+static const char *guess(const struct import_value *value)
+{
+	if (value->kind != IMPORT_OBJECT)
+		return "";
+	if (import_member(value, "AccessRights") || import_member(value, "ExtendedRights"))
+		return "; permissions are named by --permissions";
+	if (import_member(value, "DomainType"))
+		return "; accepted domains are named by --domains";
+	return "";
+}
+
 static void gather(struct import *import, const struct import_value *value, unsigned depth,
 		   const struct import_value ***sources, unsigned *count)
 {
@@ -82,10 +94,13 @@ static void gather(struct import *import, const struct import_value *value, unsi
 		return;
 	if (value->kind != IMPORT_OBJECT || !import_member(value, "Name") ||
 	    !import_member(value, "Bindings")) {
-		import_error(
-			import, IMPORT_WHOLE, file,
-			"something that is no receive connector (it has no Name or no "
-			"Bindings): export with Get-ReceiveConnector | ConvertTo-Json -Depth 4");
+		// Said once: an export of something else holds many of them.
+		if (!import->errors)
+			import_error(import, IMPORT_WHOLE, file,
+				     "something that is no receive connector (it has no Name or no "
+				     "Bindings)%s: export with Get-ReceiveConnector | "
+				     "ConvertTo-Json -Depth 4",
+				     guess(value));
 		return;
 	}
 	*sources = import_grow(*sources, *count, sizeof(**sources));

@@ -21,42 +21,44 @@ struct command {
 	int (*run)(const struct command_options *options);
 	bool needs_config;
 	const char *file; // what its argument is, NULL = it takes none
+	bool json;
 };
 
 static const struct command commands[] = {
 	{"run", "-c FILE", "the gate, in the foreground; SIGTERM drains, then stops", command_run,
-	 true, NULL},
+	 true, NULL, false},
 	{"check", "-c FILE", "read a configuration and judge it: no root, no device", command_check,
-	 true, NULL},
+	 true, NULL, false},
 	{"audit", "-c FILE [--json]",
 	 "who may relay, and what to worry about; exit status 2 when it is critical", command_audit,
-	 true, NULL},
+	 true, NULL, true},
 	{"explain", "-c FILE --from IP --to IP[:PORT]",
 	 "which connector, which rights and why, and the reply to each verb", command_explain, true,
-	 NULL},
+	 NULL, true},
 	{"replay", "-c FILE IN.pcap [--write OUT.pcap]",
 	 "a capture through the data path: verdicts and reasons; no root, no device",
-	 command_replay, true, "a capture (pcap or pcapng)"},
+	 command_replay, true, "a capture (pcap or pcapng)", true},
 	{"reload", "-c FILE", "the running gate takes the file as it is now, without a pause",
-	 command_reload, true, NULL},
+	 command_reload, true, NULL, false},
 	{"drain", "-c FILE [--undo]",
 	 "the running gate takes no new sessions; those there are go on, and it stays up",
-	 command_drain, true, NULL},
+	 command_drain, true, NULL, false},
 	{"log", "[-c FILE] [-f] [--from IP]", "the last refusals and events, from the gate's ring",
-	 command_log, false, NULL},
-	{"ban", "-c FILE list | add IP [--for 1h] | del IP",
+	 command_log, false, NULL, false},
+	{"ban", "-c FILE list | add IP | del IP",
 	 "banned sources, by hand: works on the pinned map, at once", command_ban, true,
-	 "list, add or del"},
+	 "list, add or del", true},
 	{"status", "[-c FILE] [--json | --prometheus]",
-	 "how the gate is now; exit status 1 when it does not run", command_status, false, NULL},
+	 "how the gate is now; exit status 1 when it does not run", command_status, false, NULL,
+	 true},
 	{"top", "[-c FILE] [--interval 1s] [--once]",
-	 "the same, live: rates a second; q or Ctrl-C ends it", command_top, false, NULL},
+	 "the same, live: rates a second; q or Ctrl-C ends it", command_top, false, NULL, false},
 	{"capture", "[FILTER] -w FILE [-c FILE]",
 	 "frames of the running gate and what became of them, as pcapng", command_capture, false,
-	 NULL},
+	 NULL, false},
 	{"import", "CONNECTORS [-o FILE]",
 	 "an INI file from exports of an Exchange server; what has no equivalent is told",
-	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json"},
+	 command_import, false, "the output of Get-ReceiveConnector | ConvertTo-Json", false},
 };
 
 static const char usage_text[] =
@@ -156,7 +158,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return (char *)text;
 	fprintf(stream, "Commands:\n");
 	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(stream, "  %-8s %-33s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(stream, "  %-8s %-34s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fprintf(stream, "\n%s", text);
 	fclose(stream);
@@ -236,6 +238,28 @@ static void add_word(struct parsed *parsed, const char *word, struct argp_state 
 	parsed->options.filter = parsed->filter = longer;
 }
 
+static const struct command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+// A word too many: most often the configuration without its -c.
+static void refuse_word(const struct command *command, const char *word, struct argp_state *state)
+{
+	if (command->run == command_ban)
+		argp_error(state, "%s: too many words", command->name);
+	else if (command->file)
+		argp_error(state, "%s takes one file", command->name);
+	else if (find_command(word))
+		argp_error(state, "one command at a time");
+	else
+		argp_error(state, "%s does not take \"%s\": the INI file is named by -c FILE",
+			   command->name, word);
+}
+
 // The command, or the file that it takes.
 static void take_argument(struct parsed *parsed, const char *argument, struct argp_state *state)
 {
@@ -253,14 +277,8 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 		return;
 	}
 	if (parsed->command)
-		argp_error(state,
-			   parsed->command->run == command_ban ? "%s: too many words"
-			   : parsed->command->file             ? "%s takes one file"
-							       : "one command at a time",
-			   parsed->command->name);
-	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(argument, commands[i].name) == 0)
-			parsed->command = &commands[i];
+		refuse_word(parsed->command, argument, state);
+	parsed->command = find_command(argument);
 	if (!parsed->command)
 		argp_error(state, "unknown command \"%s\"", argument);
 }
@@ -302,6 +320,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!parsed->command)
 			argp_error(state, "which command?");
+		if (parsed->options.json && !parsed->command->json)
+			argp_error(state, "%s has no --json", parsed->command->name);
 		if (parsed->command->needs_config && !parsed->options.config)
 			argp_error(state, "%s needs -c FILE", parsed->command->name);
 		if (parsed->command->file && !parsed->options.file)

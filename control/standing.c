@@ -35,6 +35,25 @@ void standing_init(struct standing *standing, struct instance_record *row,
 	standing_enter(standing, "starting");
 }
 
+// Nothing of a longer text that stood there before: bpftool prints a field with anything behind its
+// NUL as a list of numbers.
+static void clear_behind(char *text, size_t size)
+{
+	size_t length = strnlen(text, size);
+
+	memset(text + length, 0, size - length);
+}
+
+static void clear_texts(struct instance_record *next)
+{
+	clear_behind(next->build, sizeof(next->build));
+	clear_behind(next->state, sizeof(next->state));
+	clear_behind(next->reload_result, sizeof(next->reload_result));
+	clear_behind(next->reload_cause, sizeof(next->reload_cause));
+	clear_behind(next->file, sizeof(next->file));
+	clear_behind(next->message, sizeof(next->message));
+}
+
 void standing_publish(struct standing *standing)
 {
 	struct instance_record *row = standing->row;
@@ -42,6 +61,7 @@ void standing_publish(struct standing *standing)
 	uint64_t sequence = row->sequence | 1;
 
 	standing->next.alive_us = wall_us();
+	clear_texts(&standing->next);
 	__atomic_store_n(&row->sequence, sequence, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	memcpy((char *)row + BODY, (const char *)&standing->next + BODY, sizeof(*row) - BODY);

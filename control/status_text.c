@@ -67,8 +67,9 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 	char span[STATUS_SPAN_MAX], time[STATUS_TIME_MAX];
 
 	if (view->pid)
-		fprintf(out, "relaygate %s, process %d: %s for %s\n", instance->build, view->pid,
-			instance->state, status_span(view->wall_us - instance->started_us, span));
+		fprintf(out, "relaygate %s, process %d: %s; started %s ago\n", instance->build,
+			view->pid, instance->state,
+			status_span(view->wall_us - instance->started_us, span));
 	else
 		fprintf(out, "relaygate %s: %s; started %s, last sign of life %s ago\n",
 			instance->build, status_state(view),

@@ -69,8 +69,10 @@ static void refuse_chunk(struct session *session, enum reply_id id, enum reason 
 
 	session->early = (struct chunk_queue){0};
 	chunk_queue_init(&session->early);
-	if (open)
+	if (open) {
 		session_end_transaction(session);
+		session->behind_refusal = true; // chunks may have been pipelined behind it
+	}
 	session->early = early; // the backend's own words, if there are any
 	session->chunk_refusal = (uint8_t)id;
 	session->rejected = reason;
@@ -188,6 +190,8 @@ static void answer_refused(struct turn *turn)
 	}
 	if (id == REPLY_ok) // of XEXCH50
 		turn_reply(turn, id, NULL);
+	else if (id == REPLY_need_mail_command && session->behind_refusal)
+		turn_refuse_uncounted(turn, id, session->rejected, slice_of_text(""));
 	else
 		turn_refuse(turn, id, session->rejected, slice_of_text(""));
 }

@@ -304,7 +304,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 
 	if (!renew(turn))
 		return;
-	session->mail_refused = true; // until it was accepted
+	session->behind_refusal = true; // until it was accepted
 	if (!parse_path(turn, argument, &reverse_path, &path, &rest, &needed))
 		return;
 	// A sender needs a domain, or answers to it could go nowhere.
@@ -335,7 +335,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	session->needed = (uint16_t)(parameters.needed | needed);
 	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
 									 session->peer.identities);
-	session->mail_refused = false;
+	session->behind_refusal = false;
 	session_enter(session, SESSION_STATE_MAIL);
 	turn_reply(turn, REPLY_sender_ok, NULL);
 }
@@ -531,7 +531,7 @@ static void refuse_sequence(struct turn *turn, const struct command *command)
 	// Every recipient was refused, which a pipelining client could not know yet.
 	if (id == REPLY_need_rcpt_command && session->recipients_asked > 0)
 		turn_refuse(turn, REPLY_no_valid_recipients, REASON_smtp_bad_sequence, no_detail);
-	else if (id == REPLY_need_mail_command && session->mail_refused)
+	else if (id == REPLY_need_mail_command && session->behind_refusal)
 		turn_refuse_uncounted(turn, id, REASON_smtp_bad_sequence, no_detail);
 	else
 		turn_refuse(turn, id, REASON_smtp_bad_sequence, no_detail);
@@ -557,8 +557,9 @@ void command_execute(struct turn *turn, struct slice line)
 	assert(session->state <= SESSION_STATE_CHUNKS);
 	note_verb(turn->step, verb);
 	const struct command *command = find(verb);
-	if (!command || (command->handle != handle_rcpt && command->handle != handle_data))
-		session->mail_refused = false;
+	if (!command || (command->handle != handle_rcpt && command->handle != handle_data &&
+			 command->handle != chunking_command))
+		session->behind_refusal = false;
 	if (!command)
 		turn_refuse(turn, REPLY_unrecognized, REASON_smtp_unrecognized, line);
 	else if (octets > SHORT_LINE_MAX && !command->long_line)

@@ -55,7 +55,7 @@ void session_end_transaction(struct session *session)
 	session->recipients_asked = 0;
 	session->needed = 0;
 	session->trusted = false;
-	session->mail_refused = false;
+	session->behind_refusal = false;
 	session->failure = REASON_NONE;
 	session->rejected = REASON_NONE;
 	session_enter(session, SESSION_STATE_READY);

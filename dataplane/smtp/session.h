@@ -162,17 +162,17 @@ struct session {
 	uint32_t recipients;          // accepted in this transaction
 	uint32_t recipients_asked;    // including refused ones
 	uint32_t protocol_errors;
-	uint8_t extended : 1;     // EHLO rather than HELO
-	uint8_t suspended : 1;    // waiting for session_answer
-	uint8_t trusted : 1;      // MAIL AUTH= named a submitter, and the peer may say so
-	uint8_t mail_refused : 1; // the last MAIL, and nothing but RCPT and DATA since
-	uint8_t chunk_last : 1;   // BDAT LAST
-	uint8_t chunk_due : 1;    // its octets were read, its answer is due
-	uint8_t input_ended : 1;  // FIN while the final reply is awaited: close after it
-	uint8_t chunked : 1;      // the message goes on in chunks, its dots unstuffed
-	uint8_t body_state;       // of the end-of-data scanner
-	uint16_t offered;         // bits of enum smtp_extension: by the last EHLO
-	uint16_t needed;          // of a server, for this transaction
+	uint8_t extended : 1;       // EHLO rather than HELO
+	uint8_t suspended : 1;      // waiting for session_answer
+	uint8_t trusted : 1;        // MAIL AUTH= named a submitter, and the peer may say so
+	uint8_t behind_refusal : 1; // of MAIL or a chunk; nothing but RCPT, DATA, BDAT since
+	uint8_t chunk_last : 1;     // BDAT LAST
+	uint8_t chunk_due : 1;      // its octets were read, its answer is due
+	uint8_t input_ended : 1;    // FIN while the final reply is awaited: close after it
+	uint8_t chunked : 1;        // the message goes on in chunks, its dots unstuffed
+	uint8_t body_state;         // of the end-of-data scanner
+	uint16_t offered;           // bits of enum smtp_extension: by the last EHLO
+	uint16_t needed;            // of a server, for this transaction
 	uint8_t hello_length;
 	uint8_t sender_length;       // of short_sender; 0: there is none, or it is in `sender`
 	uint8_t chunk_refusal;       // enum reply_id that the chunk will get; 0 = it is taken

@@ -63,6 +63,8 @@ struct client_script {
 	unsigned first, count;
 	bool pipelining;
 	bool rushed;   // its one mail, body, QUIT and FIN at once, whatever is answered
+	bool chunks;   // BDAT where it is offered, mostly
+	bool binary;   // with BODY=BINARYMIME, likewise
 	uint32_t most; // bytes that it sends at once
 };
 extern const struct application client_application;

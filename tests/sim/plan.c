@@ -316,13 +316,19 @@ static void draw_reloads(struct plan *plan, uint64_t seed)
 	}
 }
 
-// What the server has beside PIPELINING; from a stream of its own, too.
+// What the server has beside PIPELINING, and which clients use it; from a stream of its own, too.
 static void draw_extensions(struct plan *plan, uint64_t seed)
 {
 	struct dice dice = {seed * 0x5851f42d4c957f2dull + 4};
 
 	plan->server.chunking = !dice_one_in(&dice, 3) || plan->crowded;
 	plan->server.binary_mime = plan->server.chunking && dice_one_in(&dice, 2);
+	for (unsigned i = 0; i < plan->client_count; i++) {
+		struct client_script *script = &plan->clients[i].script;
+
+		script->chunks = !script->rushed && dice_one_in(&dice, 2);
+		script->binary = dice_one_in(&dice, 2);
+	}
 }
 
 // From a stream of its own. In a good world nobody is above a limit, or banned.

@@ -11,6 +11,17 @@
 
 enum stage { GREETING, HELLO, MAIL, RCPT, DATA, BODY, FINAL, QUIT, DONE };
 
+// A mail that goes by BDAT.
+struct chunks {
+	bool used;
+	uint8_t *text; // without the dots that DATA puts before others
+	size_t length;
+	size_t left;         // octets of the chunk on its way
+	bool last;           // it is, or was, the last one
+	unsigned unanswered; // chunks
+	unsigned refused;    // the code; no further chunk is begun
+};
+
 struct client_mind {
 	struct client_script script;
 	enum stage stage;
@@ -27,6 +38,9 @@ struct client_mind {
 	unsigned answers;  // of a rushed client
 	char out[1024];
 	size_t out_length;
+	char keyword[12]; // of EHLO's reply: the line's beginning
+	bool has_chunking, has_binary;
+	struct chunks chunks;
 };
 
 void *client_state(const struct client_script *script)
@@ -56,6 +70,28 @@ static void say_recipient(struct client_mind *mind)
 						      : "RCPT TO:<bob@accepted.test>\r\n");
 }
 
+// Some mails only mean something to DATA.
+static bool may_go_in_chunks(const struct client_mind *mind, enum mail_kind kind)
+{
+	return mind->script.chunks && mind->has_chunking && kind != MAIL_BARE_LINE_FEED &&
+	       kind != MAIL_HALF_CLOSED;
+}
+
+static void prepare_chunks(struct client_mind *mind, const struct mail *mail)
+{
+	struct chunks *chunks = &mind->chunks;
+
+	free(chunks->text);
+	*chunks = (struct chunks){0};
+	if (!may_go_in_chunks(mind, mail->kind) || dice_one_in(&mind->script.dice, 4))
+		return;
+	chunks->used = true;
+	chunks->text = malloc(mail->length);
+	for (size_t i = 0; i < mail->length; i++)
+		if (mail->text[i] != '.' || (i > 0 && mail->text[i - 1] != '\n'))
+			chunks->text[chunks->length++] = mail->text[i];
+}
+
 static void begin_mail(struct client_mind *mind)
 {
 	if (mind->current == mind->script.count) {
@@ -65,12 +101,18 @@ static void begin_mail(struct client_mind *mind)
 	}
 	mind->sent = 0;
 	mind->dot_sent = false;
-	mind->cut_at = dice_below(&mind->script.dice, (uint32_t)mail_of(mind)->length);
+	prepare_chunks(mind, mail_of(mind));
+	mind->cut_at = dice_below(
+		&mind->script.dice,
+		(uint32_t)(mind->chunks.used ? mind->chunks.length : mail_of(mind)->length));
 	mind->stage = MAIL;
-	say(mind, "MAIL FROM:<alice@client.test>\r\n");
+	say(mind, "MAIL FROM:<alice@client.test>");
+	if (mind->chunks.used && mind->has_binary && mind->script.binary)
+		say(mind, " BODY=BINARYMIME");
+	say(mind, "\r\n");
 	if (mind->script.pipelining) {
 		say_recipient(mind);
-		if (mail_of(mind)->kind != MAIL_WITHDRAWN)
+		if (mail_of(mind)->kind != MAIL_WITHDRAWN && !mind->chunks.used)
 			say(mind, "DATA\r\n");
 	}
 }
@@ -121,6 +163,49 @@ static void envelope_reply(struct client_mind *mind, unsigned code)
 	}
 }
 
+// The chunks follow the answer to RCPT.
+static void chunked_envelope_reply(struct client_mind *mind, unsigned code)
+{
+	struct mail *mail = mail_of(mind);
+
+	if (code >= 400 && !mail->code)
+		mail->code = code;
+	if (mind->stage == MAIL && (mind->script.pipelining || !mail->code)) {
+		mind->stage = RCPT;
+		if (!mind->script.pipelining)
+			say_recipient(mind);
+	} else if (mail->code || mail->kind == MAIL_WITHDRAWN) {
+		give_mail_up(mind, mail->code ? mail->code : code);
+	} else {
+		mind->stage = BODY;
+	}
+}
+
+// A refused chunk is still sent to its end; then RSET.
+static void give_chunks_up(struct client_mind *mind)
+{
+	if (!mind->chunks.refused || mind->chunks.left || mind->chunks.unanswered)
+		return;
+	mind->stage = FINAL;
+	give_mail_up(mind, mind->chunks.refused);
+}
+
+static void chunk_reply(struct client_mind *mind, unsigned code)
+{
+	struct chunks *chunks = &mind->chunks;
+
+	if (chunks->unanswered > 0)
+		chunks->unanswered--;
+	if (code >= 400 && !chunks->refused)
+		chunks->refused = code;
+	if (chunks->last && !chunks->unanswered && !chunks->refused) {
+		ledger_answered(mind->script.ledger, mail_of(mind), code);
+		next_mail(mind);
+		return;
+	}
+	give_chunks_up(mind);
+}
+
 // Greeting, EHLO, MAIL, RCPT, DATA, end of data: the first refusal is the answer, else the sixth.
 static void rushed_reply(struct client_mind *mind, unsigned code)
 {
@@ -150,7 +235,10 @@ static void on_reply(struct client_mind *mind, unsigned code)
 		break;
 	case MAIL:
 	case RCPT:
-		envelope_reply(mind, code);
+		if (mind->chunks.used)
+			chunked_envelope_reply(mind, code);
+		else
+			envelope_reply(mind, code);
 		break;
 	case DATA:
 		envelope_reply(mind, code);
@@ -159,6 +247,10 @@ static void on_reply(struct client_mind *mind, unsigned code)
 		break;
 	case BODY:
 	case FINAL:
+		if (mind->chunks.used) {
+			chunk_reply(mind, code);
+			break;
+		}
 		ledger_answered(mind->script.ledger, mail_of(mind), code);
 		next_mail(mind);
 		break;
@@ -180,10 +272,16 @@ static void read_replies(struct client_mind *mind, struct slice in)
 			mind->code = mind->code * 10 + byte - '0';
 		else if (mind->column == 3)
 			mind->separator = (char)byte;
+		if (mind->column < sizeof(mind->keyword))
+			mind->keyword[mind->column] = (char)byte;
 		mind->column++;
 		if (byte != '\n')
 			continue;
 		mind->column = 0;
+		mind->has_chunking |=
+			mind->stage == HELLO && memcmp(mind->keyword + 4, "CHUNKING", 8) == 0;
+		mind->has_binary |=
+			mind->stage == HELLO && memcmp(mind->keyword + 4, "BINARYMI", 8) == 0;
 		if (mind->separator == ' ')
 			on_reply(mind, mind->code);
 	}
@@ -239,6 +337,55 @@ static bool send_body(struct connection *connection, struct client_mind *mind)
 	return true;
 }
 
+// False when it has to wait.
+static bool begin_chunk(struct connection *connection, struct client_mind *mind)
+{
+	struct chunks *chunks = &mind->chunks;
+	size_t rest = chunks->length - mind->sent;
+	size_t size =
+		1 + dice_below(&mind->script.dice, 1u << dice_between(&mind->script.dice, 8, 15));
+	char line[48];
+
+	if (chunks->last || chunks->refused ||
+	    (!mind->script.pipelining && chunks->unanswered > 0) ||
+	    connection->transport->room(connection) <= sizeof(line))
+		return false;
+	chunks->left = size < rest ? size : rest;
+	chunks->last = rest == 0 || (chunks->left == rest && dice_one_in(&mind->script.dice, 2));
+	chunks->unanswered++;
+	snprintf(line, sizeof(line), "BDAT %zu%s\r\n", chunks->left, chunks->last ? " LAST" : "");
+	connection->transport->send(connection, slice_of_text(line));
+	return true;
+}
+
+static void send_chunks(struct connection *connection, struct client_mind *mind)
+{
+	struct chunks *chunks = &mind->chunks;
+	struct mail *mail = mail_of(mind);
+
+	do {
+		while (chunks->left > 0) {
+			struct slice rest = slice_of(chunks->text + mind->sent, chunks->left);
+			size_t taken;
+
+			// Ahead of the last octet, with which the message would be whole.
+			if (mind->sent >= mind->cut_at && !misbehave(connection, mind, mail->kind))
+				return;
+			if (mind->sent < mind->cut_at)
+				rest = slice_first(rest, mind->cut_at - mind->sent);
+			taken = connection->transport->send(connection,
+							    slice_first(rest, mind->script.most));
+			if (taken == 0)
+				return;
+			mind->heard_us = connection->now_us;
+			mind->sent += taken;
+			chunks->left -= taken;
+		}
+		mail->finished |= chunks->last;
+	} while (begin_chunk(connection, mind));
+	give_chunks_up(mind);
+}
+
 static void opened(struct connection *connection)
 {
 	struct client_mind *mind = connection->state;
@@ -282,7 +429,11 @@ static void moved(struct connection *connection)
 		transport->send(connection, slice_of(mind->out, mind->out_length));
 		mind->out_length = 0;
 	}
-	if (mind->stage == BODY && !mind->out_length && !send_body(connection, mind))
+	if (mind->stage == BODY && mind->chunks.used && !mind->out_length)
+		send_chunks(connection, mind);
+	else if (mind->stage == BODY && !mind->out_length && !send_body(connection, mind))
+		return;
+	if (connection->aborted)
 		return;
 	if (mind->stage == DONE || connection->peer_closed)
 		transport->close(connection);
@@ -290,7 +441,10 @@ static void moved(struct connection *connection)
 
 static void ended(struct connection *connection)
 {
-	free(connection->state);
+	struct client_mind *mind = connection->state;
+
+	free(mind->chunks.text);
+	free(mind);
 }
 
 const struct application client_application = {opened, moved, ended, deadline};

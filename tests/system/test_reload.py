@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 import lab as labs
@@ -44,8 +45,8 @@ def save(gate, config, broken=''):
     os.rename(gate.file + '.new', gate.file)
 
 
-def tool(gate, command, *arguments):
-    done = subprocess.run([labs.BINARY, command, '-c', gate.file, *arguments], text=True,
+def tool(gate, command, *arguments, file=None):
+    done = subprocess.run([labs.BINARY, command, '-c', file or gate.file, *arguments], text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE)
     return done.returncode, done.stdout, done.stderr
@@ -172,6 +173,12 @@ def refusals(checks, lab, gate):
     with smtp.Client(lab, 'app') as client:
         checks.that('and nothing else of that file holds', 'mx.example.com' in client.banner,
                     client.banner)
+    with tempfile.NamedTemporaryFile('w', suffix='.ini') as other:
+        lab.config().write(other)
+        other.flush()
+        code, _, complaint = tool(gate, 'reload', file=other.name)
+        checks.that('another file than the gate reads is refused, and both are named',
+                    code == 1 and other.name in complaint and gate.file in complaint, complaint)
     os.unlink(gate.file)
     gate.process.send_signal(signal.SIGHUP)
     labs.wait_for('a file that is not there', lambda: 'cannot open' in state(gate, 'message'))

@@ -194,7 +194,7 @@ def known_numbers(checks, lab, gate, stranger):
                 shown['servers'])
     _, text, _ = relaygate(gate, 'status')
     checks.that('status says it to a person', all(part in text for part in (
-        'running for', FIRST, 'no_connector', 'Anonymous Relay', '10.0.0.11:25', str(MANY),
+        'running; started', FIRST, 'no_connector', 'Anonymous Relay', '10.0.0.11:25', str(MANY),
         str(port['frames_in']))), text)
     return shown
 

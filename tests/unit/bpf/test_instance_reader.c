@@ -48,6 +48,33 @@ static void test_a_record_is_read_as_it_was_published(void **state)
 	export_close(export);
 }
 
+// bpftool shows a field as text only if nothing but zeros is behind its NUL.
+static void test_a_shorter_text_leaves_nothing_of_a_longer_one(void **state)
+{
+	static const char zeros[sizeof(((struct instance_record *)0)->message)];
+	struct instance_record record;
+	struct instance_reader reader;
+	struct standing standing;
+	char error[EXPORT_ERROR_MAX];
+	struct export *export = open_gate(*state, &standing);
+
+	assert_int_equal(export_instance_open(*state, false, &reader, error), 0);
+	strcpy(standing.next.message, "gate.ini:65: BanTime: unit missing\n");
+	strcpy(standing.next.reload_cause, "request");
+	standing_publish(&standing);
+	strcpy(standing.next.message, "gate.ini:3: short\n");
+	strcpy(standing.next.reload_cause, "file");
+	standing_publish(&standing);
+	assert_true(export_instance_read(&reader, &record));
+	assert_string_equal(record.message, "gate.ini:3: short\n");
+	assert_memory_equal(record.message + strlen(record.message), zeros,
+			    sizeof(record.message) - strlen(record.message));
+	assert_string_equal(record.reload_cause, "file");
+	assert_memory_equal(record.reload_cause + 4, zeros, sizeof(record.reload_cause) - 4);
+	export_instance_close(&reader);
+	export_close(export);
+}
+
 static void test_requests_are_seen_once_and_answered(void **state)
 {
 	struct instance_record record;
@@ -118,6 +145,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bpffs_setup, bpffs_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_record_is_read_as_it_was_published),
+		TEST(test_a_shorter_text_leaves_nothing_of_a_longer_one),
 		TEST(test_requests_are_seen_once_and_answered),
 		TEST(test_old_requests_are_not_obeyed_again),
 		TEST(test_no_gate_is_said),

@@ -295,6 +295,26 @@ static void test_too_large(void **state)
 	dialogue_end(&dialogue);
 }
 
+// Chunks that were on their way when one was refused are no protocol errors; others are.
+static void test_pipelined_behind_a_refusal(void **state)
+{
+	static const char *const answers[] = {"250 2.1.5 Recipient OK", "354 go", NULL};
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {.chunking = true, .max_message_size = 6};
+
+	dialogue_open(&dialogue, &setup);
+	dialogue.answers = answers;
+	dialogue_send_text(&dialogue, TO_BDAT "BDAT 4\r\nab\r\nBDAT 4\r\ncd\r\n");
+	for (unsigned i = 0; i < 20; i++)
+		dialogue_send_text(&dialogue, "BDAT 4\r\nef\r\n");
+	assert_null(strstr(dialogue.transcript, "421"));
+	dialogue_send_text(&dialogue, "RSET\r\n");
+	for (unsigned i = 0; i < 6; i++)
+		dialogue_send_text(&dialogue, "BDAT 4\r\nef\r\n");
+	assert_non_null(strstr(dialogue.transcript, "421 4.7.0 Too many errors"));
+	dialogue_end(&dialogue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_lost_in_the_middle),
 		cmocka_unit_test(test_refused_in_the_middle),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_pipelined_behind_a_refusal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
