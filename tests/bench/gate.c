@@ -343,6 +343,7 @@ static int run(const struct options *options)
 	measure(options, clock, &figures);
 	worker_order(gate.worker, WORKER_STOP);
 	worker_wait(gate.worker);
+	port_close(&gate.port);
 	good = accounted_for(options, &figures);
 	if (!good)
 		fprintf(stderr, "bench_gate: %llu frames, but %llu dropped, %llu answered\n",
