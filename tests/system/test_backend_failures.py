@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
-# workers: yes
+# workers: af_xdp
 #
 # A backend that dies before MAIL, in MAIL, in RCPT, in the middle of a body, or after the final
 # dot but before its reply, by FIN and by RST, over IPv4 and IPv6: the client reads a 4xx, nothing

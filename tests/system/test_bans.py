@@ -4,7 +4,7 @@
 # variants: some all million
 # long: all
 # by name: million
-# workers: yes
+# workers: af_xdp
 #
 # A source that probes for relay is banned with its third try, over IPv4 and IPv6: its sessions get
 # 421, but for a message on its way, which arrives and is answered; then XDP drops and counts each of

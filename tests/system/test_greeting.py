@@ -3,7 +3,7 @@
 # timeout: 240
 # variants: all dead
 # long: dead
-# workers: yes
+# workers: af_xdp
 #
 # Tests while a session begins. all: GreetDelay with real clients (swaks, smtplib) that wait,
 # and bare sockets that do not; who is remembered; the protocol log and `explain` say it; then a

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 200
-# workers: yes
+# workers: af_xdp
 #
 # The limits on connections, by Linux clients over IPv4 and IPv6: a connector on a port of its own
 # for each limit and each action. The first ones are greeted, the next one meets the action, other

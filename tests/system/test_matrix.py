@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 400
-# workers: yes
+# workers: af_xdp
 #
 # Who may do what: {may relay, may submit, may submit but not as our own domains, listed without
 # rights, not listed} x {accepted domain, foreign domain} x {foreign, own and null sender}, asked

@@ -3,7 +3,7 @@
 # timeout: 900
 # variants: clean client-loss backend-loss
 # long: client-loss backend-loss
-# workers: yes
+# workers: af_xdp
 #
 # Two hundred messages reach Postfix byte by byte behind the Received field and the stamps of the gate:
 # 180 of 0 bytes to 256 KB, 18 of 1 to 5 MB, 2 of 25 MB; lone dots and lines that begin with dots,

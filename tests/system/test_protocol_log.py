@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
-# workers: yes
+# workers: af_xdp
 #
 # The protocol log of a gate that runs as an ordinary user: one connector is Verbose, the others are
 # not. A whole session line by line as a CSV reader sees it; swaks; the header; then a file system

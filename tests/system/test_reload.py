@@ -3,7 +3,7 @@
 # timeout: 240
 # variants: rules edits edits-many
 # by name: edits-many
-# workers: yes
+# workers: af_packet af_xdp
 #
 # Reconfiguration without a pause. rules: a session keeps its rights inside a transaction and has the
 # new ones at its next MAIL, a connector that is gone ends it there with 421; a body in progress

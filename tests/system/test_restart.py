@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
-# workers: yes
+# workers: af_packet af_xdp
 #
 # The gate is killed (kill -9) under traffic and started again: it starts at once, adopts all of its
 # pinned maps, no counter falls, the clients of its former life are told so by RST, mail passes within
