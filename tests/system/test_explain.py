@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 1800
 # variants: some many
-# long: many
+# long: some many
 # by name: many
 #
 # Three tell the same story about random pairs of a configuration and a session: `relaygate explain

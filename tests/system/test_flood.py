@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
 # variants: unlisted listed
-# long: listed
+# long: unlisted listed
 #
 # A million forged SYNs at 60,000 a second, from sources that no connector lists or from a listed
 # network, over IPv4 and then IPv6, while a thousand mails pass: none of them is lost, the gate's

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
+# long: yes
 #
 # No sample configuration is an open relay. Each file of config/ that has connectors is moved to the
 # lab's addresses by substitution of text; nmap's smtp-open-relay and a list of further address forms

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 150
+# long: yes
 #
 # Linux TCP as the peer in unusual states, in both roles: half close, windows that stay closed for
 # ten seconds, urgent data, keep-alives, options switched off one by one, ECN, fast open, small

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 120
+# long: yes
 #
 # A client that connects again from the same port right after it left (a NAT or a busy smarthost does):
 # after QUIT, where the gate keeps TIME-WAIT, and after a reset. Each time it is greeted at once, over

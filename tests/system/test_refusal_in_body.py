@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 3000
 # variants: clean client-loss
-# long: client-loss
+# long: clean client-loss
 #
 # A client in the middle of a body of 25 MB reads why it is refused, a hundred times of a hundred:
 # a bare LF (521, at once, while it sends), a message above the limit, and a backend that is lost

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
 # variants: literal postfix haraka everything haraka-everything
-# long: everything haraka-everything
+# long: literal everything haraka-everything
 # by name: everything haraka-everything
 #
 # A second message is never smuggled behind a false end of data. Every mixture of CR, LF, NUL and
