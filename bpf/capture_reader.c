@@ -5,8 +5,7 @@
 #include "bpf/capture_reader.h"
 
 #include "bpf/message.h"
-#include "bpf/pins.h"
-#include <bpf/bpf.h>
+#include "bpf/pinned_rows.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,73 +33,36 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static int map_pin(const char *directory, const char *name, size_t row_bytes, int protection,
-		   void **start, size_t *bytes)
-{
-	struct bpf_map_info info = {0};
-	__u32 size = sizeof(info);
-	int fd = pins_open_map(directory, name), result = 0;
-
-	if (fd < 0)
-		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
-		result = -errno;
-	else if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != row_bytes)
-		result = -EPROTO;
-	if (result == 0) {
-		*bytes = (size_t)info.max_entries * row_bytes;
-		*start = mmap(NULL, *bytes, protection, MAP_SHARED, fd, 0);
-		if (*start == MAP_FAILED)
-			result = -errno;
-	}
-	close(fd);
-	return result;
-}
-
 int capture_reader_open(const char *directory, struct capture_reader **out,
 			char error[EXPORT_ERROR_MAX])
 {
-	void *order = NULL, *records = NULL;
-	struct capture_reader *reader;
-	size_t order_bytes, bytes = 0;
+	struct pinned_rows order = {0}, records = {0};
+	struct capture_reader *reader = NULL;
+	unsigned workers;
 	int result;
 
 	message_capture();
-	result = map_pin(directory, "capture", sizeof(*reader->order), PROT_READ | PROT_WRITE,
-			 &order, &order_bytes);
-	if (result)
-		goto fail;
-	result = map_pin(directory, "captured", sizeof(*reader->records), PROT_READ, &records,
-			 &bytes);
-	if (result)
-		goto unmap_order;
-	unsigned workers = (unsigned)(bytes / sizeof(*reader->records) / CAPTURE_RECORDS);
-
-	reader = calloc(1, sizeof(*reader) + workers * sizeof(reader->next[0]));
-	if (!reader) {
-		result = -ENOMEM;
-		goto unmap_records;
+	result = pinned_rows_map(directory, "capture", sizeof(*reader->order),
+				 PROT_READ | PROT_WRITE, &order);
+	if (result == 0)
+		result = pinned_rows_map(directory, "captured", sizeof(*reader->records), PROT_READ,
+					 &records);
+	workers = records.entries / CAPTURE_RECORDS;
+	if (result == 0) {
+		reader = calloc(1, sizeof(*reader) + workers * sizeof(reader->next[0]));
+		result = reader ? 0 : -ENOMEM;
 	}
-	reader->order = order;
-	reader->records = records;
-	reader->bytes = bytes;
+	if (result) {
+		pinned_rows_unmap(&records);
+		pinned_rows_unmap(&order);
+		return pinned_rows_failed(error, result, directory, "open the capture");
+	}
+	reader->order = order.rows;
+	reader->records = records.rows;
+	reader->bytes = records.bytes;
 	reader->workers = workers;
 	*out = reader;
 	return 0;
-
-unmap_records:
-	munmap(records, bytes);
-unmap_order:
-	munmap(order, order_bytes);
-fail:
-	if (result == -ENOENT)
-		return message_set(error, result,
-				   "%s: no gate has run here: is PinDirectory the right one?",
-				   directory);
-	if (result == -EPROTO || result == -EEXIST)
-		return message_set(error, -EPROTO, "%s: the gate there is of another version",
-				   directory);
-	return message_failed(error, result, directory, "open the capture");
 }
 
 void capture_reader_close(struct capture_reader *reader)

@@ -5,65 +5,32 @@
 #include "bpf/instance_reader.h"
 
 #include "bpf/message.h"
-#include "bpf/pins.h"
-#include <bpf/bpf.h>
-#include <errno.h>
+#include "bpf/pinned_rows.h"
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define READ_TRIES 1000
-
-static int map_row(const char *directory, const char *name, size_t bytes, int protection,
-		   void **row)
-{
-	struct bpf_map_info info = {0};
-	__u32 size = sizeof(info);
-	int fd = pins_open_map(directory, name), result = 0;
-
-	if (fd < 0)
-		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
-		result = -errno;
-	else if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != bytes)
-		result = -EPROTO;
-	if (result == 0) {
-		*row = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
-		if (*row == MAP_FAILED)
-			result = -errno;
-	}
-	close(fd);
-	return result;
-}
 
 int export_instance_open(const char *directory, bool ask, struct instance_reader *reader,
 			 char error[EXPORT_ERROR_MAX])
 {
-	void *record = NULL, *requests = NULL;
+	struct pinned_rows record = {0}, requests = {0};
 	int result;
 
 	error[0] = '\0';
 	message_capture();
 	*reader = (struct instance_reader){0};
-	result = map_row(directory, "instance", sizeof(*reader->record), PROT_READ, &record);
-	if (result == 0)
-		reader->record = record;
+	result =
+		pinned_rows_map(directory, "instance", sizeof(*reader->record), PROT_READ, &record);
 	if (result == 0 && ask)
-		result = map_row(directory, "requests", sizeof(*reader->requests),
-				 PROT_READ | PROT_WRITE, &requests);
-	if (result == 0 && ask)
-		reader->requests = requests;
+		result = pinned_rows_map(directory, "requests", sizeof(*reader->requests),
+					 PROT_READ | PROT_WRITE, &requests);
+	reader->record = record.rows;
+	reader->requests = requests.rows;
 	if (result == 0)
 		return 0;
 	export_instance_close(reader);
-	if (result == -ENOENT)
-		return message_set(error, result,
-				   "%s: no gate has run here: is PinDirectory the right one?",
-				   directory);
-	if (result == -EPROTO || result == -EEXIST)
-		return message_set(error, -EPROTO, "%s: the gate there is of another version",
-				   directory);
-	return message_failed(error, result, directory, "open the instance's record");
+	return pinned_rows_failed(error, result, directory, "open the instance's record");
 }
 
 void export_instance_close(struct instance_reader *reader)

@@ -7,6 +7,7 @@
 
 #include "bpf/instance_reader.h"
 #include "bpf/message.h"
+#include "bpf/pinned_rows.h"
 #include "bpf/pins.h"
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -16,55 +17,24 @@
 #include <time.h>
 #include <unistd.h>
 
-struct mapped {
-	const unsigned char *rows;
-	unsigned entries;
-	size_t bytes;
-	uint32_t id;
-};
-
 struct view_reader {
 	char *directory;
 	struct instance_reader instance;
-	struct mapped rows[ROW_KINDS];
-	struct mapped worker_rows[ROW_KINDS];
+	struct pinned_rows rows[ROW_KINDS];
+	struct pinned_rows worker_rows[ROW_KINDS];
 	struct view_snapshot view;
 };
-
-static int map_rows(const char *directory, const char *name, size_t row_bytes,
-		    struct mapped *mapped)
-{
-	struct bpf_map_info info = {0};
-	__u32 size = sizeof(info);
-	int fd = pins_open_map(directory, name), result = 0;
-	void *start;
-
-	if (fd < 0)
-		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
-		result = -errno;
-	else if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != row_bytes)
-		result = -EPROTO;
-	if (result == 0) {
-		mapped->entries = info.max_entries;
-		mapped->bytes = (size_t)info.max_entries * row_bytes;
-		mapped->id = info.id;
-		start = mmap(NULL, mapped->bytes, PROT_READ, MAP_SHARED, fd, 0);
-		mapped->rows = start == MAP_FAILED ? NULL : start;
-		result = mapped->rows ? 0 : -errno;
-	}
-	close(fd);
-	return result;
-}
 
 static int open_kind(struct view_reader *reader, enum row_kind kind)
 {
 	const struct row_layout *layout = &row_layouts[kind];
-	struct mapped *rows = &reader->rows[kind], *parts = &reader->worker_rows[kind];
-	int result = map_rows(reader->directory, layout->many, layout->bytes, rows);
+	struct pinned_rows *rows = &reader->rows[kind], *parts = &reader->worker_rows[kind];
+	int result =
+		pinned_rows_map(reader->directory, layout->many, layout->bytes, PROT_READ, rows);
 
 	if (result == 0 && layout->worker_map) {
-		result = map_rows(reader->directory, layout->worker_map, layout->bytes, parts);
+		result = pinned_rows_map(reader->directory, layout->worker_map, layout->bytes,
+					 PROT_READ, parts);
 		if (result == 0 && parts->entries % rows->entries)
 			result = -EPROTO;
 	}
@@ -107,11 +77,8 @@ void view_reader_close(struct view_reader *reader)
 	if (!reader)
 		return;
 	for (unsigned i = 0; i < ROW_KINDS; i++) {
-		if (reader->rows[i].rows)
-			munmap((void *)(uintptr_t)reader->rows[i].rows, reader->rows[i].bytes);
-		if (reader->worker_rows[i].rows)
-			munmap((void *)(uintptr_t)reader->worker_rows[i].rows,
-			       reader->worker_rows[i].bytes);
+		pinned_rows_unmap(&reader->rows[i]);
+		pinned_rows_unmap(&reader->worker_rows[i]);
 		free(reader->view.of[i].rows);
 	}
 	export_instance_close(&reader->instance);
@@ -123,15 +90,16 @@ static void copy_row(const struct view_reader *reader, enum row_kind kind, unsig
 		     unsigned char *to)
 {
 	const struct row_layout *layout = &row_layouts[kind];
-	const struct mapped *rows = &reader->rows[kind], *parts = &reader->worker_rows[kind];
+	const struct pinned_rows *rows = &reader->rows[kind], *parts = &reader->worker_rows[kind];
 
-	memcpy(to, rows->rows + row * layout->bytes, layout->bytes);
+	memcpy(to, (const unsigned char *)rows->rows + row * layout->bytes, layout->bytes);
 	for (unsigned i = 0; i < layout->field_count && parts->rows; i++) {
 		const struct row_field *field = &layout->fields[i];
 		uint64_t sum = 0;
 
 		for (unsigned at = row; at < parts->entries; at += rows->entries)
-			sum += row_number(parts->rows + at * layout->bytes, field);
+			sum += row_number((const unsigned char *)parts->rows + at * layout->bytes,
+					  field);
 		memcpy(to + field->offset, &sum, sizeof(sum));
 	}
 }
