@@ -140,8 +140,9 @@ static void meet(struct ban_sync *sync, const struct ban_source *key, const stru
 		return;
 	}
 	sync->seen[place] = sync->walk;
-	// A ban that is not shared is a new one: the walk along the table writes it over this one.
-	if (over || (state.shared && state.until_s == until_of(ban)))
+	// What is over may be the end of a ban before this one, which the walk along the table
+	// writes over it; of a ban that is shared, somebody has brought the end forward.
+	if (state.shared ? state.until_s == until_of(ban) : over)
 		return;
 	changed = state;
 	changed.until_s = until_of(ban);

@@ -215,6 +215,13 @@ static void test_from_the_map(void **state)
 	turns(&scene, 1);
 	assert_true(in_gate(&scene, 3) && in_map(&scene, 3, &ban));
 	assert_true(in_gate(&scene, 1));
+	// Its end brought forward, to a time that has passed.
+	assert_int_equal(told(&scene), REASON_source_unbanned);
+	assert_int_equal(told(&scene), REASON_source_banned);
+	put(&scene, 3, scene.now_s - 1);
+	turns(&scene, 1);
+	assert_false(in_gate(&scene, 3) || in_map(&scene, 3, &ban));
+	assert_int_equal(told(&scene), REASON_source_unbanned);
 	close_scene(&scene);
 }
 
