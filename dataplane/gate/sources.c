@@ -12,10 +12,12 @@
 
 #include "dataplane/gate/sources.h"
 
+#include "dataplane/base/block.h"
+#include "dataplane/base/prefetch.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define WAYS         8 // three cache lines
 #define ENTRIES_MAX  (1u << 23)
@@ -65,10 +67,9 @@ struct sources *sources_create(const struct sources_settings *settings)
 	while (sets * WAYS < settings->entries)
 		sets *= 2;
 	bytes = sizeof(*sources) + (size_t)sets * sizeof(struct set);
-	sources = aligned_alloc(64, bytes);
+	sources = block_allocate(bytes);
 	if (!sources)
 		return NULL;
-	memset(sources, 0, bytes);
 	sources->key = settings->key;
 	sources->point_us = settings->point_us;
 	sources->ipv4_mask = mask_of(32u + settings->ipv4_prefix);
@@ -97,8 +98,8 @@ uint64_t sources_number(const struct address *address)
 	return number;
 }
 
-// The hash's upper 48 bits and the connector are the tag; its lowest ones choose the set.
-static struct place place_of(const struct sources *sources, const struct sources_name *name)
+// Its upper 48 bits, never 0, and the connector are the tag; its lowest ones choose the set.
+static uint64_t hash_of(const struct sources *sources, const struct sources_name *name)
 {
 	uint64_t number = sources_number(name->address);
 	uint64_t hash;
@@ -106,8 +107,13 @@ static struct place place_of(const struct sources *sources, const struct sources
 	if (name->scope == SOURCES_PREFIX)
 		number &= address_is_ipv4(name->address) ? sources->ipv4_mask : sources->ipv6_mask;
 	hash = hash_numbers(&sources->key, number, name->scope);
-	if (hash >> 16 == 0)
-		hash |= 1u << 16;
+	return hash >> 16 == 0 ? hash | 1u << 16 : hash;
+}
+
+static struct place place_of(const struct sources *sources, const struct sources_name *name)
+{
+	uint64_t hash = hash_of(sources, name);
+
 	return (struct place){(uint32_t)hash & sources->set_mask,
 			      (hash & ~0xffffull) | name->connector};
 }
@@ -363,15 +369,21 @@ uint32_t sources_score(const struct sources *sources, const struct address *addr
 	return points_of(sources, sources_look(sources, &name).until_us, now_us);
 }
 
-bool sources_remembers(const struct sources *sources, const struct address *address)
+uint64_t sources_look_ahead(const struct sources *sources, const struct address *address)
 {
-	const struct sources_name name = {SOURCES_SOURCE, 0, address};
-	const struct place place = place_of(sources, &name);
-	const struct set *set = &sources->sets[place.set];
+	uint64_t hash = hash_of(sources, &(struct sources_name){SOURCES_SOURCE, 0, address});
+
+	prefetch(sources->sets[(uint32_t)hash & sources->set_mask].tags,
+		 sizeof(sources->sets[0].tags));
+	return hash;
+}
+
+bool sources_remembers(const struct sources *sources, uint64_t place)
+{
+	const struct set *set = &sources->sets[(uint32_t)place & sources->set_mask];
 
 	for (unsigned i = 0; i < WAYS; i++)
-		if (atomic_load_explicit(&set->tags[i], memory_order_relaxed) >> 16 ==
-		    place.tag >> 16)
+		if (atomic_load_explicit(&set->tags[i], memory_order_relaxed) >> 16 == place >> 16)
 			return true;
 	return false;
 }

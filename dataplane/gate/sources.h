@@ -96,9 +96,11 @@ uint32_t sources_offend(struct sources *sources, const struct address *address, 
 			uint64_t now_us);
 uint32_t sources_score(const struct sources *sources, const struct address *address,
 		       uint64_t now_us);
+// Where sources_remembers looks for an address, never 0; fetches it ahead.
+uint64_t sources_look_ahead(const struct sources *sources, const struct address *address);
 // Did it complete a handshake, at any connector, and no other source took its place since? Writes
 // nothing.
-bool sources_remembers(const struct sources *sources, const struct address *address);
+bool sources_remembers(const struct sources *sources, uint64_t place);
 // Its open sessions over all connectors.
 uint32_t sources_open_sessions(const struct sources *sources, const struct address *address);
 

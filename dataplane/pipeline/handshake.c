@@ -50,14 +50,30 @@ static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_
 }
 
 // Asked only when the cache begins to fill: it decides who keeps a place there.
-static bool is_proven(const struct pipeline *pipeline, const struct view *view)
+static bool wants_proof(const struct pipeline *pipeline)
 {
-	return !half_open_offers_options(pipeline->half_open) &&
-	       sources_remembers(pipeline->sources, &view->source);
+	return !half_open_offers_options(pipeline->half_open);
+}
+
+static bool is_proven(const struct pipeline *pipeline, const struct view *view, uint64_t place)
+{
+	if (!wants_proof(pipeline))
+		return false;
+	// The cache filled within the burst.
+	if (place == 0)
+		place = sources_look_ahead(pipeline->sources, &view->source);
+	return sources_remembers(pipeline->sources, place);
+}
+
+uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
+			      uint32_t hash)
+{
+	half_open_prefetch_bucket(pipeline->half_open, hash);
+	return wants_proof(pipeline) ? sources_look_ahead(pipeline->sources, &view->source) : 0;
 }
 
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			     uint16_t connector)
+			     uint16_t connector, uint64_t place)
 {
 	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
 	const struct half_open_entry *known =
@@ -84,7 +100,7 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
 	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
 		    pipeline->now.now_us, &entry.handshake);
-	entry.proven = is_proven(pipeline, view);
+	entry.proven = is_proven(pipeline, view, place);
 	if (half_open_insert(pipeline->half_open, &entry, hash, pipeline->now.now_us) ==
 	    HALF_OPEN_KEPT_FOR_OLDEST)
 		count_reason(pipeline, REASON_half_open_evicted);
@@ -199,7 +215,7 @@ static enum reason reopening_input(struct pipeline *pipeline, const struct view 
 }
 
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			    uint16_t connector)
+			    uint16_t connector, uint64_t place)
 {
 	struct segment answer;
 	enum reason reason = admit_source(pipeline, view);
@@ -223,7 +239,7 @@ enum reason handshake_input(struct pipeline *pipeline, const struct view *view, 
 		return reset_input(pipeline, view, hash);
 	if (view->flags & TCP_SYN)
 		reason = view->flags & TCP_ACK ? REASON_no_flow
-					       : syn_input(pipeline, view, hash, connector);
+					       : syn_input(pipeline, view, hash, connector, place);
 	else
 		reason = view->flags & TCP_ACK ? ack_input(pipeline, view, hash, connector)
 					       : REASON_no_flow;

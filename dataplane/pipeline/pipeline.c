@@ -30,6 +30,7 @@ struct burst {
 	struct verdict verdicts[PIPELINE_BURST];
 	struct tuple tuples[PIPELINE_BURST];
 	uint32_t hashes[PIPELINE_BURST];
+	uint64_t places[PIPELINE_BURST]; // of SYNs: handshake_look_ahead
 	unsigned tcp_count;
 	uint16_t port;
 	uint16_t skipped; // a mask: offenders hear of one drop in so many and one
@@ -101,7 +102,8 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)
-		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector);
+		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector,
+					 burst->places[at]);
 	else
 		reason = REASON_no_flow;
 	if (!flow && verdict->kind == VERDICT_SERVER)
@@ -189,8 +191,10 @@ static void hash_all(struct pipeline *pipeline, struct burst *burst)
 		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
 		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
 		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
-		if (burst->tcp[i]->flags & TCP_SYN)
-			half_open_prefetch_bucket(pipeline->half_open, burst->hashes[i]);
+		burst->places[i] =
+			burst->tcp[i]->flags & TCP_SYN
+				? handshake_look_ahead(pipeline, burst->tcp[i], burst->hashes[i])
+				: 0;
 		ban_look_ahead(pipeline, burst->tcp[i]);
 	}
 }

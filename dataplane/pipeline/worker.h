@@ -263,9 +263,13 @@ enum reason others_learn(struct pipeline *pipeline, const struct view *view, uns
 			 enum reason reason);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
-// hash: tcp_hash of its tuple.
+// Of a SYN, with its burst: fetches ahead what will be looked at. Returns where its source may be
+// known, or 0: not asked for.
+uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
+			      uint32_t hash);
+// hash: tcp_hash of its tuple; place: what handshake_look_ahead returned, or 0.
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			    uint16_t connector);
+			    uint16_t connector, uint64_t place);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 

@@ -80,7 +80,8 @@ static void test_names(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct address address = address_of(rows[i].address);
 
-		assert_int_equal(sources_remembers(sources, &address), rows[i].source);
+		assert_int_equal(sources_remembers(sources, sources_look_ahead(sources, &address)),
+				 rows[i].source);
 	}
 	sources_destroy(sources);
 }
