@@ -14,11 +14,6 @@
 
 static const uint8_t ipv4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-bool address_is_ipv4(const struct address *address)
-{
-	return memcmp(address->bytes, ipv4_prefix, sizeof(ipv4_prefix)) == 0;
-}
-
 bool address_is_any(const struct address *address)
 {
 	static const uint8_t zeros[16];

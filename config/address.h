@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct address {
 	uint8_t bytes[16]; // network byte order
@@ -39,7 +40,12 @@ struct interface_address {
 #define RANGE_TEXT_MAX    (2 * ADDRESS_TEXT_MAX)
 #define ENDPOINT_TEXT_MAX (ADDRESS_TEXT_MAX + 8)
 
-bool address_is_ipv4(const struct address *address);
+static inline bool address_is_ipv4(const struct address *address)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(address->bytes, prefix, sizeof(prefix)) == 0;
+}
 // The unspecified address of its family: 0.0.0.0 or ::.
 bool address_is_any(const struct address *address);
 bool address_is_multicast(const struct address *address); // 224.0.0.0/4, ff00::/8

@@ -7,6 +7,8 @@
 
 #include "config/address.h"
 
+#include <string.h>
+
 struct hash_key {
 	uint8_t bytes[16];
 };
@@ -18,6 +20,7 @@ struct tuple {
 	uint16_t local_port;  // host byte order
 	uint16_t remote_port; // host byte order
 };
+_Static_assert(sizeof(struct tuple) == 36, "no padding: equal tuples are equal bytes");
 
 uint64_t hash_tuple(const struct hash_key *key, const struct tuple *tuple);
 // The same with extra bits mixed in (a secret's epoch, options, a peer's sequence number).
@@ -25,6 +28,10 @@ uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, 
 			 uint64_t extra_b);
 // Of two numbers; foretells neither of the above.
 uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b);
-bool tuple_equal(const struct tuple *a, const struct tuple *b);
+
+static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 #endif

@@ -100,6 +100,14 @@ void half_open_prefetch_bucket(const struct half_open *half_open, uint32_t hash)
 	prefetch(bucket_of(half_open, hash), 1);
 }
 
+void half_open_prefetch_entry(const struct half_open *half_open, uint32_t hash)
+{
+	const struct item *item = LIST_FIRST(bucket_of(half_open, hash));
+
+	if (item)
+		prefetch(item, 1);
+}
+
 static struct item *find_in(const struct bucket *bucket, const struct tuple *tuple)
 {
 	struct item *item;

@@ -44,8 +44,9 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 // The entry of a tuple or NULL; valid until the next call that changes the cache.
 const struct half_open_entry *half_open_find(const struct half_open *half_open,
 					     const struct tuple *tuple, uint32_t hash);
-// Fetches ahead what the others read first.
+// Fetch ahead what the others read first, and then.
 void half_open_prefetch_bucket(const struct half_open *half_open, uint32_t hash);
+void half_open_prefetch_entry(const struct half_open *half_open, uint32_t hash);
 // The handshake is over (completed, reset). Nothing happens when there is no entry.
 void half_open_remove(struct half_open *half_open, const struct tuple *tuple, uint32_t hash);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Outgoing frames, front to back into one linear buffer. Payload is copied straight out of the
-// flow's queue behind its header and summed there, while it is in the cache.
+// flow's queue behind its header and summed there, while it is in the cache; headers are summed as
+// they are written.
 // Does not know neighbours or routes: the caller brings the destination's MAC address.
 #include "dataplane/net/build.h"
 
@@ -32,19 +33,25 @@ uint8_t *build_ethernet(uint8_t *at, const struct packet_port *port,
 	return at + 2;
 }
 
+// Four bytes of a header, in network byte order, and their sum. To read them again at once would be
+// to wait: a load of eight bytes is not served by two stores of four that are still on their way.
+static inline uint64_t put_summed(uint8_t *at, uint32_t bytes, uint64_t sum)
+{
+	memcpy(at, &bytes, sizeof(bytes));
+	return sum + bytes;
+}
+
 static uint8_t *build_ipv4(uint8_t *at, const struct build_ip *ip)
 {
-	at[0] = 0x45;
-	at[1] = 0;
-	put_u16(at + 2, (uint16_t)(IPV4_HEADER_BYTES + ip->payload_length));
-	put_u16(at + 4, 0); // an atomic datagram needs no identification (RFC 6864 4.1)
-	put_u16(at + 6, IPV4_DONT_FRAGMENT);
-	at[8] = ip->hop_limit;
-	at[9] = ip->protocol;
-	put_u16(at + 10, 0);
-	memcpy(at + 12, ip->source->bytes + 12, 4);
-	memcpy(at + 16, ip->destination->bytes + 12, 4);
-	checksum_store(at + 10, checksum_add(0, at, IPV4_HEADER_BYTES));
+	const uint32_t length = IPV4_HEADER_BYTES + (uint32_t)ip->payload_length;
+	uint64_t sum = put_summed(at, htonl(0x45u << 24 | length), 0);
+
+	// an atomic datagram needs no identification (RFC 6864 4.1)
+	sum = put_summed(at + 4, htonl(IPV4_DONT_FRAGMENT), sum);
+	sum = put_summed(at + 8, htonl((uint32_t)ip->hop_limit << 24 | ip->protocol << 16), sum);
+	sum = put_summed(at + 12, checksum_load_u32(ip->source->bytes + 12), sum);
+	sum = put_summed(at + 16, checksum_load_u32(ip->destination->bytes + 12), sum);
+	checksum_store(at + 10, sum);
 	return at + IPV4_HEADER_BYTES;
 }
 
@@ -73,20 +80,34 @@ void build_group_mac(uint8_t mac[LINK_ADDRESS_BYTES], const struct address *grou
 	memcpy(mac + 2, group->bytes + 12, 4);
 }
 
-static void build_tcp_header(uint8_t *at, const struct segment *segment)
+// Returns the sum of it; its checksum is left 0.
+static uint64_t build_tcp_header(uint8_t *at, const struct segment *segment)
 {
-	bool ack = segment->flags & TCP_ACK;
+	const uint8_t *options = segment->options;
+	uint32_t ack = segment->flags & TCP_ACK ? segment->acknowledgment : 0;
+	uint32_t length = TCP_HEADER_BYTES + (uint32_t)segment->options_length;
+	uint64_t sum;
 
-	put_u16(at, segment->tuple.local_port);
-	put_u16(at + 2, segment->tuple.remote_port);
-	put_u32(at + 4, segment->sequence);
-	put_u32(at + 8, ack ? segment->acknowledgment : 0);
-	at[12] = (uint8_t)((TCP_HEADER_BYTES + segment->options_length) / 4 << 4);
-	at[13] = segment->flags;
-	put_u16(at + 14, segment->window);
-	put_u16(at + TCP_CHECKSUM_OFFSET, 0);
-	put_u16(at + 18, 0); // urgent data is never sent
-	memcpy(at + TCP_HEADER_BYTES, segment->options, segment->options_length);
+	sum = put_summed(
+		at, htonl((uint32_t)segment->tuple.local_port << 16 | segment->tuple.remote_port),
+		0);
+	sum = put_summed(at + 4, htonl(segment->sequence), sum);
+	sum = put_summed(at + 8, htonl(ack), sum);
+	sum = put_summed(at + 12,
+			 htonl(length / 4 << 28 | (uint32_t)segment->flags << 16 | segment->window),
+			 sum);
+	sum = put_summed(at + 16, 0, sum); // urgent data is never sent
+	for (uint32_t i = TCP_HEADER_BYTES; i < length; i += 4, options += 4)
+		sum = put_summed(at + i, checksum_load_u32(options), sum);
+	return sum;
+}
+
+static uint64_t sum_addresses(const struct tuple *tuple, bool ipv4)
+{
+	if (ipv4)
+		return (uint64_t)checksum_load_u32(tuple->local.bytes + 12) +
+		       checksum_load_u32(tuple->remote.bytes + 12);
+	return checksum_add(checksum_add(0, tuple->local.bytes, 16), tuple->remote.bytes, 16);
 }
 
 uint16_t build_segment(uint8_t *buffer, const struct packet_port *port, const struct link *link,
@@ -111,12 +132,15 @@ uint16_t build_segment(uint8_t *buffer, const struct packet_port *port, const st
 					    .hop_limit = HOP_LIMIT,
 					    .payload_length = (uint16_t)length,
 				    });
-	build_tcp_header(tcp, segment);
-	if (segment->payload_length)
+	uint64_t sum = checksum_add_word(sum_addresses(&segment->tuple, ipv4),
+					 build_tcp_header(tcp, segment) + htonl((uint32_t)length) +
+						 htons(PROTOCOL_TCP));
+	if (segment->payload_length) {
 		chunk_queue_copy(segment->payload, segment->payload_offset, tcp + header_length,
 				 segment->payload_length);
-	uint64_t sum = checksum_add_pseudo(0, ip, PROTOCOL_TCP, (uint32_t)length);
-	checksum_store(tcp + TCP_CHECKSUM_OFFSET, checksum_add(sum, tcp, length));
+		sum = checksum_add_long(sum, tcp + header_length, segment->payload_length);
+	}
+	checksum_store(tcp + TCP_CHECKSUM_OFFSET, sum);
 	return (uint16_t)(tcp + length - buffer);
 }
 

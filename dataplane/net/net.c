@@ -344,6 +344,9 @@ bool net_can_be_peer(const struct net *net, const struct address *address)
 {
 	struct route route;
 
+	// Each address of ours is in a prefix, and what is in none is beyond a gateway or nowhere.
+	if (!route_covered(&net->routes, address))
+		return true;
 	if (route_is_ours(&net->routes, address))
 		return false;
 	return !route_find(&net->routes, address, &route) || route.gateway ||

@@ -153,6 +153,11 @@ static const struct on_link_prefix *find_prefix(const struct route_table *routes
 	return NULL;
 }
 
+bool route_covered(const struct route_table *routes, const struct address *address)
+{
+	return find_prefix(routes, address, -1);
+}
+
 bool route_find(const struct route_table *routes, const struct address *destination,
 		struct route *route)
 {

@@ -74,6 +74,8 @@ int route_table_init(struct route_table *routes, const struct policy *policy,
 		     const struct packet_port *ports);
 void route_table_fini(struct route_table *routes);
 
+// Is it inside a prefix of any port? Each of our own addresses is.
+bool route_covered(const struct route_table *routes, const struct address *address);
 // False when nothing leads there.
 bool route_find(const struct route_table *routes, const struct address *destination,
 		struct route *route);

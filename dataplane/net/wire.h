@@ -84,14 +84,14 @@ static inline uint32_t get_u32(const uint8_t *at)
 
 static inline void put_u16(uint8_t *at, uint16_t value)
 {
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
+	value = __builtin_bswap16(value);
+	memcpy(at, &value, sizeof(value));
 }
 
 static inline void put_u32(uint8_t *at, uint32_t value)
 {
-	put_u16(at, (uint16_t)(value >> 16));
-	put_u16(at + 2, (uint16_t)value);
+	value = __builtin_bswap32(value);
+	memcpy(at, &value, sizeof(value));
 }
 
 static inline bool mac_equal(const uint8_t *a, const uint8_t *b)

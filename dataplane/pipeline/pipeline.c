@@ -216,6 +216,9 @@ static void look_ahead(struct pipeline *pipeline, const struct burst *burst, uns
 	if (at + LEG_AHEAD < burst->tcp_count) {
 		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
 
+		if (burst->tcp[at + LEG_AHEAD]->flags & TCP_SYN)
+			half_open_prefetch_entry(pipeline->half_open,
+						 burst->hashes[at + LEG_AHEAD]);
 		if (leg)
 			prefetch_leg(leg);
 	}
