@@ -195,6 +195,8 @@ typedef unsigned long long counters_u64;
 	  "command left waiting: its client does not read while payload buffers are scarce")       \
 	X(time_wait_evicted, fault, "oldest TIME-WAIT record given up for a newer one")            \
 	X(half_open_evicted, fault, "oldest half-open entry given up for a newer one")             \
+	X(half_open_full, fault,                                                                   \
+	  "SYN answered without a half-open entry: all are taken, the oldest a moment ago")        \
 	X(half_closed_evicted, fault, "oldest half-closed connection reset to make room")          \
 	X(refused_evicted, fault,                                                                  \
 	  "connection above a limit, reset before it had closed to make room")                     \

@@ -165,18 +165,57 @@ static void drop(struct half_open *half_open, struct item *item)
 	pool_put(&half_open->pool, item);
 }
 
-// Whose entry is given up for the newcomer's; NULL when nobody's can be.
-static struct item *victim_for(struct half_open *half_open, const struct half_open_entry *newcomer)
-{
-	struct spare *strangers = &half_open->strangers, *proven = &half_open->proven;
-	bool enough = newcomer->proven && proven->count && proven->count >= half_open->proven_limit;
-
-	return TAILQ_FIRST(strangers->count && !enough ? &strangers->items : &proven->items);
-}
-
 bool half_open_offers_options(const struct half_open *half_open)
 {
 	return half_open_count(half_open) < half_open->options_limit;
+}
+
+static bool is_full(const struct half_open *half_open)
+{
+	return half_open_count(half_open) == half_open->pool.count;
+}
+
+static bool is_young(const struct item *item, uint64_t now_us)
+{
+	return item->stage == 0 && item->deadline_us > now_us + stage_us[0] - HALF_OPEN_SPARED_US;
+}
+
+// Whose entry is given up for a newcomer's; NULL when nobody's can be.
+static struct item *victim_for(const struct half_open *half_open, bool proven_newcomer,
+			       uint64_t now_us)
+{
+	const struct spare *strangers = &half_open->strangers, *proven = &half_open->proven;
+	bool enough = proven_newcomer && proven->count && proven->count >= half_open->proven_limit;
+	struct item *victim =
+		TAILQ_FIRST(strangers->count && !enough ? &strangers->items : &proven->items);
+
+	return victim && !proven_newcomer && is_young(victim, now_us) ? NULL : victim;
+}
+
+bool half_open_has_room(const struct half_open *half_open, bool proven, uint64_t now_us)
+{
+	return !is_full(half_open) || victim_for(half_open, proven, now_us);
+}
+
+// A place for a newcomer, or NULL.
+static struct item *take_item(struct half_open *half_open, const struct half_open_entry *newcomer,
+			      uint64_t now_us, enum half_open_result *result)
+{
+	struct item *victim;
+
+	*result = HALF_OPEN_REFUSED;
+	if (newcomer->handshake.has_entry && !half_open_offers_options(half_open))
+		return NULL;
+	if (!is_full(half_open)) {
+		*result = HALF_OPEN_KEPT;
+		return pool_get(&half_open->pool);
+	}
+	victim = victim_for(half_open, newcomer->proven, now_us);
+	if (!victim)
+		return NULL;
+	*result = HALF_OPEN_KEPT_FOR_OLDEST;
+	drop(half_open, victim);
+	return pool_get(&half_open->pool);
 }
 
 enum half_open_result half_open_insert(struct half_open *half_open,
@@ -184,21 +223,15 @@ enum half_open_result half_open_insert(struct half_open *half_open,
 				       uint64_t now_us)
 {
 	struct bucket *bucket = bucket_of(half_open, hash);
-	struct item *item = find_in(bucket, &entry->tuple), *victim;
+	struct item *item = find_in(bucket, &entry->tuple);
 	enum half_open_result result = HALF_OPEN_KEPT;
+
 	if (item) {
 		leave_queues(half_open, item);
 	} else {
-		if (entry->handshake.has_entry && !half_open_offers_options(half_open))
-			return HALF_OPEN_REFUSED;
-		item = pool_get(&half_open->pool);
-		if (!item && (victim = victim_for(half_open, entry))) {
-			drop(half_open, victim);
-			item = pool_get(&half_open->pool);
-			result = HALF_OPEN_KEPT_FOR_OLDEST;
-		}
+		item = take_item(half_open, entry, now_us, &result);
 		if (!item)
-			return HALF_OPEN_REFUSED;
+			return result;
 		LIST_INSERT_HEAD(bucket, item, in_bucket);
 	}
 	item->entry = *entry;

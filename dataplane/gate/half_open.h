@@ -7,7 +7,9 @@
 // works without its entry: when the cache is full the oldest one of the first kind makes room. A
 // flood of SYNs would so push out everybody's within the second that the first repetition waits
 // for: entries of proven sources make room only when there are no others, or when they are an
-// eighth of the cache and the newcomer is one of them.
+// eighth of the cache and the newcomer is one of them. And a stranger's SYN displaces none that is
+// younger than HALF_OPEN_SPARED_US: a flood that would leave nobody's entry until its ACK can be
+// there is answered from cookies alone.
 // SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
 // own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H
@@ -17,6 +19,9 @@
 #include "dataplane/gate/cookie.h"
 
 struct half_open;
+
+// About the round trip to a distant client.
+#define HALF_OPEN_SPARED_US 100000u
 
 struct half_open_entry {
 	struct tuple tuple;
@@ -32,10 +37,14 @@ void half_open_destroy(struct half_open *half_open);
 
 // May the next SYN without timestamps have its options kept in an entry?
 bool half_open_offers_options(const struct half_open *half_open);
+// Would the entry of one more SYN be kept, if it is none of those whose options are kept in it?
+bool half_open_has_room(const struct half_open *half_open, bool proven, uint64_t now_us);
 enum half_open_result {
 	HALF_OPEN_KEPT,
 	HALF_OPEN_KEPT_FOR_OLDEST, // likewise, and an older entry of the first kind is gone
-	HALF_OPEN_REFUSED,         // of the second kind, above the mark; or a cache without room
+	// Of the second kind, above the mark; a stranger's when all entries are young; or a cache
+	// without room.
+	HALF_OPEN_REFUSED,
 };
 // Remembers a SYN that was just answered; takes the place of an older one of the same tuple.
 enum half_open_result half_open_insert(struct half_open *half_open,

@@ -14,23 +14,23 @@ static uint16_t mss_of(const struct pipeline *pipeline, const struct view *view)
 	return (uint16_t)(mtu - (address_is_ipv4(&view->source) ? 40 : 60));
 }
 
-static bool send_syn_ack(struct pipeline *pipeline, const struct half_open_entry *entry)
+static bool send_syn_ack(struct pipeline *pipeline, const struct tuple *tuple,
+			 const struct link *link, const struct handshake *handshake)
 {
-	const struct handshake *handshake = &entry->handshake;
-	uint16_t mtu = pipeline->policy->ports[entry->link.port].mtu;
-	struct segment segment = {
-		.tuple = entry->tuple,
-		.sequence = handshake->our_isn,
-		.acknowledgment = handshake->client_isn + 1,
-		.flags = TCP_SYN | TCP_ACK,
-	};
-	uint32_t window = pipeline->policy->gate.receive_buffer;
+	uint16_t mtu = pipeline->policy->ports[link->port].mtu;
+	struct segment segment; // but for its options, each field by itself: a flood waits for it
 
-	segment.window = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX);
+	segment.tuple = *tuple;
+	segment.sequence = handshake->our_isn;
+	segment.acknowledgment = handshake->client_isn + 1;
+	segment.flags = TCP_SYN | TCP_ACK;
+	segment.payload = NULL;
+	segment.payload_offset = 0;
+	segment.payload_length = 0;
 	tcp_syn_ack_options(pipeline->tcp, &handshake->options,
-			    (uint16_t)(mtu - (address_is_ipv4(&entry->tuple.remote) ? 40 : 60)),
+			    (uint16_t)(mtu - (address_is_ipv4(&tuple->remote) ? 40 : 60)),
 			    handshake->our_timestamp, &segment);
-	return send_segment(pipeline, &entry->link, &segment);
+	return send_segment(pipeline, link, &segment);
 }
 
 // Does the SYN ask for something that only an entry can remember?
@@ -38,15 +38,6 @@ static bool wants_entry(const struct tcp_options *options)
 {
 	return !options->timestamps &&
 	       (options->window_scale != TCP_NO_WINDOW_SCALE || options->sack_permitted);
-}
-
-static enum reason answer_syn(struct pipeline *pipeline, const struct half_open_entry *entry,
-			      uint16_t connector)
-{
-	if (!send_syn_ack(pipeline, entry))
-		return REASON_syn_unsent;
-	pipeline->counters.connectors[connector]->syns++;
-	return REASON_NONE;
 }
 
 // Asked only when the cache begins to fill: it decides who keeps a place there.
@@ -72,15 +63,63 @@ uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view
 	return wants_proof(pipeline) ? sources_look_ahead(pipeline->sources, &view->source) : 0;
 }
 
+// A SYN, and what was found out about it.
+struct syn {
+	const struct view *view;
+	struct tuple tuple;
+	uint32_t hash;                       // of the tuple
+	uint64_t place;                      // handshake_look_ahead of the source
+	const struct half_open_entry *known; // of the tuple, or NULL
+};
+
+static void remember(struct pipeline *pipeline, const struct syn *syn,
+		     const struct handshake *handshake)
+{
+	const bool proven = is_proven(pipeline, syn->view, syn->place);
+	const uint64_t now_us = pipeline->now.now_us;
+	enum half_open_result result = HALF_OPEN_REFUSED;
+
+	// In a flood there is seldom room: then nothing is written.
+	if (syn->known || half_open_has_room(pipeline->half_open, proven, now_us)) {
+		const struct half_open_entry entry = {.tuple = syn->tuple,
+						      .link = syn->view->link,
+						      .handshake = *handshake,
+						      .proven = proven};
+		result = half_open_insert(pipeline->half_open, &entry, syn->hash, now_us);
+	}
+	if (result == HALF_OPEN_KEPT_FOR_OLDEST)
+		count_reason(pipeline, REASON_half_open_evicted);
+	else if (result == HALF_OPEN_REFUSED)
+		count_reason(pipeline, REASON_half_open_full);
+}
+
+// What its SYN-ACK says. REASON_NONE, or why there is none.
+static enum reason agree(struct pipeline *pipeline, const struct syn *syn,
+			 struct handshake *handshake)
+{
+	struct tcp_options options;
+	bool has_entry;
+
+	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
+	if (syn->known && syn->known->handshake.client_isn == syn->view->sequence) {
+		*handshake = syn->known->handshake;
+		return REASON_NONE;
+	}
+	if (!options_parse(syn->view->options, true, &options))
+		return REASON_syn_malformed;
+	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
+	cookie_make(&pipeline->cookie_keys, &syn->tuple, syn->view->sequence, &options, has_entry,
+		    pipeline->now.now_us, handshake);
+	remember(pipeline, syn, handshake);
+	return REASON_NONE;
+}
+
 static enum reason syn_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
 			     uint16_t connector, uint64_t place)
 {
-	struct half_open_entry entry = {.tuple = tcp_tuple_of(view), .link = view->link};
-	const struct half_open_entry *known =
-		half_open_find(pipeline->half_open, &entry.tuple, hash);
-	struct tcp_options options;
+	struct syn syn = {.view = view, .tuple = tcp_tuple_of(view), .hash = hash, .place = place};
+	struct handshake handshake;
 	enum reason reason;
-	bool has_entry;
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
 		return REASON_ip_martian_source;
@@ -89,22 +128,15 @@ static enum reason syn_input(struct pipeline *pipeline, const struct view *view,
 	reason = admit_syn(pipeline, view, connector);
 	if (reason != REASON_NONE)
 		return reason;
-	// The same SYN again: the same answer, whatever the cookie's epoch is by now. But to where
-	// this one came from: another router may have brought it.
-	if (known && known->handshake.client_isn == view->sequence) {
-		entry.handshake = known->handshake;
-		return answer_syn(pipeline, &entry, connector);
-	}
-	if (!options_parse(view->options, true, &options))
-		return REASON_syn_malformed;
-	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
-	cookie_make(&pipeline->cookie_keys, &entry.tuple, view->sequence, &options, has_entry,
-		    pipeline->now.now_us, &entry.handshake);
-	entry.proven = is_proven(pipeline, view, place);
-	if (half_open_insert(pipeline->half_open, &entry, hash, pipeline->now.now_us) ==
-	    HALF_OPEN_KEPT_FOR_OLDEST)
-		count_reason(pipeline, REASON_half_open_evicted);
-	return answer_syn(pipeline, &entry, connector);
+	syn.known = half_open_find(pipeline->half_open, &syn.tuple, hash);
+	reason = agree(pipeline, &syn, &handshake);
+	if (reason != REASON_NONE)
+		return reason;
+	// To where this SYN came from: another router may have brought it than the one before.
+	if (!send_syn_ack(pipeline, &syn.tuple, &view->link, &handshake))
+		return REASON_syn_unsent;
+	pipeline->counters.connectors[connector]->syns++;
+	return REASON_NONE;
 }
 
 // Bytes of a client that does not wait for the greeting may overtake its ACK. The ACK, or the same
@@ -265,5 +297,5 @@ void handshake_timeout(struct pipeline *pipeline)
 	const struct half_open_entry *entry;
 
 	while ((entry = half_open_expire(pipeline->half_open, pipeline->now.now_us)))
-		send_syn_ack(pipeline, entry);
+		send_syn_ack(pipeline, &entry->tuple, &entry->link, &entry->handshake);
 }

@@ -85,7 +85,8 @@ static uint32_t *bucket_of(const struct time_wait *time_wait, const struct tuple
 
 void time_wait_prefetch(const struct time_wait *time_wait, uint32_t hash)
 {
-	prefetch(bucket_at(time_wait, hash), 1);
+	if (time_wait->live > 0)
+		prefetch(bucket_at(time_wait, hash), 1);
 }
 
 static struct record *find_in(const struct time_wait *time_wait, uint32_t first,

@@ -392,7 +392,16 @@ static bool write_files(const struct options *options)
 
 // ---- Options ---------------------------------------------------------------------------------
 
-enum { KEY_LISTED = 1000, KEY_HUGE, KEY_JSON, KEY_CAPTURE, KEY_RANGES, KEY_SOURCES, KEY_SAMPLES };
+enum {
+	KEY_HALF_OPEN = 999,
+	KEY_LISTED,
+	KEY_HUGE,
+	KEY_JSON,
+	KEY_CAPTURE,
+	KEY_RANGES,
+	KEY_SOURCES,
+	KEY_SAMPLES
+};
 
 static const struct argp_option arguments[] = {
 	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
@@ -401,6 +410,7 @@ static const struct argp_option arguments[] = {
 	{"frames", 'n', "N", 0, "distinct ones in the capture", 0},
 	{"milliseconds", 'm', "N", 0, "to measure", 0},
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered", 0},
+	{"half-open", KEY_HALF_OPEN, "N", 0, "HalfOpenEntries of the policy", 0},
 	{"huge", KEY_HUGE, NULL, 0, "packets in huge pages", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
 	{"samples", KEY_SAMPLES, "FILE", 0, "addresses at which the time is spent", 0},
@@ -436,6 +446,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_HUGE:
 		options->huge_pages = true;
+		break;
+	case KEY_HALF_OPEN:
+		options->syns.half_open = number;
 		break;
 	case KEY_JSON:
 		options->json = value;

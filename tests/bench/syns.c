@@ -10,8 +10,9 @@
 #include <string.h>
 
 // Numbers of unlisted sources begin here: ranges never reach it.
-#define STRANGERS_FROM 0x20000000u
-#define SYN_TCP_BYTES  24 // with an MSS option
+#define STRANGERS_FROM    0x20000000u
+#define SYN_TCP_BYTES     24    // with an MSS option
+#define HALF_OPEN_DEFAULT 16384 // the product's
 
 static const uint8_t peer_mac[6] = {0x02, 0, 0, 0, 0, 0x99};
 
@@ -128,11 +129,12 @@ char *syns_policy(const struct syns *syns, const char *device)
 		abort();
 	syns_ranges(syns, ranges);
 	fprintf(out,
-		"[gate]\nName = mx.test\nMaxSessions = 64\nBufferMemory = 16MB\nSpin = yes\n"
+		"[gate]\nName = mx.test\nMaxSessions = 64\nHalfOpenEntries = %u\nBufferMemory = "
+		"16MB\nSpin = yes\n"
 		"[port outside]\nDevice = %s\nAddress = 192.0.2.10/24, 2001:db8:1::10/64\n"
 		"Gateway = 192.0.2.1, 2001:db8:1::1\n[accepted-domain accepted.test]\n"
 		"[backend cluster]\nServers = 192.0.2.11:25\nProbeInterval = 1h\n",
-		device);
+		syns->half_open ? syns->half_open : HALF_OPEN_DEFAULT, device);
 	for (uint32_t i = 0; i < syns->connectors; i++)
 		print_connector(out, syns, ranges, i);
 	fclose(out);

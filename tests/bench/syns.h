@@ -22,8 +22,9 @@ struct syns {
 	unsigned family; // 4 or 6
 	uint32_t connectors;
 	uint32_t ranges;
-	uint32_t frames; // distinct sources
-	bool listed;     // the sources are
+	uint32_t frames;    // distinct sources
+	bool listed;        // the sources are
+	uint32_t half_open; // HalfOpenEntries; 0: the default
 };
 
 // The gate's address of a family, which the SYNs go to.

@@ -55,6 +55,7 @@ static const enum reason lossless[] = {
 	REASON_cookie_no_entry,
 	REASON_sessions_full,
 	REASON_half_open_evicted,
+	REASON_half_open_full,
 	REASON_out_of_order_evicted,
 	REASON_neighbour_unresolved,
 };

@@ -62,7 +62,8 @@ def half_open(scene):
         peer.send(SYN, options=frames.mss(1460), acknowledgment=0)
         if number % 200 == 199:
             scene.link.answers()
-    entries = SYNS - scene.moved().get('half_open_evicted', 0)
+    moved = scene.moved()
+    entries = SYNS - moved.get('half_open_evicted', 0) - moved.get('half_open_full', 0)
     attack_handshake.forget(scene, peers)
     return entries
 

@@ -116,9 +116,9 @@ static void test_oldest_makes_room(void **state)
 		struct half_open_entry entry = entry_of(i, false);
 		struct tuple gone = entry_of(oldest, false).tuple;
 		assert_non_null(half_open_find(half_open, &gone, hash_of(&gone)));
-		assert_int_equal(
-			half_open_insert(half_open, &entry, hash_of(&entry.tuple), 2 * SECOND_US),
-			HALF_OPEN_KEPT_FOR_OLDEST);
+		assert_int_equal(half_open_insert(half_open, &entry, hash_of(&entry.tuple),
+						  2 * SECOND_US + i * HALF_OPEN_SPARED_US),
+				 HALF_OPEN_KEPT_FOR_OLDEST);
 		assert_null(half_open_find(half_open, &gone, hash_of(&gone)));
 		assert_non_null(half_open_find(half_open, &entry.tuple, hash_of(&entry.tuple)));
 		assert_int_equal(half_open_count(half_open), 8);
@@ -130,12 +130,23 @@ static void test_oldest_makes_room(void **state)
 	half_open_destroy(half_open);
 }
 
-static enum half_open_result insert(struct half_open *half_open, unsigned number, bool proven)
+static enum half_open_result insert_at(struct half_open *half_open, unsigned number, bool proven,
+				       uint64_t now_us)
 {
 	struct half_open_entry entry = entry_of(number, false);
+	bool room = half_open_has_room(half_open, proven, now_us);
+	enum half_open_result result;
 
 	entry.proven = proven;
-	return half_open_insert(half_open, &entry, hash_of(&entry.tuple), number);
+	result = half_open_insert(half_open, &entry, hash_of(&entry.tuple), now_us);
+	assert_true(room || result != HALF_OPEN_KEPT_FOR_OLDEST);
+	return result;
+}
+
+// None is young when the next one comes.
+static enum half_open_result insert(struct half_open *half_open, unsigned number, bool proven)
+{
+	return insert_at(half_open, number, proven, (uint64_t)number * HALF_OPEN_SPARED_US);
 }
 
 static bool is_kept(const struct half_open *half_open, unsigned number)
@@ -177,6 +188,36 @@ static void test_proven_stay(void **state)
 	half_open_destroy(half_open);
 }
 
+// A stranger displaces nobody who came a moment ago; a proven source does, and a SYN that is sent
+// again keeps its own entry.
+static void test_young_stay(void **state)
+{
+	struct half_open *half_open = half_open_create(16);
+
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(insert_at(half_open, i, false, 7), HALF_OPEN_KEPT);
+	assert_false(half_open_has_room(half_open, false, 7 + HALF_OPEN_SPARED_US - 1));
+	assert_int_equal(insert_at(half_open, 16, false, 7 + HALF_OPEN_SPARED_US - 1),
+			 HALF_OPEN_REFUSED);
+	assert_true(is_kept(half_open, 0) && !is_kept(half_open, 16));
+	assert_int_equal(insert_at(half_open, 17, true, 7), HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(!is_kept(half_open, 0) && is_kept(half_open, 17));
+	assert_int_equal(insert_at(half_open, 15, false, 7), HALF_OPEN_KEPT);
+	assert_int_equal(insert_at(half_open, 16, false, 7 + HALF_OPEN_SPARED_US),
+			 HALF_OPEN_KEPT_FOR_OLDEST);
+	assert_true(!is_kept(half_open, 1) && is_kept(half_open, 16));
+	assert_int_equal(half_open_count(half_open), 16);
+	half_open_destroy(half_open);
+
+	// Nor does he displace a proven source's, where there are no others.
+	half_open = half_open_create(16);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(insert_at(half_open, i, true, 7), HALF_OPEN_KEPT);
+	assert_int_equal(insert_at(half_open, 16, false, 8), HALF_OPEN_REFUSED);
+	assert_int_equal(insert_at(half_open, 16, true, 8), HALF_OPEN_KEPT_FOR_OLDEST);
+	half_open_destroy(half_open);
+}
+
 static void test_replacement_starts_again(void **state)
 {
 	struct half_open *half_open = half_open_create(4);
@@ -208,9 +249,10 @@ struct twin {
 	bool second_kind[TUPLES];
 	unsigned order[TUPLES]; // of its SYN
 	unsigned sent[TUPLES];  // SYN-ACKs beyond the first
+	uint64_t born_us[TUPLES];
 	uint64_t due_us[TUPLES];
 	unsigned count;
-	unsigned inserted, repeated, forgotten, given_up; // over the whole test
+	unsigned inserted, repeated, forgotten, given_up, refused; // over the whole test
 };
 
 static unsigned twin_oldest(const struct twin *twin)
@@ -234,6 +276,14 @@ static void twin_insert(struct twin *twin, struct half_open *half_open, unsigned
 		second = entry.handshake.has_entry = false;
 	if (!twin->present[i] && twin->count == ENTRIES) {
 		unsigned oldest = twin_oldest(twin);
+		// Young: it stays, and the newcomer is not remembered.
+		if (now_us - twin->born_us[oldest] < HALF_OPEN_SPARED_US) {
+			assert_int_equal(
+				half_open_insert(half_open, &entry, hash_of(&entry.tuple), now_us),
+				HALF_OPEN_REFUSED);
+			twin->refused++;
+			return;
+		}
 		twin->present[oldest] = false;
 		twin->count--;
 		twin->given_up++;
@@ -246,6 +296,7 @@ static void twin_insert(struct twin *twin, struct half_open *half_open, unsigned
 	twin->order[i] = twin->inserted++;
 	twin->present[i] = true;
 	twin->sent[i] = 0;
+	twin->born_us[i] = now_us;
 	twin->due_us[i] = now_us + SECOND_US;
 }
 
@@ -275,6 +326,7 @@ static void twin_expire(struct twin *twin, struct half_open *half_open, uint64_t
 
 static void test_against_plain_list(void **state)
 {
+	static const uint64_t longest_us[] = {1000, 100000, 5 * SECOND_US};
 	struct twin twin = {0};
 	struct half_open *half_open = half_open_create(ENTRIES);
 	uint64_t now_us = 0;
@@ -293,7 +345,7 @@ static void test_against_plain_list(void **state)
 			twin_insert(&twin, half_open, i, now_us);
 			break;
 		case 3:
-			now_us += (uint64_t)random() % (step % 1000 < 500 ? 100000 : 5 * SECOND_US);
+			now_us += (uint64_t)random() % longest_us[step / 500 % 3];
 			twin_expire(&twin, half_open, now_us);
 			break;
 		default:
@@ -302,7 +354,8 @@ static void test_against_plain_list(void **state)
 		}
 		assert_int_equal(half_open_count(half_open), twin.count);
 	}
-	assert_true(twin.repeated > 1000 && twin.forgotten > 50 && twin.given_up > 100);
+	assert_true(twin.repeated > 1000 && twin.forgotten > 50 && twin.given_up > 100 &&
+		    twin.refused > 100);
 	half_open_destroy(half_open);
 }
 
@@ -313,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_oldest_makes_room),
 		cmocka_unit_test(test_proven_stay),
+		cmocka_unit_test(test_young_stay),
 		cmocka_unit_test(test_replacement_starts_again),
 		cmocka_unit_test(test_against_plain_list),
 	};
