@@ -180,7 +180,7 @@ static struct tuple tuple_from_server(const struct view *view)
 static uint64_t handshake_hash(const struct replay_sequence *sequence, const struct tuple *tuple,
 			       uint32_t client_isn)
 {
-	return hash_tuple_with(&sequence->key, tuple, client_isn, 0) & ~(uint64_t)LACKS;
+	return hash_tuple_with(&sequence->key, tuple, client_isn) & ~(uint64_t)LACKS;
 }
 
 static uint64_t *foreseen_at(const struct replay_sequence *sequence, uint64_t hash)

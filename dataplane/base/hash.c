@@ -3,90 +3,67 @@
 // Keyed hash of 4-tuples over libsodium's SipHash-2-4. A tuple of IPv4 addresses is hashed by what
 // differs in it, 12 bytes of 36: two thirds of the rounds. The forms hash messages of different
 // lengths, and SipHash covers the length: one key may serve all without one foretelling another.
+// Messages are put together in words of eight bytes, as they are read: a load of eight is not
+// served by two stores of four that are still on their way, but waits for all before it.
 // Does not derive or hold keys; sodium_init() is the business of whoever starts the process.
 #include "dataplane/base/hash.h"
 
 #include <sodium/crypto_shorthash.h>
-#include <string.h>
 
 _Static_assert(sizeof(struct hash_key) == crypto_shorthash_KEYBYTES, "SipHash key");
 
-struct ports {
-	uint16_t local;
-	uint16_t remote;
-};
+// Room for a number, two addresses and two ports.
+#define WORDS_MAX   6
+#define PORTS_BYTES 4u
 
-struct message {
-	uint64_t extra[2];
-	union {
-		struct {
-			uint32_t local, remote; // as in the address
-			struct ports ports;
-		} ipv4;
-		struct {
-			struct address local, remote;
-			struct ports ports;
-		} full;
-	};
-};
-
-#define IPV4_BYTES 12u
-#define FULL_BYTES 36u
-_Static_assert(offsetof(struct message, ipv4.ports) + sizeof(struct ports) == 16 + IPV4_BYTES &&
-		       offsetof(struct message, full.ports) + sizeof(struct ports) ==
-			       16 + FULL_BYTES,
-	       "nothing between the fields");
-
-static bool both_ipv4(const struct tuple *tuple)
+static uint32_t load_u32(const uint8_t *at)
 {
-	return address_is_ipv4(&tuple->remote) && address_is_ipv4(&tuple->local);
+	uint32_t value;
+	memcpy(&value, at, sizeof(value));
+	return value;
 }
 
-// Fills in the tuple; returns its length.
-static size_t put_tuple(struct message *message, const struct tuple *tuple)
+// Fills in the tuple behind other words; returns how many bytes they are together.
+static size_t put_tuple(uint64_t *words, unsigned used, const struct tuple *tuple)
 {
-	const struct ports ports = {tuple->local_port, tuple->remote_port};
+	const uint8_t *local = tuple->local.bytes, *remote = tuple->remote.bytes;
+	const uint32_t ports = tuple->local_port | (uint32_t)tuple->remote_port << 16;
 
-	if (both_ipv4(tuple)) {
-		memcpy(&message->ipv4.local, tuple->local.bytes + 12, 4);
-		memcpy(&message->ipv4.remote, tuple->remote.bytes + 12, 4);
-		message->ipv4.ports = ports;
-		return IPV4_BYTES;
+	if (address_is_ipv4(&tuple->remote) && address_is_ipv4(&tuple->local)) {
+		words[used++] = load_u32(local + 12) | (uint64_t)load_u32(remote + 12) << 32;
+	} else {
+		memcpy(words + used, local, sizeof(tuple->local));
+		memcpy(words + used + 2, remote, sizeof(tuple->remote));
+		used += 4;
 	}
-	message->full.local = tuple->local;
-	message->full.remote = tuple->remote;
-	message->full.ports = ports;
-	return FULL_BYTES;
+	words[used] = ports;
+	return used * sizeof(words[0]) + PORTS_BYTES;
 }
 
-static uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length)
+static uint64_t hash_words(const struct hash_key *key, const uint64_t *words, size_t length)
 {
 	uint64_t hash;
-	crypto_shorthash_siphash24((uint8_t *)&hash, bytes, length, key->bytes);
+	crypto_shorthash_siphash24((uint8_t *)&hash, (const uint8_t *)words, length, key->bytes);
 	return hash;
 }
 
 uint64_t hash_tuple(const struct hash_key *key, const struct tuple *tuple)
 {
-	struct message message;
-	size_t length = put_tuple(&message, tuple);
+	uint64_t words[WORDS_MAX];
 
-	return hash_bytes(key, &message.ipv4, length);
+	return hash_words(key, words, put_tuple(words, 0, tuple));
 }
 
-uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra_a,
-			 uint64_t extra_b)
+uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra)
 {
-	struct message message;
-	size_t length = put_tuple(&message, tuple);
+	uint64_t words[WORDS_MAX];
 
-	message.extra[0] = extra_a;
-	message.extra[1] = extra_b;
-	return hash_bytes(key, &message, sizeof(message.extra) + length);
+	words[0] = extra;
+	return hash_words(key, words, put_tuple(words, 1, tuple));
 }
 
 uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b)
 {
-	const uint64_t message[] = {a, b};
-	return hash_bytes(key, message, sizeof(message));
+	const uint64_t words[] = {a, b};
+	return hash_words(key, words, sizeof(words));
 }

@@ -23,9 +23,8 @@ struct tuple {
 _Static_assert(sizeof(struct tuple) == 36, "no padding: equal tuples are equal bytes");
 
 uint64_t hash_tuple(const struct hash_key *key, const struct tuple *tuple);
-// The same with extra bits mixed in (a secret's epoch, options, a peer's sequence number).
-uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra_a,
-			 uint64_t extra_b);
+// The same with extra bits mixed in (a time, options, a peer's sequence number).
+uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, uint64_t extra);
 // Of two numbers; foretells neither of the above.
 uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b);
 

@@ -13,22 +13,27 @@
 #define MAC_MASK   ((1u << MAC_BITS) - 1)
 #define FIELD_MASK 0xfu
 
+// What is under the MAC beside the tuple, in one word: the client's ISN, from here on the fields,
+// then the options in our TSval, and whether there are timestamps.
+#define WORD_FIELDS     32
+#define WORD_CARRIED    36
+#define WORD_TIMESTAMPS (1ull << 41)
+
 // The four bits above the MAC.
 #define FIELD_EPOCH     0x8u
 #define FIELD_HAS_ENTRY 0x4u
 #define FIELD_MSS       0x3u
 
 // The low bits of the SYN-ACK's TSval.
-#define TIMESTAMP_BITS       5
-#define TIMESTAMP_MASK       ((1u << TIMESTAMP_BITS) - 1)
-#define TIMESTAMP_SCALE      0xfu // 15 = not offered
-#define TIMESTAMP_SACK       0x10u
-#define TIMESTAMP_NO_SCALE   0xfu
-#define WINDOW_SCALE_MAX     14 // RFC 7323 2.3
-#define TIMESTAMP_LIFE_MS    (2 * COOKIE_EPOCH_US / 1000 + TIMESTAMP_MASK)
-#define MSS_DEFAULT_IPV4     536 // RFC 9293 3.7.1
-#define MSS_DEFAULT_IPV6     1220
-#define TIMESTAMPS_UNDER_MAC (1ull << 32)
+#define TIMESTAMP_BITS     5
+#define TIMESTAMP_MASK     ((1u << TIMESTAMP_BITS) - 1)
+#define TIMESTAMP_SCALE    0xfu // 15 = not offered
+#define TIMESTAMP_SACK     0x10u
+#define TIMESTAMP_NO_SCALE 0xfu
+#define WINDOW_SCALE_MAX   14 // RFC 7323 2.3
+#define TIMESTAMP_LIFE_MS  (2 * COOKIE_EPOCH_US / 1000 + TIMESTAMP_MASK)
+#define MSS_DEFAULT_IPV4   536 // RFC 9293 3.7.1
+#define MSS_DEFAULT_IPV6   1220
 
 // The published distribution of offers (Alcock and Nelson, "An Analysis of TCP Maximum Segment
 // Sizes", 2011): 1460 is the most frequent by far, 1300-1459 (tunnels, PPPoE) nearly all the rest,
@@ -90,12 +95,17 @@ void cookie_keys_advance(struct cookie_keys *keys, uint64_t now_us)
 	}
 }
 
-// carried: the options in our TSval, with TIMESTAMPS_UNDER_MAC, or 0 without timestamps.
+// carried: carried_word of the options in our TSval, or 0 without timestamps.
 static uint64_t cookie_hash(const struct cookie_keys *keys, const struct tuple *tuple,
 			    uint32_t client_isn, uint32_t fields, uint64_t carried)
 {
 	return hash_tuple_with(&keys->live[!!(fields & FIELD_EPOCH)], tuple,
-			       (uint64_t)fields << 32 | client_isn, carried);
+			       carried | (uint64_t)fields << WORD_FIELDS | client_isn);
+}
+
+static uint64_t carried_word(uint32_t bits)
+{
+	return WORD_TIMESTAMPS | (uint64_t)bits << WORD_CARRIED;
 }
 
 // The fields are masked with the MAC's lowest bits.
@@ -109,11 +119,10 @@ static uint32_t fields_of(uint32_t isn)
 	return (isn >> MAC_BITS ^ isn) & FIELD_MASK;
 }
 
-static uint32_t carried_bits(const struct tcp_options *options)
+static uint32_t carried_bits(uint8_t window_scale, bool sack_permitted)
 {
-	uint32_t bits = options->window_scale == TCP_NO_WINDOW_SCALE ? TIMESTAMP_NO_SCALE
-								     : options->window_scale;
-	return bits | (options->sack_permitted ? TIMESTAMP_SACK : 0);
+	uint32_t bits = window_scale == TCP_NO_WINDOW_SCALE ? TIMESTAMP_NO_SCALE : window_scale;
+	return bits | (sack_permitted ? TIMESTAMP_SACK : 0);
 }
 
 // The latest value with these low bits that the clock has reached.
@@ -131,32 +140,37 @@ void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint
 		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
 		 struct handshake *handshake)
 {
+	// Field by field: a copy of all of *syn would wait for its parser's last stores.
 	unsigned mss = mss_index(tuple, syn->mss);
-	struct tcp_options options = *syn;
-	options.mss = classes_of(tuple)[mss];
-	if (options.window_scale != TCP_NO_WINDOW_SCALE && options.window_scale > WINDOW_SCALE_MAX)
-		options.window_scale = WINDOW_SCALE_MAX;
+	uint8_t window_scale = syn->window_scale;
+	bool sack_permitted = syn->sack_permitted;
+	if (window_scale != TCP_NO_WINDOW_SCALE && window_scale > WINDOW_SCALE_MAX)
+		window_scale = WINDOW_SCALE_MAX;
 
-	bool worth_keeping = options.window_scale != TCP_NO_WINDOW_SCALE || options.sack_permitted;
+	bool worth_keeping = window_scale != TCP_NO_WINDOW_SCALE || sack_permitted;
 	has_entry = has_entry && worth_keeping && !syn->timestamps;
 	if (!has_entry && !syn->timestamps) {
-		options.window_scale = TCP_NO_WINDOW_SCALE;
-		options.sack_permitted = false;
+		window_scale = TCP_NO_WINDOW_SCALE;
+		sack_permitted = false;
 	}
 
 	uint32_t fields =
 		(keys->epoch & 1 ? FIELD_EPOCH : 0) | (has_entry ? FIELD_HAS_ENTRY : 0) | mss;
-	uint32_t bits = carried_bits(&options);
+	uint32_t bits = carried_bits(window_scale, sack_permitted);
 	uint64_t hash = cookie_hash(keys, tuple, client_isn, fields,
-				    syn->timestamps ? TIMESTAMPS_UNDER_MAC | bits : 0);
+				    syn->timestamps ? carried_word(bits) : 0);
 	uint32_t offset = (uint32_t)(hash >> 32);
-	*handshake = (struct handshake){
-		.client_isn = client_isn,
-		.our_isn = isn_of(hash, fields),
-		.has_entry = has_entry,
-		.options = options,
-		.timestamp_offset = offset,
-	};
+	handshake->client_isn = client_isn;
+	handshake->our_isn = isn_of(hash, fields);
+	handshake->has_entry = has_entry;
+	handshake->options.mss = classes_of(tuple)[mss];
+	handshake->options.window_scale = window_scale;
+	handshake->options.sack_permitted = sack_permitted;
+	handshake->options.timestamps = syn->timestamps;
+	handshake->options.timestamp_value = syn->timestamp_value;
+	handshake->options.timestamp_echo = syn->timestamp_echo;
+	handshake->our_timestamp = 0;
+	handshake->timestamp_offset = offset;
 	if (syn->timestamps)
 		handshake->our_timestamp = timestamp_with(clock_of(now_us, offset), bits);
 }
@@ -171,7 +185,7 @@ bool cookie_check(const struct cookie_keys *keys, const struct tuple *tuple, uin
 	uint32_t echo = options->timestamps ? options->timestamp_echo : 0;
 	uint32_t bits = echo & TIMESTAMP_MASK;
 	uint64_t hash = cookie_hash(keys, tuple, client_isn, fields,
-				    options->timestamps ? TIMESTAMPS_UNDER_MAC | bits : 0);
+				    options->timestamps ? carried_word(bits) : 0);
 	// Stops whoever did not see the SYN-ACK, an expired key and altered fields or options.
 	if (isn_of(hash, fields) != isn)
 		return false;

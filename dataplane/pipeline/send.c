@@ -102,7 +102,7 @@ static bool reset_permitted(struct pipeline *pipeline, const struct address *sou
 	if (!address_is_ipv4(source))
 		memset(whom.remote.bytes + 8, 0, 8);
 	uint16_t *left =
-		&budget->left[hash_tuple_with(&budget->key, &whom, second, 0) % RESET_BUCKETS];
+		&budget->left[hash_tuple_with(&budget->key, &whom, second) % RESET_BUCKETS];
 	if (*left == 0)
 		return false;
 	(*left)--;

@@ -14,8 +14,8 @@ static struct hash_key derive_isn_key(const struct hash_key *key)
 {
 	static const struct tuple nobody;
 	uint64_t halves[2] = {
-		hash_tuple_with(key, &nobody, 0x69736e, 0),
-		hash_tuple_with(key, &nobody, 0x69736e, 1),
+		hash_tuple_with(key, &nobody, 0x69736e00),
+		hash_tuple_with(key, &nobody, 0x69736e01),
 	};
 	struct hash_key derived;
 
