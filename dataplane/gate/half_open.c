@@ -105,7 +105,7 @@ void half_open_prefetch_entry(const struct half_open *half_open, uint32_t hash)
 	const struct item *item = LIST_FIRST(bucket_of(half_open, hash));
 
 	if (item)
-		prefetch(item, 1);
+		prefetch(item, offsetof(struct item, stage));
 }
 
 static struct item *find_in(const struct bucket *bucket, const struct tuple *tuple)
