@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import lab as labs
 import smtp
@@ -214,7 +215,26 @@ def signals(checks, lab, gate):
             checks.that(f'the file itself: {way.__name__}',
                         f'third{number}.example.com' in client.banner, client.banner)
     checks.equal('no piece of it was taken for a file', state(gate, 'reload_result'), 'applied')
+    overtaken(lab, gate, config)
     reload(checks, gate, lab.config())
+
+
+def banner(lab):
+    with smtp.Client(lab, 'app') as client:
+        return client.banner
+
+
+def overtaken(lab, gate, config):
+    """The file changes again while the gate reads it, or puts what it read to work."""
+    for pause in (0, 0.001, 0.002, 0.004, 0.006, 0.01):
+        name = f'after{int(pause * 1000)}.example.com'
+        config['gate']['Name'] = 'before.example.com'
+        save(gate, config)
+        gate.process.send_signal(signal.SIGHUP)
+        time.sleep(pause)
+        config['gate']['Name'] = name
+        save(gate, config)
+        labs.wait_for(f'the file of {pause} s after SIGHUP', lambda: name in banner(lab))
 
 
 def in_place(gate, config):
