@@ -83,16 +83,10 @@ static bool is_exempt(const struct ban_sync *sync, const struct ban_source *key)
 static void tell(struct ban_sync *sync, const struct ban_source *key, enum reason reason,
 		 const char *detail)
 {
-	struct notice *notice;
+	struct address address = address_of(key);
 
-	if (sync->quiet)
-		return;
-	notice = record_ring_reserve(sync->notices, sizeof(*notice));
-	if (!notice) // so many at once that the log could not keep them either
-		return;
-	*notice = (struct notice){.source = address_of(key), .reason = (uint16_t)reason};
-	snprintf(notice->detail, sizeof(notice->detail), "%s", detail);
-	record_ring_commit(sync->notices, sizeof(*notice));
+	if (!sync->quiet)
+		notice_tell(sync->notices, &address, (uint16_t)reason, detail);
 }
 
 // ---- From the map into the table
