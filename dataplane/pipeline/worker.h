@@ -133,6 +133,7 @@ struct reset_budget {
 	struct hash_key key;
 	uint64_t second; // plus one: 0 is never the current one
 	uint16_t left[RESET_BUCKETS];
+	uint16_t buckets_left; // in which something is
 };
 
 // A look at all sessions for those of banned sources (ban.c).
