@@ -226,7 +226,9 @@ typedef unsigned long long counters_u64;
 	X(dnsbl_inquiries_full, fault, "the same, for too many are being asked about")             \
 	X(dnsbl_cache_full, fault, "answer of DNS lists forgotten early for a newer one")          \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
-	X(gate_stopped, fault, "event: the gate stopped")
+	X(gate_stopped, fault, "event: the gate stopped")                                          \
+	X(gate_reloaded, fault, "event: a reload was applied")                                     \
+	X(reload_refused, fault, "event: a reload was refused: the policy in force goes on")
 
 enum reason {
 	REASON_NONE, /* accepted */
