@@ -256,14 +256,13 @@ static int run(struct capturing *capturing, const struct capture_order *order, c
 	char error[EXPORT_ERROR_MAX];
 	int result;
 
+	// In this order: the process that captures already may be writing this very file.
+	if (capture_reader_begin(capturing->reader, order, error))
+		return fail("%s", error);
 	capturing->file = capture_file_open(path, order->snap);
 	if (!capturing->file) {
 		fprintf(stderr, "relaygate: %s: %s\n", path, strerror(errno));
 		return -1;
-	}
-	if (capture_reader_begin(capturing->reader, order, error)) {
-		capture_file_close(capturing->file, 0);
-		return fail("%s", error);
 	}
 	result = noticed(capturing) ? 0 : fail("%s", "the gate does not answer");
 	if (result == 0) {

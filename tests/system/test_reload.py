@@ -18,6 +18,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,24 @@ def overtaken(lab, gate, config):
         labs.wait_for(f'the file of {pause} s after SIGHUP', lambda: name in banner(lab))
 
 
+def told_to_systemd(checks, lab, gate):
+    """The manager takes RELOADING=1 for the answer to its SIGHUP only if its time is not before that."""
+    path, early = lab.path('notify'), []
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(path)
+        notify.settimeout(20)
+        for _ in range(20):
+            asked = time.monotonic_ns() // 1000
+            gate.process.send_signal(signal.SIGHUP)
+            said = notify.recv(4096).decode()
+            told = int(re.fullmatch(r'RELOADING=1\nMONOTONIC_USEC=(\d+)\n*', said)[1])
+            early += [asked - told] if told < asked else []
+            checks.equal('and READY=1 when it is done', notify.recv(4096).strip(), b'READY=1')
+    checks.equal('no reload began before it was asked for', early, [])
+
+
 def in_place(gate, config):
     with open(gate.file, 'w') as file:
         config.write(file)
@@ -326,6 +345,7 @@ def rules(checks, lab):
         servers(checks, lab, gate, backend)
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
+        told_to_systemd(checks, lab, gate)
         drain(checks, lab, gate)
         events(checks, lab, gate, backend, follower)
     unreadable(checks, lab)
