@@ -303,6 +303,21 @@ class Follower:
         return re.search(pattern, labs.read(self.path).decode())
 
 
+def shifted(checks, lab, gate, config):
+    """Another server stands before those there were: since when they are live is still told."""
+    def since():
+        return {row['name']: row['since_us'] for row in gate.rows('servers')}
+
+    before, servers = since(), config['backend cluster']['Servers']
+    config['backend cluster']['Servers'] = f'10.0.0.99:25, {servers}'
+    reload(checks, gate, config)
+    labs.wait_for('it is shown', lambda: '10.0.0.99:25' in since())
+    after = since()
+    checks.equal('a server is live since when it was', {name: after[name] for name in before}, before)
+    config['backend cluster']['Servers'] = servers
+    reload(checks, gate, config)
+
+
 def events(checks, lab, gate, backend, follower):
     """Each kind of event is one that a follower of the log sees, with what it was about."""
     config = lab.config()
@@ -316,6 +331,7 @@ def events(checks, lab, gate, backend, follower):
         seen = 'source_banned' if words[0] == 'add' else 'source_unbanned'
         labs.wait_for(f'ban {words[0]} is followed',
                       lambda: follower.shows(rf'203\.0\.113\.9 {seen} by hand'))
+    shifted(checks, lab, gate, config)
     backend.die()
     labs.wait_for('the end of a server is followed',
                   lambda: follower.shows(r'10\.0\.0\.11:25 backend_down '))
