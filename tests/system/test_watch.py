@@ -314,6 +314,9 @@ def killed_reader(checks, lab, gate, stranger):
     settle(gate)
     code, _, file = following.end()
     checks.equal('another may begin then, and sees only its own', (code, len(file.packets)), (0, 4))
+    code, _, said = relaygate(gate, 'capture', '-w', '/dev/full', '--seconds', '1')
+    checks.that('a file that takes nothing is told once, and nothing counts as captured',
+                code == 1 and said.count('/dev/full: ') == 1 and 'captured' not in said, said)
 
 
 # ---- A terminal ----
