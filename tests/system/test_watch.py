@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 200
+# workers: af_packet
 #
 # What a gate shows of itself: known numbers of mails and of dropped frames are in every map, table,
 # form of `status`, in DPDK's telemetry and in `top`, exactly and everywhere the same; a capture holds
