@@ -9,10 +9,20 @@
 
 #define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
 
+static bool refill_due(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us)
+{
+	return now_us - allowance->refilled_us >= interval_us;
+}
+
+bool allowance_left(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us)
+{
+	return allowance->tokens || refill_due(allowance, interval_us, now_us);
+}
+
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
 {
-	if (now_us - allowance->refilled_us >= interval_us) {
+	if (refill_due(allowance, interval_us, now_us)) {
 		allowance->refilled_us = now_us;
 		allowance->tokens = burst;
 	}
