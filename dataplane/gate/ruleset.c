@@ -310,7 +310,12 @@ bool ruleset_is_bound(const struct ruleset *ruleset, const struct address *addre
 
 static uint64_t without_class(const uint32_t classes[], unsigned count)
 {
+	uint32_t any = 0;
 	uint64_t without = 0;
+	for (unsigned i = 0; i < count; i++)
+		any |= classes[i];
+	if (!any) // as in a flood
+		return count ? UINT64_MAX >> (64 - count) : 0;
 	for (unsigned i = 0; i < count; i++)
 		without |= (uint64_t)(classes[i] == 0) << i;
 	return without;

@@ -337,6 +337,20 @@ static void parse_all(struct pipeline *pipeline, struct burst *burst, const stru
 	}
 }
 
+// The frames whose bits are set come to their end, one after the other. sieve: it may learn.
+static void judge_burst(struct pipeline *pipeline, struct burst *burst, const struct slice frames[],
+			uint64_t left, bool sieve)
+{
+	parse_all(pipeline, burst, frames, left);
+	ruleset_classify(pipeline->ruleset, burst->tcp, burst->tcp_count, burst->verdicts);
+	if (generation_former_anywhere(pipeline))
+		spare_former(pipeline, burst);
+	drop_all(pipeline, burst);
+	if (sieve && burst->unlisted)
+		sieve_learn(pipeline, burst->port, burst->unlisted);
+	judge_all(pipeline, burst);
+}
+
 static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
 			unsigned count)
 {
@@ -351,14 +365,8 @@ static void burst_input(struct pipeline *pipeline, uint16_t port, const struct s
 		count_received(pipeline, port, frames, count);
 	if (sieve)
 		left = sieve_drop(pipeline, port, frames, left, &burst.sample);
-	parse_all(pipeline, &burst, frames, left);
-	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
-	if (generation_former_anywhere(pipeline))
-		spare_former(pipeline, &burst);
-	drop_all(pipeline, &burst);
-	if (sieve && burst.unlisted)
-		sieve_learn(pipeline, port, burst.unlisted);
-	judge_all(pipeline, &burst);
+	if (left)
+		judge_burst(pipeline, &burst, frames, left, sieve);
 	if (pipeline->capture.on)
 		capture_all(pipeline, &burst, frames, count);
 	send_flush(pipeline);

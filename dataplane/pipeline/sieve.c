@@ -59,8 +59,8 @@ static uint64_t unlisted(const struct pipeline *pipeline, const struct pattern *
 	found = pattern->ipv4 ? ruleset_unlisted4(ruleset, matches.sources.ipv4, matches.count)
 			      : ruleset_unlisted6(ruleset, matches.sources.ipv6, matches.count);
 	// Of a flood it is the whole burst.
-	if (found == UINT64_MAX)
-		return UINT64_MAX;
+	if (__builtin_popcountll(found) == __builtin_popcountll(among))
+		return among;
 	for (; found; found &= found - 1)
 		places |= UINT64_C(1) << matches.frames[__builtin_ctzll(found)];
 	return places;

@@ -6,10 +6,10 @@
 #include "dataplane/gate/lookup4.h"
 #include "dataplane/gate/lookup6.h"
 #include "dataplane/gate/ruleset.h"
+#include "dataplane/io/frames.h"
 #include "dataplane/net/pattern.h"
 #include "dataplane/pipeline/pipeline.h"
 
-#include <rte_mbuf.h>
 #include <stdlib.h>
 #include <x86intrin.h>
 
@@ -102,7 +102,7 @@ void WRAPPED(ruleset_classify)(const struct ruleset *, const struct view *const[
 			       struct verdict[]);
 void WRAPPED(lookup4_find)(const struct lookup4 *, const uint32_t[], unsigned, uint32_t[]);
 void WRAPPED(lookup6_find)(const struct lookup6 *, const address_number[], unsigned, uint32_t[]);
-void WRAPPED(rte_pktmbuf_free_bulk)(struct rte_mbuf **, unsigned);
+void WRAPPED(frames_release)(struct rte_mbuf *[], unsigned, bool);
 uint64_t WRAPPED(pipeline_turn)(struct pipeline *, struct tick, struct outbox *);
 
 void __wrap_pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
@@ -121,7 +121,7 @@ void __wrap_lookup4_find(const struct lookup4 *lookup, const uint32_t addresses[
 			 uint32_t classes[]);
 void __wrap_lookup6_find(const struct lookup6 *lookup, const address_number addresses[],
 			 unsigned count, uint32_t classes[]);
-void __wrap_rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned count);
+void __wrap_frames_release(struct rte_mbuf *mbufs[], unsigned count, bool plain);
 uint64_t __wrap_pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox);
 
 void __wrap_pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
@@ -193,10 +193,10 @@ void __wrap_lookup6_find(const struct lookup6 *lookup, const address_number addr
 	ends(SOURCE);
 }
 
-void __wrap_rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned count)
+void __wrap_frames_release(struct rte_mbuf *mbufs[], unsigned count, bool plain)
 {
 	ends(COUNT);
-	WRAPPED(rte_pktmbuf_free_bulk)(mbufs, count);
+	WRAPPED(frames_release)(mbufs, count, plain);
 	ends(FREE);
 }
 
