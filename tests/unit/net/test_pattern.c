@@ -103,6 +103,23 @@ static void every_byte(struct sample *sample)
 	}
 }
 
+// What needs more than one byte to be wrong, as a port of 0.
+static void every_field_empty(struct sample *sample)
+{
+	static const uint8_t sizes[] = {2, 4, 6, 12, 16};
+
+	for (unsigned i = 0; i < sizeof(sizes); i++)
+		for (size_t at = 0; at + sizes[i] <= sample->length; at++) {
+			uint8_t changed[FRAME_MAX];
+
+			for (unsigned value = 0; value < 256; value += 255) {
+				memcpy(changed, sample->bytes, sample->length);
+				memset(changed + at, (int)value, sizes[i]);
+				matches(sample, changed, sample->length);
+			}
+		}
+}
+
 static void every_length(struct sample *sample)
 {
 	for (size_t length = 0; length <= sample->length; length++)
@@ -147,6 +164,11 @@ static void what_may_differ(struct sample *sample)
 static void test_every_byte(void **state)
 {
 	each_sample(every_byte);
+}
+
+static void test_every_field_empty(void **state)
+{
+	each_sample(every_field_empty);
 }
 
 static void test_every_length(void **state)
@@ -216,9 +238,10 @@ static void test_no_byte_too_far(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_byte),    cmocka_unit_test(test_every_length),
-		cmocka_unit_test(test_several_bytes), cmocka_unit_test(test_what_may_differ),
-		cmocka_unit_test(test_bursts),        cmocka_unit_test(test_no_byte_too_far),
+		cmocka_unit_test(test_every_byte),      cmocka_unit_test(test_every_field_empty),
+		cmocka_unit_test(test_every_length),    cmocka_unit_test(test_several_bytes),
+		cmocka_unit_test(test_what_may_differ), cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_no_byte_too_far),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include "tests/unit/net/vectors.h"
 #include "tests/unit/pipeline/twins.h"
 
-#define STORIES     1000
+#define STORIES     500
 #define STORY_BYTES 600
 #define BURSTS      200
 
@@ -137,6 +137,23 @@ static void test_listed_beside(void **state)
 	twins_close(twins);
 }
 
+// What was learned under one policy is not believed under the next.
+static void test_reload(void **state)
+{
+	static struct flood flood;
+	struct twins *twins = twins_open("");
+
+	fill(&flood, (const uint8_t[]){8, 8, 8, 8}, 0, PIPELINE_BURST);
+	for (unsigned i = 0; i < 20; i++)
+		twins_input(twins, 0, flood.frames, PIPELINE_BURST);
+	twins_reload(twins, "", false);
+	for (unsigned i = 0; i < 20; i++)
+		twins_input(twins, 0, flood.frames, PIPELINE_BURST);
+	assert_int_equal(twins->other.reasons[REASON_no_connector].count, 20 * PIPELINE_BURST);
+	assert_int_equal(twins->other.reasons[REASON_no_binding].count, 20 * PIPELINE_BURST);
+	twins_close(twins);
+}
+
 // Refuse = reset: everybody who is told in a flood of frames one by one is told in this one.
 static void test_reset(void **state)
 {
@@ -156,7 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stories),   cmocka_unit_test(test_exact_counts),
 		cmocka_unit_test(test_offenders), cmocka_unit_test(test_listed_beside),
-		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_reload),    cmocka_unit_test(test_reset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

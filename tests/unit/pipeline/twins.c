@@ -7,6 +7,7 @@
 #include "dataplane/base/cursor.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/wire.h"
+#include "dataplane/relay/servers.h"
 #include "tests/unit/net/vectors.h"
 
 #include <sodium.h>
@@ -22,7 +23,7 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 		fprintf(stderr, "%s\n", text);
 }
 
-static struct policy *load(const char *gate)
+static struct policy *load(const char *gate, bool bound)
 {
 	struct diagnostics diagnostics = {.report = report};
 	char text[2048];
@@ -35,13 +36,16 @@ static struct policy *load(const char *gate)
 		 "Address = 192.0.2.10/24, 2001:db8::10/64\n"
 		 "[port tagged]\nDevice = vdev:net_null1\nVlan = %u\n"
 		 "Address = 203.0.113.10/24, 2001:db8:7::10/64\n"
-		 "[connector some]\nBindings = 192.0.2.10:25, [2001:db8::10]:25\n"
+		 "[connector some]\nBindings = %s\n"
 		 "RemoteIPRanges = 198.51.100.0/24, 2001:db8:5::/48\nBackend = b\n"
 		 "[connector others]\nBindings = 203.0.113.10:25\n"
 		 "RemoteIPRanges = 192.0.2.32/27\nBackend = b\n"
 		 "[backend b]\nServers = 192.0.2.99\n",
-		 gate, VLAN);
-	return policy_load_text(text, &diagnostics);
+		 gate, VLAN, bound ? "192.0.2.10:25, [2001:db8::10]:25" : "[2001:db8:7::10]:25");
+	struct policy *policy = policy_load_text(text, &diagnostics);
+
+	assert(policy && policy->connector_count == TWINS_CONNECTORS);
+	return policy;
 }
 
 // ---- One gate --------------------------------------------------------------------------------
@@ -62,20 +66,35 @@ static void commit(struct outbox *outbox, uint16_t length)
 		twin->sent = (twin->sent ^ twin->frame[i]) * UINT64_C(0x100000001b3);
 }
 
-static void open_twin(struct twins *twins, struct twin *twin, bool watched)
+static struct generation *next_generation(struct twin *twin, struct policy *policy)
 {
-	struct pipeline_settings settings = {
-		.policy = twins->policy, .ruleset = twins->ruleset, .ports = twins->ports};
+	struct generation *generation =
+		generation_create(policy, twin->servers, 1, twin->generation_count + 1);
+	struct connector_counters **rows = calloc(TWINS_CONNECTORS, sizeof(*rows));
+
+	assert(generation && rows);
+	for (unsigned i = 0; i < TWINS_CONNECTORS; i++)
+		rows[i] = &twin->connectors[i];
+	generation->shares[0].connectors = rows;
+	generation_publish(generation);
+	return twin->generations[twin->generation_count++] = generation;
+}
+
+static void open_twin(struct twins *twins, struct twin *twin, const char *gate, bool watched)
+{
+	struct policy *policy = load(gate, true);
+	struct pipeline_settings settings = {.ports = twins->ports};
 
 	twin->outbox = (struct outbox){reserve, commit};
 	twin->offenders = offenders_create(42, twins->now.now_us);
 	assert(twin->offenders);
-	for (unsigned i = 0; i < TWINS_CONNECTORS; i++)
-		twin->connector_rows[i] = &twin->connectors[i];
+	twin->servers = servers_shared_create(policy, 1);
+	assert(twin->servers);
+	settings.servers = twin->servers;
+	settings.generation = next_generation(twin, policy);
 	for (unsigned i = 0; i < TWINS_PORTS; i++)
 		twin->port_rows[i] = &twin->ports[i];
-	settings.counters = (struct pipeline_counters){.connectors = twin->connector_rows,
-						       .ports = twin->port_rows,
+	settings.counters = (struct pipeline_counters){.ports = twin->port_rows,
 						       .reasons = twin->reasons,
 						       .log = twin->log,
 						       .log_records = TWINS_LOG,
@@ -92,6 +111,9 @@ static void open_twin(struct twins *twins, struct twin *twin, bool watched)
 static void close_twin(struct twin *twin)
 {
 	pipeline_destroy(twin->pipeline);
+	for (unsigned i = 0; i < twin->generation_count; i++)
+		generation_destroy(twin->generations[i]);
+	servers_shared_destroy(twin->servers);
 	offenders_destroy(twin->offenders);
 }
 
@@ -103,11 +125,8 @@ struct twins *twins_open(const char *gate)
 
 	assert(twins && sodium_init() >= 0);
 	twins->now = (struct tick){10000000, 1790000000000000ull};
-	twins->policy = load(gate);
-	assert(twins->policy && twins->policy->connector_count == TWINS_CONNECTORS);
-	twins->ruleset = ruleset_create(twins->policy);
 	twins->captured = calloc(CAPTURE_RECORDS, sizeof(twins->captured[0]));
-	assert(twins->ruleset && twins->captured);
+	assert(twins->captured);
 	for (uint16_t i = 0; i < TWINS_PORTS; i++)
 		twins->ports[i] = (struct packet_port){.mac = {2, 0, 0, 0, 0, 1},
 						       .index = i,
@@ -116,8 +135,8 @@ struct twins *twins_open(const char *gate)
 	// Of what it looks at it keeps nothing.
 	twins->order = (struct capture_order){
 		.serial = 1, .lease_us = UINT64_MAX, .snap = 1, .reason = REASON_gate_stopped};
-	open_twin(twins, &twins->watched, true);
-	open_twin(twins, &twins->other, false);
+	open_twin(twins, &twins->watched, gate, true);
+	open_twin(twins, &twins->other, gate, false);
 	twins_pass(twins, 1);
 	assert(twins->watched.pipeline->capture.on && !twins->other.pipeline->capture.on);
 	return twins;
@@ -128,8 +147,6 @@ void twins_close(struct twins *twins)
 	twins_compare_offenders(twins);
 	close_twin(&twins->watched);
 	close_twin(&twins->other);
-	ruleset_destroy(twins->ruleset);
-	policy_destroy(twins->policy);
 	free(twins->captured);
 	free(twins);
 }
@@ -191,6 +208,18 @@ void twins_input(struct twins *twins, uint16_t port, const struct slice frames[]
 	pipeline_input(twins->other.pipeline, port, frames, count, twins->now,
 		       &twins->other.outbox);
 	compare(twins);
+}
+
+static void reload(struct twins *twins, struct twin *twin, const char *gate, bool bound)
+{
+	pipeline_adopt(twin->pipeline, next_generation(twin, load(gate, bound)), twins->now,
+		       &twin->outbox);
+}
+
+void twins_reload(struct twins *twins, const char *gate, bool bound)
+{
+	reload(twins, &twins->watched, gate, bound);
+	reload(twins, &twins->other, gate, bound);
 }
 
 // ---- A story ---------------------------------------------------------------------------------
@@ -309,13 +338,16 @@ void twins_play(struct slice story)
 {
 	static const uint64_t times_us[] = {0, 1, 3, 8, 100, 20000, 999999, 1000000};
 	struct cursor cursor = cursor_of(story);
-	struct twins *twins = twins_open(cursor_u8(&cursor) & 1 ? "Refuse = reset\n" : "");
+	const char *gate = cursor_u8(&cursor) & 1 ? "Refuse = reset\n" : "";
+	struct twins *twins = twins_open(gate);
 
 	while (cursor.rest.length) {
 		uint8_t how = cursor_u8(&cursor);
 
 		if (how & 8)
 			play_burst(twins, &cursor, how);
+		else if (how == 0x77 && twins->other.generation_count < TWINS_POLICIES)
+			twins_reload(twins, gate, cursor_u8(&cursor) & 1);
 		else
 			twins_pass(twins, times_us[how / 16 % 8]);
 	}

@@ -13,23 +13,25 @@
 #define TWINS_PORTS      2 // both take frames to all addresses; the second one's have a tag
 #define TWINS_LOG        64
 #define TWINS_CONNECTORS 2
+#define TWINS_POLICIES   8 // one after the other
 
 struct twin {
 	struct outbox outbox; // first
 	struct pipeline *pipeline;
-	struct connector_counters connectors[TWINS_CONNECTORS], *connector_rows[TWINS_CONNECTORS];
+	struct connector_counters connectors[TWINS_CONNECTORS];
 	struct port_counters ports[TWINS_PORTS], *port_rows[TWINS_PORTS];
 	struct reason_counter reasons[REASON_COUNT];
 	struct log_record log[TWINS_LOG];
 	struct offenders *offenders;
+	struct servers_shared *servers;
+	struct generation *generations[TWINS_POLICIES];
+	unsigned generation_count;
 	uint8_t frame[OUTBOX_FRAME_MAX];
 	uint64_t sent; // a sum over the bytes of all frames
 };
 
 struct twins {
 	struct twin watched, other;
-	struct policy *policy;
-	struct ruleset *ruleset;
 	struct packet_port ports[TWINS_PORTS];
 	struct capture_order order;
 	struct capture_record *captured;
@@ -39,6 +41,8 @@ struct twins {
 // gate: further lines of that section. Listed: 198.51.100.0/24 and 2001:db8:5::/48, to port 25 of
 // 192.0.2.10 and 2001:db8::10; 192.0.2.99 is a server.
 struct twins *twins_open(const char *gate);
+// Another policy, likewise, whose connectors are bound to that port, or to no address of the above.
+void twins_reload(struct twins *twins, const char *gate, bool bound);
 void twins_close(struct twins *twins);
 // Time passes, and both have a turn.
 void twins_pass(struct twins *twins, uint64_t us);
