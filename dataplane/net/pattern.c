@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // See pattern.h. What is judged of a frame is a mask over its first bytes: the link header whole,
-// of IP and TCP what packet.c looks at. A field that it begins to look at has to be added here;
-// tests compare the two.
+// of a tag, IP and TCP what packet.c looks at. A field that it begins to look at has to be added
+// here; tests compare the two.
 #include "dataplane/net/pattern.h"
 
 #include "dataplane/net/wire.h"
@@ -13,6 +13,8 @@ enum {
 	TCP_DATA_OFFSET = 12,
 	TCP_FLAGS = 13,
 };
+
+#define JUDGED_FLAGS (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)
 
 // One compare of the processor's, wherever the bytes begin.
 typedef uint64_t block __attribute__((vector_size(BLOCK_BYTES)));
@@ -26,7 +28,8 @@ static void judge_ipv4(uint8_t judged[], unsigned ip)
 {
 	judge(judged, ip, 1);      // version, header length
 	judge(judged, ip + 2, 2);  // total length
-	judge(judged, ip + 6, 2);  // fragments
+	judge(judged, ip + 6, 2);  // fragments,
+	judged[ip + 6] = 0xbf;     // but whether it may be fragmented
 	judge(judged, ip + 9, 1);  // protocol
 	judge(judged, ip + 16, 4); // destination
 }
@@ -45,17 +48,20 @@ void pattern_of(const struct view *view, struct pattern *pattern)
 
 	pattern->destination = view->destination;
 	pattern->destination_port = view->destination_port;
-	pattern->flags = view->flags;
+	pattern->flags = view->flags & JUDGED_FLAGS;
 	pattern->network_offset = (uint8_t)view->network_offset;
 	pattern->length = (uint32_t)view->frame.length;
 	pattern->ipv4 = wire_is_ipv4(&view->source);
 	judge(judged, 0, view->network_offset);
+	if (view->network_offset > ETHERNET_HEADER_BYTES)
+		judged[ETHERNET_HEADER_BYTES] = 0x0f; // of a tag not its priority
 	if (pattern->ipv4)
 		judge_ipv4(judged, view->network_offset);
 	else
 		judge_ipv6(judged, view->network_offset);
 	judge(judged, tcp + 2, 2); // destination port
-	judge(judged, tcp + TCP_DATA_OFFSET, 2);
+	judged[tcp + TCP_DATA_OFFSET] = 0xf0;
+	judged[tcp + TCP_FLAGS] = JUDGED_FLAGS;
 	for (unsigned i = 0; i < end; i++)
 		expected[i] = view->frame.data[i] & judged[i];
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A TCP frame that packet_parse accepted, as a pattern for others: a frame that agrees with it in
-// every byte that packet_parse judges is accepted, too, as a segment to the same endpoint with the
-// same flags, and needs no view for that. Source address and port may differ, and are judged by the
-// same functions as there. So a flood is told apart from all else by a few wide compares, and no
-// rule of parsing is said twice. Keeps no state; borrows nothing.
+// every bit that packet_parse judges is accepted, too, as a segment to the same endpoint with the
+// same SYN, ACK, RST and FIN, and needs no view for that. Source address and port may differ, and
+// are judged by the same functions as there. So a flood is told apart from all else by a few wide
+// compares, and no rule of parsing is said twice. Keeps no state; borrows nothing.
 #ifndef RELAYGATE_NET_PATTERN_H
 #define RELAYGATE_NET_PATTERN_H
 
@@ -16,7 +16,7 @@
 struct pattern {
 	struct address destination;
 	uint16_t destination_port;
-	uint8_t flags;          // of TCP
+	uint8_t flags;          // of TCP, those that are judged: SYN, ACK, RST, FIN
 	uint8_t network_offset; // in the frame
 	uint32_t length;        // of the frame, padding cut off
 	uint8_t blocks;

@@ -3,7 +3,7 @@
 // Floods, before a view is made of each frame. The ordinary way drops a frame of an unlisted source
 // and leaves its pattern here; frames of the same pattern whose sources are unlisted, too, would
 // come to the same end, and are counted as that at once. All others go the ordinary way, so each
-// rule is said once: of frames in net/, of sources in gate/. A pattern that catches nothing is
+// rule is said once: of frames in net/, of sources in gate/. A pattern that catches little is
 // forgotten, so without a flood nothing is looked for. Owns each port's patterns. Knows no other
 // reason than no_connector, and stands aside where more is to be done for a dropped frame.
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define PATTERNS 4 // of a port: a flood of more kinds of frames is caught in part
+#define WORTH    8 // a pattern stays while it catches one frame in so many
 
 struct sieve {
 	struct pattern patterns[PATTERNS];
@@ -96,7 +97,7 @@ uint64_t sieve_drop(struct pipeline *pipeline, uint16_t port, const struct slice
 		if (log_wants_drop(pipeline, pattern->flags))
 			continue;
 		dropped = sift(pipeline, pattern, frames, among, sample);
-		if (!dropped)
+		if (__builtin_popcountll(dropped) * WORTH < __builtin_popcountll(among))
 			sieve->used &= ~(1u << i);
 		among &= ~dropped;
 	}

@@ -11,7 +11,9 @@
 
 #define FRAME_MAX 128
 #define RANDOM    200000
-#define HEADERS   78 // of Ethernet, a tag, IPv6 and TCP
+// The others decide nothing about a segment without a flow.
+#define JUDGED_FLAGS (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)
+#define HEADERS      78 // of Ethernet, a tag, IPv6 and TCP
 
 static const struct packet_port ports[] = {{.mac = {2, 0, 0, 0, 0, 1}},
 					   {.mac = {2, 0, 0, 0, 0, 1}, .vlan = 42}};
@@ -80,7 +82,8 @@ static bool matches(const struct sample *sample, const uint8_t *bytes, size_t le
 		assert_int_equal(found.frames[0], 0);
 		assert_int_equal(packet_parse(sample->port, frame, &view), REASON_NONE);
 		assert_int_equal(view.kind, VIEW_TCP);
-		assert_int_equal(view.flags, sample->view.flags);
+		assert_int_equal(view.flags & JUDGED_FLAGS, sample->pattern.flags);
+		assert_int_equal(sample->view.flags & JUDGED_FLAGS, sample->pattern.flags);
 		assert_int_equal(view.destination_port, sample->view.destination_port);
 		assert_int_equal(address_compare(&view.destination, &sample->view.destination), 0);
 		assert_int_equal(address_compare(&view.source, &source), 0);
@@ -156,6 +159,12 @@ static void what_may_differ(struct sample *sample)
 		ip[sample->pattern.ipv4 ? free4[i] : free6[i]] ^= 0x15;
 	for (unsigned i = 0; i < sizeof(free_tcp); i++)
 		tcp[free_tcp[i]] ^= 0x15;
+	tcp[12] ^= 0x0f; // reserved
+	tcp[13] ^= 0xe8; // PSH, URG, ECN
+	if (sample->pattern.ipv4)
+		ip[6] ^= 0x40; // may be fragmented
+	if (sample->port->vlan)
+		sample->bytes[14] ^= 0xf0; // priority
 	for (size_t i = (size_t)(tcp + 20 - sample->bytes); i < sample->length; i++)
 		sample->bytes[i] ^= 0x15;
 	assert_true(matches(sample, sample->bytes, sample->length));
