@@ -32,6 +32,7 @@ static struct policy *load(const char *gate, bool bound)
 		 "[gate]\nName = mx.test\nMaxSessions = 16\nHalfOpenEntries = 64\n"
 		 "TimeWaitEntries = 64\nSourceEntries = 64\nBufferMemory = 1MB\n"
 		 "SendBuffer = 16KB\nReceiveBuffer = 16KB\n%s"
+		 "[ban]\nBanEntries = 16\n"
 		 "[port plain]\nDevice = vdev:net_null0\n"
 		 "Address = 192.0.2.10/24, 2001:db8::10/64\n"
 		 "[port tagged]\nDevice = vdev:net_null1\nVlan = %u\n"
@@ -46,6 +47,17 @@ static struct policy *load(const char *gate, bool bound)
 
 	assert(policy && policy->connector_count == TWINS_CONNECTORS);
 	return policy;
+}
+
+// Large ones that no twin uses, made once.
+static struct rates *unused_rates(void)
+{
+	static struct rates *rates;
+
+	if (!rates)
+		rates = rates_create(1, &(struct hash_key){{0}});
+	assert(rates);
+	return rates;
 }
 
 // ---- One gate --------------------------------------------------------------------------------
@@ -91,6 +103,7 @@ static void open_twin(struct twins *twins, struct twin *twin, const char *gate, 
 	twin->servers = servers_shared_create(policy, 1);
 	assert(twin->servers);
 	settings.servers = twin->servers;
+	settings.rates = unused_rates();
 	settings.generation = next_generation(twin, policy);
 	for (unsigned i = 0; i < TWINS_PORTS; i++)
 		twin->port_rows[i] = &twin->ports[i];
@@ -121,12 +134,12 @@ static void close_twin(struct twin *twin)
 
 struct twins *twins_open(const char *gate)
 {
+	static struct capture_record captured[CAPTURE_RECORDS]; // nobody looks there
 	struct twins *twins = calloc(1, sizeof(*twins));
 
 	assert(twins && sodium_init() >= 0);
 	twins->now = (struct tick){10000000, 1790000000000000ull};
-	twins->captured = calloc(CAPTURE_RECORDS, sizeof(twins->captured[0]));
-	assert(twins->captured);
+	twins->captured = captured;
 	for (uint16_t i = 0; i < TWINS_PORTS; i++)
 		twins->ports[i] = (struct packet_port){.mac = {2, 0, 0, 0, 0, 1},
 						       .index = i,
@@ -147,7 +160,6 @@ void twins_close(struct twins *twins)
 	twins_compare_offenders(twins);
 	close_twin(&twins->watched);
 	close_twin(&twins->other);
-	free(twins->captured);
 	free(twins);
 }
 
