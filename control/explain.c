@@ -295,9 +295,11 @@ static const char *refusal_of(const struct policy *policy, const struct choice *
 
 	if (!choice->connector)
 		return helps[choice->reason];
-	if (choice->blocked && !choice->allowed && policy->ip_block.action == BLOCK_LIST_DROP)
-		return helps[REASON_ip_blocked];
-	return NULL;
+	if (!choice->blocked || choice->allowed || policy->ip_block.action == ABOVE_REJECT)
+		return NULL;
+	return policy->ip_block.action == ABOVE_TARPIT || policy->ip_block.action == ABOVE_REPLY
+		       ? helps[REASON_smtp_limit_block_list]
+		       : helps[REASON_ip_blocked];
 }
 
 static int endpoints(const struct command_options *options, struct endpoint *from,
@@ -319,6 +321,11 @@ static int endpoints(const struct command_options *options, struct endpoint *fro
 	}
 	if (endpoint_parse(options->to, 25, to, &why)) {
 		fprintf(stderr, "relaygate: --to %s: %s\n", options->to, why);
+		return -1;
+	}
+	if (address_is_ipv4(&from->address) != address_is_ipv4(&to->address)) {
+		fprintf(stderr, "relaygate: --from %s --to %s: one is IPv4, the other one IPv6\n",
+			options->from, options->to);
 		return -1;
 	}
 	return 0;

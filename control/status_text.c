@@ -13,6 +13,7 @@
 #define REASONS_SHOWN  10
 #define OFFENDERS_TOLD 10
 #define NAME_WIDTH     24
+#define PORT_WIDTH     15
 
 char *status_time(uint64_t wall_us, char text[STATUS_TIME_MAX])
 {
@@ -23,6 +24,11 @@ char *status_time(uint64_t wall_us, char text[STATUS_TIME_MAX])
 	    !strftime(text, STATUS_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts))
 		strcpy(text, "-");
 	return text;
+}
+
+uint64_t status_age(const struct view_snapshot *view, uint64_t wall_us)
+{
+	return view->wall_us > wall_us ? view->wall_us - wall_us : 0;
 }
 
 char *status_span(uint64_t us, char text[STATUS_SPAN_MAX])
@@ -69,18 +75,18 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 	if (view->pid)
 		fprintf(out, "relaygate %s, process %d: %s; started %s ago\n", instance->build,
 			view->pid, instance->state,
-			status_span(view->wall_us - instance->started_us, span));
+			status_span(status_age(view, instance->started_us), span));
 	else
 		fprintf(out, "relaygate %s: %s; started %s, last sign of life %s ago\n",
 			instance->build, status_state(view),
 			status_time(instance->started_us, time),
-			status_span(view->wall_us - instance->alive_us, span));
+			status_span(status_age(view, instance->alive_us), span));
 	fprintf(out, "policy: %s, generation %" PRIu64 "\n", instance->file,
 		(uint64_t)instance->generation);
 	if (instance->reload_result[0])
 		fprintf(out, "last reload: %s (%s) %s ago%s%.*s\n", instance->reload_result,
 			instance->reload_cause,
-			status_span(view->wall_us - instance->reload_us, span),
+			status_span(status_age(view, instance->reload_us), span),
 			instance->message[0] ? ": " : "", (int)strcspn(instance->message, "\n"),
 			instance->message);
 }
@@ -108,15 +114,17 @@ static void print_workers(const struct view_snapshot *view, const double *busy, 
 
 static void print_ports(const struct view_snapshot *view, FILE *out)
 {
-	fprintf(out, "\n%-*s %13s %13s %13s %12s\n", NAME_WIDTH, "port", "frames in", "accepted",
-		"frames out", "lost");
+	fprintf(out, "\n%-*s %12s %12s %12s %12s %12s\n", PORT_WIDTH, "port", "frames in",
+		"accepted", "banned", "frames out", "lost");
 	for (unsigned i = 0; i < view->of[ROWS_PORTS].count; i++) {
 		const void *row = view_row_at(view, ROWS_PORTS, i);
 
-		print_name(ROWS_PORTS, row, NAME_WIDTH, out);
-		fprintf(out, " %13" PRIu64 " %13" PRIu64 " %13" PRIu64 " %12" PRIu64 "\n",
+		print_name(ROWS_PORTS, row, PORT_WIDTH, out);
+		fprintf(out,
+			" %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n",
 			number(ROWS_PORTS, row, "frames_in"),
 			number(ROWS_PORTS, row, "frames_accepted"),
+			number(ROWS_PORTS, row, "frames_banned"),
 			number(ROWS_PORTS, row, "frames_out"),
 			number(ROWS_PORTS, row, "frames_out_lost") +
 				number(ROWS_PORTS, row, "device_missed"));
@@ -156,7 +164,7 @@ static void print_servers(const struct view_snapshot *view, FILE *out)
 		const char *state = number(ROWS_SERVERS, row, "live")   ? "live"
 				    : number(ROWS_SERVERS, row, "down") ? "DOWN"
 									: "not probed";
-		uint64_t since = view->wall_us - number(ROWS_SERVERS, row, "since_us");
+		uint64_t since = status_age(view, number(ROWS_SERVERS, row, "since_us"));
 		uint64_t waiting = number(ROWS_SERVERS, row, "waiting");
 
 		print_name(ROWS_SERVERS, row, NAME_WIDTH, out);
@@ -208,7 +216,8 @@ static void print_offenders(const struct view_snapshot *view, FILE *out)
 			number(ROWS_OFFENDERS, row, "frames"),
 			number(ROWS_OFFENDERS, row, "frames_over"),
 			row_second(&row_layouts[ROWS_OFFENDERS], row, text),
-			status_span(view->wall_us - number(ROWS_OFFENDERS, row, "seen_us"), span));
+			status_span(status_age(view, number(ROWS_OFFENDERS, row, "seen_us")),
+				    span));
 	}
 }
 

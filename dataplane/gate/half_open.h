@@ -7,9 +7,11 @@
 // works without its entry: when the cache is full the oldest one of the first kind makes room. A
 // flood of SYNs would so push out everybody's within the second that the first repetition waits
 // for: entries of proven sources make room only when there are no others, or when they are an
-// eighth of the cache and the newcomer is one of them. And a stranger's SYN displaces none that is
-// younger than HALF_OPEN_SPARED_US: a flood that would leave nobody's entry until its ACK can be
-// there is answered from cookies alone.
+// eighth of the cache and the newcomer is one of them; and a stranger's stays while its network
+// (IPv4 /16, IPv6 /48) has few entries and another one many. A flood from everywhere, or from the
+// client's own network, still displaces it; but a stranger's SYN of such a network displaces none
+// that is younger than HALF_OPEN_SPARED_US: a flood that would leave nobody's entry until its ACK
+// can be there is answered from cookies alone.
 // SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
 // own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H
@@ -38,7 +40,8 @@ void half_open_destroy(struct half_open *half_open);
 // May the next SYN without timestamps have its options kept in an entry?
 bool half_open_offers_options(const struct half_open *half_open);
 // Would the entry of one more SYN be kept, if it is none of those whose options are kept in it?
-bool half_open_has_room(const struct half_open *half_open, bool proven, uint64_t now_us);
+bool half_open_has_room(const struct half_open *half_open, const struct address *source,
+			bool proven, uint64_t now_us);
 enum half_open_result {
 	HALF_OPEN_KEPT,
 	HALF_OPEN_KEPT_FOR_OLDEST, // likewise, and an older entry of the first kind is gone

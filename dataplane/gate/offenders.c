@@ -160,14 +160,24 @@ void offenders_note(struct offenders *offenders, const struct address *source, e
 	store(&place->reason, (uint32_t)reason);
 }
 
+// Milliseconds of 32 bits come round every 49 days; nobody is here that long after his last frame.
+static uint64_t seen_us(const struct offenders *offenders, const struct place *place,
+			uint64_t now_us)
+{
+	uint64_t now_ms = (now_us - offenders->start_us) / 1000;
+	int32_t ahead_ms = (int32_t)(place->seen_ms - (uint32_t)now_ms);
+
+	return offenders->start_us + (now_ms + (uint64_t)(int64_t)ahead_ms) * 1000;
+}
+
 static struct offender offender_of(const struct offenders *offenders, const struct place *place,
-				   uint32_t times)
+				   uint32_t times, uint64_t now_us)
 {
 	return (struct offender){
 		.source = address_of(place->source),
 		.frames = halved(place->frames, times),
 		.over = halved(place->over, times),
-		.seen_us = offenders->start_us + place->seen_ms * UINT64_C(1000),
+		.seen_us = seen_us(offenders, place, now_us),
 		.reason = (enum reason)place->reason,
 	};
 }
@@ -191,16 +201,18 @@ static bool copy_set(const struct set *set, struct set *copy)
 unsigned offenders_read(const struct offenders *offenders, uint64_t now_us,
 			struct offender out[OFFENDERS_ENTRIES])
 {
-	uint32_t halvings = halvings_at(offenders, now_us);
+	uint32_t halvings = halvings_at(offenders, now_us), times;
 	unsigned count = 0;
 	struct set copy = {0};
 
 	for (unsigned i = 0; i < OFFENDERS_SETS; i++) {
 		if (!copy_set(&offenders->sets[i], &copy))
 			continue;
+		// The writer may be a moment ahead.
+		times = copy.halvings < halvings ? halvings - copy.halvings : 0;
 		for (unsigned j = 0; j < OFFENDERS_WAYS; j++) {
 			struct offender offender =
-				offender_of(offenders, &copy.places[j], halvings - copy.halvings);
+				offender_of(offenders, &copy.places[j], times, now_us);
 
 			if (offender.frames)
 				out[count++] = offender;

@@ -18,6 +18,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
+#include "dataplane/net/pattern.h"
 #include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
@@ -46,6 +47,7 @@ TAILQ_HEAD(leg_list, leg);
 
 struct bans;
 struct server_leg;
+struct sieve;
 struct sources;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
@@ -133,6 +135,7 @@ struct reset_budget {
 	struct hash_key key;
 	uint64_t second; // plus one: 0 is never the current one
 	uint16_t left[RESET_BUCKETS];
+	uint16_t buckets_left; // in which something is
 };
 
 // A look at all sessions for those of banned sources (ban.c).
@@ -153,6 +156,12 @@ struct syn_limits {
 // A frame that was given to another worker, or shown by one: somebody else's to capture.
 #define CAPTURE_NOT_OURS UINT16_MAX
 
+// Of whose drops in a burst offenders hear, and how many each of them stands for.
+struct sample {
+	uint64_t frames; // a bit each
+	uint32_t weight;
+};
+
 struct capture {
 	bool on;
 	const struct connector_counters *connector; // of what is being sent; NULL = none
@@ -172,6 +181,7 @@ struct pipeline {
 	struct generation_news *news; // NULL: there is one generation
 	struct generation *own_generation; // where none was given
 	const struct packet_port *ports;
+	struct sieve *sieves; // of each port
 	struct pipeline_counters counters;
 	struct record_ring *protocol; // NULL: no connector's is logged
 
@@ -251,6 +261,8 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
 // True `burst` times in each interval.
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us);
+// Would the next one be?
+bool allowance_left(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us);
 
 // ---- others.c: what concerns the other workers -----------------------------------------------
 // Is the flow of this tuple another worker's?
@@ -261,6 +273,18 @@ enum reason others_take(struct pipeline *pipeline, const struct tuple *tuple, ui
 // Shows a link frame to all others. What the frame's disposition is then.
 enum reason others_learn(struct pipeline *pipeline, const struct view *view, unsigned index,
 			 enum reason reason);
+
+// ---- sieve.c: floods, before a view is made of each frame ---------------------------------------
+int sieve_init(struct pipeline *pipeline);
+void sieve_fini(struct pipeline *pipeline);
+// May it drop frames of this burst, and learn from it?
+bool sieve_applies(const struct pipeline *pipeline);
+// Drops and counts what it knows to be of unlisted sources, of those frames of a burst whose bits
+// are set in `among`. Returns those that are left.
+uint64_t sieve_drop(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+		    uint64_t among, const struct sample *sample);
+// A frame of this port was dropped as no_connector.
+void sieve_learn(struct pipeline *pipeline, uint16_t port, const struct view *view);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
 // Of a SYN, with its burst: fetches ahead what will be looked at. Returns where its source may be
@@ -289,8 +313,9 @@ uint64_t ban_turn(struct pipeline *pipeline);
 
 // ---- admit.c: who may open a connection ---------------------------------------------------------
 void admit_init(struct pipeline *pipeline, unsigned workers);
-// A segment without a flow: REASON_NONE, or who sent it is not served at all.
-enum reason admit_source(const struct pipeline *pipeline, const struct view *view);
+// A segment without a flow: REASON_NONE, or who sent it is answered with silence or RST
+// (which went out if it is RST).
+enum reason admit_source(struct pipeline *pipeline, const struct view *view);
 // A SYN: REASON_NONE, or it is above a limit that answers with silence or RST (which went out).
 enum reason admit_syn(struct pipeline *pipeline, const struct view *view, uint16_t connector);
 // The same of a completed handshake; with REASON_NONE it becomes a session, counted as
@@ -299,8 +324,10 @@ enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, 
 			    struct admission_result *result);
 // Was a segment dropped for a limit?
 bool admit_refused(enum reason reason);
-// What a session that is refused for a limit is counted as.
+// What a session that is refused for a limit is counted as, and what such connections get.
 enum reason admit_reason(enum connection_limit_kind limit);
+enum limit_action admit_action(const struct policy *policy, const struct connector *connector,
+			       enum connection_limit_kind limit);
 
 // ---- client.c: a client's flow and session ---------------------------------------------------
 // NULL when MaxSessions are open. The banner is queued, or the 421 for the limit that it is above;
@@ -457,6 +484,13 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped, if it asks for a connection: logged while the rate allows, which
 // is what it returns.
 bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
+// Would a drop with these TCP flags be logged now?
+bool log_wants_drop(const struct pipeline *pipeline, uint8_t flags);
+// The sample of a burst.
+struct sample count_sample(const struct pipeline *pipeline, unsigned frames);
+// A frame of the sample was dropped.
+void count_offender(struct pipeline *pipeline, const struct address *source, enum reason reason,
+		    const struct sample *sample);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
 
 // ---- capture.c: frames for those who watch from outside ----------------------------------------
