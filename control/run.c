@@ -212,7 +212,8 @@ int command_run(const struct command_options *options)
 	drain_timeout_ms = instance_policy(instance)->gate.drain_timeout_ms;
 	sd_notify(0, "STOPPING=1");
 	standing_enter(instance_standing(instance), "stopping");
-	printf("relaygate: stopping: no new connections, up to %u s for running transactions\n",
+	printf("relaygate: stopping: no new connections, up to %u s for running transactions; "
+	       "a second signal ends them\n",
 	       drain_timeout_ms / 1000);
 	fflush(stdout);
 	drain(instance, &set, drain_timeout_ms);

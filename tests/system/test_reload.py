@@ -163,6 +163,14 @@ def refusals(checks, lab, gate):
     code, _, complaint = tool(gate, 'reload')
     checks.that('a faulty file: exit 1, and where', code == 1 and f'{gate.file}:' in complaint,
                 complaint)
+    for words in (('status',), ('log',), ('top', '--once', '--interval', '100ms'),
+                  ('ban', 'list'), ('ban', 'add', '198.51.100.99', '--for', '1h'),
+                  ('ban', 'del', '198.51.100.99'), ('drain',), ('drain', '--undo')):
+        code, said, complaint = tool(gate, *words)
+        checks.that(f'the gate behind such a file: {" ".join(words)}',
+                    code == 0 and 'has errors' in complaint, said + complaint)
+    code, _, complaint = tool(gate, 'ban', 'add', '198.51.100.99')
+    checks.that('a ban then needs its time', code == 1 and '--for' in complaint, complaint)
     gate.process.send_signal(signal.SIGHUP)
     labs.wait_for('the gate says so', lambda: state(gate, 'reload_result') == 'refused')
     checks.that('the faults are in the record', f'{gate.file}:' in state(gate, 'message'),
@@ -290,6 +298,22 @@ def drain(checks, lab, gate):
         checks.starts('sessions again', client.greet(), '250')
 
 
+def stopping(checks, lab, gate):
+    """Nothing is asked of a gate that only waits for a message's end."""
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        for line in (f'MAIL FROM:<{SENDER}>', f'RCPT TO:<{FOREIGN}>', 'DATA'):
+            client.command(line)
+        gate.process.send_signal(signal.SIGTERM)
+        labs.wait_for('it stops', lambda: state(gate, 'state') == 'stopping')
+        for command in ('drain', 'reload'):
+            code, _, complaint = tool(gate, command)
+            checks.that(f'{command} is refused', code == 1 and 'is stopping' in complaint,
+                        complaint)
+        checks.starts('while the message goes on', client.command('\r\nhello\r\n.'), '250')
+    checks.equal('and then the gate stops in good order', gate.stop(), 0)
+
+
 class Follower:
     """`relaygate log -f`, from now on."""
 
@@ -346,7 +370,7 @@ def events(checks, lab, gate, backend, follower):
             'a limit': rf'192\.0\.2\.\d+:\d+ smtp_limit_per_source \[{RELAY[10:]}\] 421'}.items():
         checks.that(f'followed: {what}', follower.shows(pattern),
                     labs.read(follower.path).decode()[-3000:])
-    checks.equal('the gate stops in good order', gate.stop(), 0)
+    stopping(checks, lab, gate)
     labs.wait_for('the end is followed', lambda: follower.shows(r' - gate_stopped '))
     follower.process.kill()
     follower.process.wait()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 200
+# workers: af_packet
 #
 # What a gate shows of itself: known numbers of mails and of dropped frames are in every map, table,
 # form of `status`, in DPDK's telemetry and in `top`, exactly and everywhere the same; a capture holds
@@ -330,6 +331,9 @@ def killed_reader(checks, lab, gate, stranger):
     settle(gate)
     code, _, file = following.end()
     checks.equal('another may begin then, and sees only its own', (code, len(file.packets)), (0, 4))
+    code, _, said = relaygate(gate, 'capture', '-w', '/dev/full', '--seconds', '1')
+    checks.that('a file that takes nothing is told once, and nothing counts as captured',
+                code == 1 and said.count('/dev/full: ') == 1 and 'captured' not in said, said)
 
 
 # ---- A terminal ----
@@ -341,13 +345,15 @@ def on_a_terminal(checks, gate):
     checks.that('a frame fits 80x24', len(small) <= 24 and max(map(len, small)) <= 80, small)
     checks.that('and has all sections', all(any(line.startswith(word) for line in small) for word in (
         'relaygate ', 'worker', 'port', 'connector', 'server', 'reason', 'source')), small)
-    terminal.resize(50, 132)
-    labs.wait_for('a wider frame', lambda: any(
-        max(map(len, frame)) > 80 for frame in terminal.frames()))
-    seen = len(terminal.frames())
     terminal.resize(10, 40)
     labs.wait_for('a small frame', lambda: any(
-        len(frame) <= 10 and max(map(len, frame)) <= 40 for frame in terminal.frames()[seen:]))
+        len(frame) <= 10 and max(map(len, frame)) <= 40 for frame in terminal.frames()))
+    seen = len(terminal.frames())
+    terminal.resize(50, 132)
+    labs.wait_for('a large frame', lambda: any(
+        max(map(len, frame)) > 40 for frame in terminal.frames()[seen:]))
+    checks.that('80 columns are enough for it, too', all(
+        len(line) <= 80 for frame in terminal.frames() for line in frame), terminal.frames()[-1])
     terminal.key(b'q')
     code, same = terminal.close()
     checks.equal('q ends it, and the terminal is as before', (code, same), (0, True))
