@@ -108,7 +108,7 @@ static struct record *find(const struct time_wait *time_wait, const struct tuple
 
 bool tcp_time_wait_likely(const struct tcp *tcp, uint32_t hash)
 {
-	return *bucket_at(tcp->time_wait, hash) != FLOW_NONE;
+	return tcp->time_wait->live > 0 && *bucket_at(tcp->time_wait, hash) != FLOW_NONE;
 }
 
 // Takes a live record out of its bucket; its place in the ring stays.
