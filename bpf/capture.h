@@ -4,10 +4,11 @@
  * map `capture`, and the records that the workers write into `captured`, a ring each. Nobody waits
  * for anybody: a worker overwrites what was not read, and the tool counts what it missed.
  *
- * The order: the tool takes `owner` (compare and exchange from 0, or from one whose lease is over),
- * writes the fields, then raises `serial` (release). A worker that sees another serial copies the
- * order, checks the program, and captures while CLOCK_MONOTONIC is before `lease_us`, which the
- * tool moves ahead all the time: when it dies, the capture ends.
+ * The order: the tool moves the lease ahead and takes `owner` (compare and exchange from 0, or from
+ * one whose lease was over), makes `serial` 0, writes the fields, then a serial that no order had
+ * before (release): the time. A worker that sees another serial copies the order, checks the
+ * program, and captures while CLOCK_MONOTONIC is before `lease_us`, which the tool moves ahead all
+ * the time: when it dies, the capture ends.
  */
 #ifndef RELAYGATE_BPF_CAPTURE_H
 #define RELAYGATE_BPF_CAPTURE_H

@@ -20,6 +20,7 @@ struct capture_reader {
 	unsigned workers;
 	unsigned turn; // the worker that is asked first
 	uint64_t serial;
+	counters_u64 lease_us; // as it was extended last
 	uint64_t lost;
 	bool begun;
 	uint64_t next[]; // sequence number, of each worker
@@ -65,14 +66,23 @@ int capture_reader_open(const char *directory, struct capture_reader **out,
 	return 0;
 }
 
+// Unless another process has it already.
+static void give_up(struct capture_order *order, counters_u64 lease_us)
+{
+	counters_u64 owner = (counters_u64)getpid();
+
+	__atomic_compare_exchange_n(&order->lease_us, &lease_us, 0, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&order->owner, &owner, 0, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_RELAXED);
+}
+
 void capture_reader_close(struct capture_reader *reader)
 {
 	if (!reader)
 		return;
-	if (reader->begun && capture_reader_renew(reader)) {
-		__atomic_store_n(&reader->order->lease_us, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&reader->order->owner, 0, __ATOMIC_RELEASE);
-	}
+	if (reader->begun)
+		give_up(reader->order, reader->lease_us);
 	munmap(reader->order, sizeof(*reader->order));
 	munmap((void *)(uintptr_t)reader->records, reader->bytes);
 	free(reader);
@@ -105,11 +115,21 @@ static void find_starts(struct capture_reader *reader)
 	}
 }
 
+static counters_u64 extend(struct capture_order *order)
+{
+	counters_u64 lease_us = now_us() + CAPTURE_LEASE_US;
+
+	__atomic_store_n(&order->lease_us, lease_us, __ATOMIC_RELAXED);
+	return lease_us;
+}
+
+// The lease comes first: whoever finds an owner finds one whose lease is not over.
 static bool take_over(struct capture_order *order, counters_u64 *owner)
 {
 	*owner = __atomic_load_n(&order->owner, __ATOMIC_ACQUIRE);
 	if (*owner && __atomic_load_n(&order->lease_us, __ATOMIC_RELAXED) > now_us())
 		return false;
+	extend(order);
 	return __atomic_compare_exchange_n(&order->owner, owner, (counters_u64)getpid(), false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
@@ -123,7 +143,8 @@ int capture_reader_begin(struct capture_reader *reader, const struct capture_ord
 	if (!take_over(shared, &owner))
 		return message_set(error, -EBUSY, "process %llu captures already", owner);
 	reader->begun = true;
-	reader->serial = shared->serial + 1;
+	// No order before had this one, whatever its owner left there when it died.
+	reader->serial = now_us();
 	find_starts(reader);
 	// No worker may take half an order for a whole one.
 	__atomic_store_n(&shared->serial, 0, __ATOMIC_RELAXED);
@@ -143,7 +164,7 @@ bool capture_reader_renew(struct capture_reader *reader)
 {
 	if (__atomic_load_n(&reader->order->owner, __ATOMIC_ACQUIRE) != (uint64_t)getpid())
 		return false;
-	__atomic_store_n(&reader->order->lease_us, now_us() + CAPTURE_LEASE_US, __ATOMIC_RELAXED);
+	reader->lease_us = extend(reader->order);
 	return true;
 }
 

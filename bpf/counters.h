@@ -172,6 +172,9 @@ typedef unsigned long long counters_u64;
 	  "MAIL after a reload that took the session's connector away: session closed")            \
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(smtp_banned, refusal, "session closed because its source is banned")                     \
+	X(smtp_limit_ban, refusal, "connection of a banned source (BanAction)")                    \
+	X(smtp_limit_block_list, refusal,                                                          \
+	  "connection of a source on the IP Block list (BlockListAction)")                         \
 	X(smtp_not_smtp, refusal, "first line of another protocol: session closed")                \
 	X(greet_early_talker, refusal, "client spoke before it had the greeting")                  \
 	X(greet_pipelining, refusal, "client spoke on before it had the reply to EHLO or HELO")    \
@@ -223,7 +226,9 @@ typedef unsigned long long counters_u64;
 	X(dnsbl_inquiries_full, fault, "the same, for too many are being asked about")             \
 	X(dnsbl_cache_full, fault, "answer of DNS lists forgotten early for a newer one")          \
 	X(gate_started, fault, "event: the gate began to take frames")                             \
-	X(gate_stopped, fault, "event: the gate stopped")
+	X(gate_stopped, fault, "event: the gate stopped")                                          \
+	X(gate_reloaded, fault, "event: a reload was applied")                                     \
+	X(reload_refused, fault, "event: a reload was refused: the policy in force goes on")
 
 enum reason {
 	REASON_NONE, /* accepted */

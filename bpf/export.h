@@ -96,7 +96,8 @@ struct export_steering {
 	const uint8_t (*server_addresses)[16]; // TCP from these
 	const uint16_t *server_ports;
 	unsigned server_count;
-	uint16_t vlan; // 0 = untagged
+	uint16_t vlan;      // 0 = untagged
+	bool answer_banned; // banned sources are the gate's, too: nothing is dropped
 };
 
 // A path under which the embedded object can be opened for net_af_xdp's xdp_prog argument; lives

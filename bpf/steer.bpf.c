@@ -3,7 +3,7 @@
 // The XDP program of an af_xdp port: frames for the gate go to the AF_XDP socket of their receive
 // queue, everything else on to the kernel. It judges by addresses and ports only; whatever looks
 // odd but is meant for the gate goes to the gate, which counts it. It drops, and counts, one thing:
-// TCP of a banned source to a binding.
+// TCP of a banned source to a binding, unless the gate is to answer it.
 //
 // To the gate, on its VLAN only:
 //   ARP       whose target or sender is an address of ours (a sender claims it: a conflict)
@@ -97,6 +97,7 @@ struct extension_header {
 struct frame {
 	void *here;
 	void *end;
+	bool answer_banned;
 	bool banned;
 };
 
@@ -241,6 +242,8 @@ static __always_inline bool tcp_wanted(struct frame *frame, const struct steer_a
 	if (!to_binding)
 		return bpf_map_lookup_elem(&steer_servers, &endpoint) &&
 		       is_kind(destination, STEER_OWN);
+	if (frame->answer_banned)
+		return true;
 	ban = find_ban(source);
 	// A server of ours is heard, whatever was put into the map.
 	if (ban && !bpf_map_lookup_elem(&steer_servers, &endpoint)) {
@@ -354,6 +357,7 @@ static __always_inline bool frame_wanted(struct frame *frame)
 
 	if (!ethernet || !config || !config->ready)
 		return false;
+	frame->answer_banned = config->answer_banned;
 	type = ethernet->type;
 	if (type == bpf_htons(ETHERTYPE_VLAN)) {
 		struct vlan_tag *tag = take(frame, sizeof(*tag));

@@ -42,6 +42,7 @@ struct steer_config {
 	counters_u32 ready; /* 0 = the other maps are not filled yet: everything passes */
 	counters_u16 vlan;  /* host byte order, 0 = untagged */
 	counters_u16 ipv6; /* 1 = an address of ours is IPv6: multicast listener queries are ours */
+	counters_u32 answer_banned; /* 1 = banned sources go to the gate, which answers them */
 };
 
 #endif

@@ -180,7 +180,8 @@ int steering_fill(const struct steering_maps *maps, const struct export_steering
 		{"bindings", maps->bindings, STEER_ENDPOINTS_MAX, binding_set, compare_endpoints},
 		{"servers", maps->servers, STEER_ENDPOINTS_MAX, server_set, compare_endpoints},
 	};
-	struct steer_config config = {.ready = 1, .vlan = steering->vlan};
+	struct steer_config config = {
+		.ready = 1, .vlan = steering->vlan, .answer_banned = steering->answer_banned};
 	uint32_t first = 0;
 
 	for (unsigned i = 0; i < steering->address_count; i++)

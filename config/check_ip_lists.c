@@ -4,10 +4,23 @@
 // before they are in force.
 #include "config/check_ip_lists.h"
 
+#include "config/keys.h"
 #include "config/policy.h"
+
+static void tell_reply(const struct policy *policy, struct diagnostics *diagnostics)
+{
+	const struct ip_list *list = &policy->ip_block;
+	const unsigned line = keys_line(&list->lines, SECTION_IP_BLOCK, "BlockListReply", 0);
+
+	if (line && list->action != ABOVE_TARPIT && list->action != ABOVE_REPLY)
+		diagnostics_warning(diagnostics, (struct place){policy->file, line},
+				    "BlockListReply has no effect: only BlockListAction = tarpit "
+				    "or reply sends it");
+}
 
 void check_ip_lists(const struct policy *policy, struct diagnostics *diagnostics)
 {
+	tell_reply(policy, diagnostics);
 	for (unsigned i = 0; i < policy->ip_block.count; i++) {
 		const struct ip_entry *entry = &policy->ip_block.entries[i];
 		const struct ip_entry *other =

@@ -67,7 +67,8 @@ static const char *const limit_choices[] = {[ABOVE_DROP] = "drop",
 					    NULL};
 static const char *const syn_choices[] = {[ABOVE_DROP] = "drop", [ABOVE_RESET] = "reset", NULL};
 static const char *const block_choices[] = {
-	[BLOCK_LIST_DROP] = "drop", [BLOCK_LIST_REPLY] = "reply", NULL};
+	[ABOVE_DROP] = "drop",   [ABOVE_RESET] = "reset",   [ABOVE_TARPIT] = "tarpit",
+	[ABOVE_REPLY] = "reply", [ABOVE_REJECT] = "reject", NULL};
 static const char *const early_choices[] = {
 	[EARLY_COUNT] = "count", [EARLY_REJECT] = "reject", [EARLY_CLOSE] = "close", NULL};
 static const char *const dnsbl_choices[] = {[DNSBL_NONE] = "none",
@@ -436,7 +437,12 @@ static const struct key keys[] = {
 	 .help = "Who is blocked."},
 	{IP_LIST(BLOCK, action), .name = "BlockListAction", .type = KEY_CHOICE,
 	 .choices = block_choices, .fallback = "drop",
-	 .help = "What the blocked get: silence, or 550 to every recipient as with Exchange."},
+	 .help = "What the blocked get: silence, RST, 421 after TarpitInterval, 421 at once, or "
+		 "550 "
+		 "to every recipient as with Exchange."},
+	{IP_LIST(BLOCK, reply), .name = "BlockListReply", .type = KEY_LIMIT_REPLY,
+	 .help = "What they read with tarpit or reply, beginning with 421; without it, that they "
+		 "are on the block list."},
 
 	// [ban]
 	{BAN(enabled), .name = "Enabled", .type = KEY_BOOLEAN, .fallback = "no",
@@ -474,6 +480,13 @@ static const struct key keys[] = {
 	{BAN(remembered_ms), .name = "RepetitionTime", .type = KEY_TIME, .fallback = "1d",
 	 .minimum = 0, .maximum = 365 * DAY,
 	 .help = "A source is a repeated offender for so long after the end of its ban."},
+	{BAN(action), .name = "BanAction", .type = KEY_CHOICE, .choices = limit_choices,
+	 .fallback = "drop",
+	 .help = "What a new connection of a banned source gets: silence, RST, 421 after "
+		 "TarpitInterval, or 421 at once. With drop alone XDP drops its packets."},
+	{BAN(reply), .name = "BanReply", .type = KEY_LIMIT_REPLY,
+	 .help = "What it reads with tarpit or reply, and in its open sessions, beginning with "
+		 "421; without it, that there were too many offences."},
 	{BAN(entries), .restart = true, .name = "BanEntries", .type = KEY_NUMBER,
 	 .fallback = "65536", .minimum = 16, .maximum = 16777216,
 	 .help = "Sources that may be banned, or remembered, at once; the one whose ban ends first "

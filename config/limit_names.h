@@ -9,7 +9,7 @@
 
 // "MaxInboundConnection"; never LIMIT_WITHIN.
 const char *limit_name(enum connection_limit_kind kind);
-// "drop", "reset", "tarpit", "reply".
+// "drop", "reset", "tarpit", "reply"; never ABOVE_REJECT.
 const char *limit_action_name(enum limit_action action);
 
 #endif

@@ -69,6 +69,8 @@ void policy_destroy(struct policy *policy)
 	free(policy->gate.dns_servers);
 	free(policy->ip_allow.entries);
 	free(policy->ip_block.entries);
+	free(policy->ip_block.reply);
+	free(policy->ban.reply);
 	free(policy->ports);
 	free(policy->domains);
 	free(policy->connectors);

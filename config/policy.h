@@ -66,15 +66,17 @@ enum protocol_logging {
 	PROTOCOL_LOGGING_VERBOSE,
 };
 
-// What a connection gets that would be above a limit.
+// What a connection gets that would be above a limit, or whose source is blocked or banned.
 enum limit_action {
 	ABOVE_DROP,   // nothing
 	ABOVE_RESET,  // RST
 	ABOVE_TARPIT, // 421 after TarpitInterval, then FIN
 	ABOVE_REPLY,  // the same at once
+	ABOVE_REJECT, // of the IP Block list: 550 to every recipient, then FIN, as Exchange does
 };
 
-// The limits on connections of a connector, in the order in which they are asked.
+// The limits on connections of a connector, in the order in which they are asked; and what is asked
+// before them, of the whole gate.
 enum connection_limit_kind {
 	LIMIT_SYN_RATE,    // SYNs a second
 	LIMIT_CONNECTIONS, // open sessions
@@ -85,16 +87,13 @@ enum connection_limit_kind {
 	LIMIT_PREFIX_RATE, // of a prefix
 	LIMIT_COUNT,
 	LIMIT_WITHIN = LIMIT_COUNT,
+	LIMIT_BLOCK_LIST, // the source is on the IP Block list
+	LIMIT_BAN,        // the source is banned
 };
 
 struct connection_limit {
 	uint32_t most; // 0 and UINT32_MAX = unlimited
 	enum limit_action action;
-};
-
-enum block_list_action {
-	BLOCK_LIST_DROP,  // no packet is answered
-	BLOCK_LIST_REPLY, // 550 to every recipient, then the session is closed, as Exchange does
 };
 
 // What a client gets that spoke before it was its turn.
@@ -244,7 +243,8 @@ struct ip_entry {
 struct ip_list {
 	struct ip_entry *entries; // by their first address, once ip_list_sort() was called
 	unsigned count;
-	enum block_list_action action; // of [ip-block]
+	enum limit_action action; // of [ip-block], as all that follows
+	char *reply;              // text after 421; NULL = our own
 	unsigned line;
 	struct policy_lines lines;
 };
@@ -269,6 +269,8 @@ struct ban_settings {
 	uint64_t time_ms, time_max_ms;
 	uint64_t remembered_ms; // a ban that is over, for the next one's length
 	uint32_t entries;
+	enum limit_action action;
+	char *reply; // text after 421; NULL = our own
 	unsigned line;
 	struct policy_lines lines;
 };

@@ -83,16 +83,10 @@ static bool is_exempt(const struct ban_sync *sync, const struct ban_source *key)
 static void tell(struct ban_sync *sync, const struct ban_source *key, enum reason reason,
 		 const char *detail)
 {
-	struct notice *notice;
+	struct address address = address_of(key);
 
-	if (sync->quiet)
-		return;
-	notice = record_ring_reserve(sync->notices, sizeof(*notice));
-	if (!notice) // so many at once that the log could not keep them either
-		return;
-	*notice = (struct notice){.source = address_of(key), .reason = (uint16_t)reason};
-	snprintf(notice->detail, sizeof(notice->detail), "%s", detail);
-	record_ring_commit(sync->notices, sizeof(*notice));
+	if (!sync->quiet)
+		notice_tell(sync->notices, &address, (uint16_t)reason, detail);
 }
 
 // ---- From the map into the table
@@ -128,7 +122,7 @@ static void meet(struct ban_sync *sync, const struct ban_source *key, const stru
 	bool known = bans_find(sync->bans, source_of(key), &place, &state);
 	bool over = until_of(ban) <= sync->now_s;
 
-	if (!known || state.ended) {
+	if (!known || state.ended || state.until_s <= sync->now_s) {
 		bool exempt = !over && is_exempt(sync, key);
 
 		if (over || exempt)
@@ -176,14 +170,24 @@ static void walk_along_map(struct ban_sync *sync, unsigned rows_max)
 // ---- From the table into the map
 // -----------------------------------------------------------------
 
+// What the map says of a source that the table would end or write over: a person may have banned it
+// by hand since the walk along the map went by. That counts, and the walk will meet it.
+static bool holds_in_map(const struct ban_sync *sync, const struct ban_source *key, struct ban *ban)
+{
+	return ban_map_get(sync->map, key, ban) == 0 && until_of(ban) > sync->now_s;
+}
+
 // The ban is over: out of the map; remembered for a while, then forgotten.
 static void end(struct ban_sync *sync, uint32_t place, const struct ban_source *key,
 		const struct ban_state *state)
 {
 	struct ban_state ended = *state;
+	struct ban ban;
 
 	ended.ended = true;
 	ended.shared = false;
+	if (!state->ended && holds_in_map(sync, key, &ban))
+		return;
 	if (!state->ended && bans_change(sync->bans, place, state, &ended)) {
 		ban_map_remove(sync->map, key);
 		tell(sync, key, REASON_source_unbanned, "its time is over");
@@ -200,7 +204,8 @@ static void share(struct ban_sync *sync, uint32_t place, const struct ban_source
 	struct ban_state shared = *state;
 	struct ban ban = {0};
 
-	ban_map_get(sync->map, key, &ban);
+	if (holds_in_map(sync, key, &ban))
+		return;
 	ban.until = state->until_s == BANS_FOR_EVER ? 0 : state->until_s;
 	ban.level = state->level;
 	ban.reason = state->reason;

@@ -295,9 +295,11 @@ static const char *refusal_of(const struct policy *policy, const struct choice *
 
 	if (!choice->connector)
 		return helps[choice->reason];
-	if (choice->blocked && !choice->allowed && policy->ip_block.action == BLOCK_LIST_DROP)
-		return helps[REASON_ip_blocked];
-	return NULL;
+	if (!choice->blocked || choice->allowed || policy->ip_block.action == ABOVE_REJECT)
+		return NULL;
+	return policy->ip_block.action == ABOVE_TARPIT || policy->ip_block.action == ABOVE_REPLY
+		       ? helps[REASON_smtp_limit_block_list]
+		       : helps[REASON_ip_blocked];
 }
 
 static int endpoints(const struct command_options *options, struct endpoint *from,

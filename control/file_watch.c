@@ -24,12 +24,13 @@ static bool look(const struct file_watch *watch, struct stat *found)
 	return stat(watch->path, found) == 0;
 }
 
-int file_watch_open(struct file_watch *watch, const char *path)
+int file_watch_open(struct file_watch *watch, const char *path, const struct stat *taken)
 {
 	char copy[PATH_MAX];
 	int result;
 
-	*watch = (struct file_watch){.descriptor = -1, .path = path};
+	*watch = (struct file_watch){
+		.descriptor = -1, .path = path, .seen = *taken, .settled = *taken};
 	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
 		return -ENAMETOOLONG;
 	watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -42,8 +43,6 @@ int file_watch_open(struct file_watch *watch, const char *path)
 		file_watch_close(watch);
 		return result;
 	}
-	look(watch, &watch->seen);
-	watch->settled = watch->seen;
 	return 0;
 }
 
@@ -70,8 +69,9 @@ bool file_watch_changed(struct file_watch *watch, uint64_t now_ms)
 
 	if (watch->descriptor < 0)
 		return false;
-	if (!take_events(watch->descriptor) && !watch->changed_ms)
+	if (!take_events(watch->descriptor) && !watch->changed_ms && watch->looked)
 		return false;
+	watch->looked = true;
 	if (!look(watch, &found))
 		return false;
 	if (!same_file(&found, &watch->seen)) {

@@ -17,11 +17,13 @@ struct file_watch {
 	int descriptor; // of inotify; -1 = not watching
 	const char *path;
 	struct stat seen, settled; // as of the last look; as it was when it was taken last
+	bool looked;               // at all, since it was taken
 	uint64_t changed_ms;       // when it was seen to change last; 0 = it has not since
 };
 
-// 0 or -errno. The path is kept and outlives the watch; the file as it is now counts as taken.
-int file_watch_open(struct file_watch *watch, const char *path);
+// 0 or -errno. The path is kept and outlives the watch. taken: of the file, from before it was read
+// last; whatever changed since is a change, also when that was before this call.
+int file_watch_open(struct file_watch *watch, const char *path, const struct stat *taken);
 void file_watch_close(struct file_watch *watch);
 // True once for each change that has settled. now_ms: monotonic.
 bool file_watch_changed(struct file_watch *watch, uint64_t now_ms);

@@ -18,6 +18,7 @@
 #include "control/state_rows.h"
 #include "control/steering.h"
 #include "control/telemetry.h"
+#include "dataplane/base/notice.h"
 #include "dataplane/base/spread.h"
 #include "dataplane/io/environment.h"
 #include "dataplane/io/port.h"
@@ -497,12 +498,26 @@ const struct policy *instance_policy(const struct instance *instance)
 	return instance->policy;
 }
 
+// Into the log, with the first fault.
+static void tell_reload(struct instance *instance, int result)
+{
+	const struct instance_record *record = &instance->standing.next;
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "generation %llu, %s%s%.*s", record->generation,
+		 record->reload_cause, result ? ": " : "", (int)strcspn(record->message, "\n"),
+		 record->message);
+	notice_tell(ban_sync_notices(instance->ban_sync), NULL,
+		    result ? REASON_reload_refused : REASON_gate_reloaded, detail);
+}
+
 int instance_reload(struct instance *instance, const char *cause)
 {
 	struct reload_parts parts = reload_parts(instance);
 	int result = reload(&parts, cause);
 
 	instance->policy = generations_newest(instance->generations)->policy;
+	tell_reload(instance, result);
 	return result;
 }
 

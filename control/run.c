@@ -48,7 +48,8 @@ struct service {
 	struct instance *instance;
 	struct standing *standing;
 	struct file_watch watch;
-	bool closed; // on request: no new sessions
+	struct stat taken; // of the file, from before it was read last
+	bool closed;       // on request: no new sessions
 };
 
 static uint64_t now_ms(void)
@@ -57,6 +58,14 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Before the file is read. Whatever happens to it from now on is a change.
+static struct stat look_at_file(const char *path)
+{
+	struct stat found;
+
+	return stat(path, &found) == 0 ? found : (struct stat){0};
 }
 
 // AutoReload may have changed; the file may.
@@ -68,7 +77,7 @@ static void watch_file(struct service *service)
 	file_watch_close(&service->watch);
 	if (!policy->gate.auto_reload)
 		return;
-	result = file_watch_open(&service->watch, policy->file);
+	result = file_watch_open(&service->watch, policy->file, &service->taken);
 	if (result)
 		fprintf(stderr, "relaygate: AutoReload: %s cannot be watched: %s\n", policy->file,
 			strerror(-result));
@@ -77,12 +86,14 @@ static void watch_file(struct service *service)
 static void do_reload(struct service *service, const char *cause)
 {
 	struct standing *standing = service->standing;
+	struct stat found = look_at_file(instance_policy(service->instance)->file);
 
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_ms() * 1000);
 	if (instance_reload(service->instance, cause) == 0) {
 		printf("relaygate: reloaded (%s): generation %llu, %u connectors\n", cause,
 		       (unsigned long long)standing->next.generation,
 		       instance_policy(service->instance)->connector_count);
+		service->taken = found;
 		watch_file(service);
 	} else {
 		fprintf(stderr, "relaygate: not reloaded (%s): generation %llu goes on\n", cause,
@@ -126,9 +137,10 @@ static void look_at_door(struct service *service)
 		standing_enter(service->standing, state);
 }
 
-static void serve(struct instance *instance, const sigset_t *set)
+static void serve(struct instance *instance, const struct stat *taken, const sigset_t *set)
 {
 	struct service service = {
+		.taken = *taken,
 		.instance = instance,
 		.standing = instance_standing(instance),
 		.watch.descriptor = -1,
@@ -175,6 +187,7 @@ int command_run(const struct command_options *options)
 {
 	char error[INSTANCE_ERROR_MAX];
 	sigset_t set = watched_signals();
+	struct stat taken = look_at_file(options->config);
 	struct policy *policy = load_and_report(options->config);
 	struct instance *instance;
 	uint32_t drain_timeout_ms;
@@ -193,7 +206,7 @@ int command_run(const struct command_options *options)
 	       policy->connector_count, policy->port_count, policy->gate.pin_directory);
 	fflush(stdout);
 	sd_notify(0, "READY=1");
-	serve(instance, &set);
+	serve(instance, &taken, &set);
 	drain_timeout_ms = instance_policy(instance)->gate.drain_timeout_ms;
 	sd_notify(0, "STOPPING=1");
 	standing_enter(instance_standing(instance), "stopping");

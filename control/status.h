@@ -23,6 +23,8 @@ void status_print_prometheus(const struct view_snapshot *view, FILE *out);
 // "2026-11-22T04:55:03Z"; "-" for 0. Returns text.
 #define STATUS_TIME_MAX 24
 char *status_time(uint64_t wall_us, char text[STATUS_TIME_MAX]);
+// Microseconds between then and the snapshot; 0 when the clock has been set back behind it.
+uint64_t status_age(const struct view_snapshot *view, uint64_t wall_us);
 // "12 s", "3 h 12 min", "5 d 3 h". Returns text.
 #define STATUS_SPAN_MAX 32
 char *status_span(uint64_t us, char text[STATUS_SPAN_MAX]);

@@ -73,7 +73,7 @@ struct json_object *status_json(const struct view_snapshot *view)
 	if (view->pid) {
 		put_number(object, "pid", (uint64_t)view->pid);
 		put_number(object, "uptime_seconds",
-			   (view->wall_us - instance->started_us) / 1000000);
+			   status_age(view, instance->started_us) / 1000000);
 		put_number(object, "generation", instance->generation);
 	}
 	json_object_object_add(object, "reload", json_of_reload(instance));

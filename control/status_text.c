@@ -25,6 +25,11 @@ char *status_time(uint64_t wall_us, char text[STATUS_TIME_MAX])
 	return text;
 }
 
+uint64_t status_age(const struct view_snapshot *view, uint64_t wall_us)
+{
+	return view->wall_us > wall_us ? view->wall_us - wall_us : 0;
+}
+
 char *status_span(uint64_t us, char text[STATUS_SPAN_MAX])
 {
 	unsigned long long seconds = us / 1000000;
@@ -69,18 +74,18 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 	if (view->pid)
 		fprintf(out, "relaygate %s, process %d: %s; started %s ago\n", instance->build,
 			view->pid, instance->state,
-			status_span(view->wall_us - instance->started_us, span));
+			status_span(status_age(view, instance->started_us), span));
 	else
 		fprintf(out, "relaygate %s: %s; started %s, last sign of life %s ago\n",
 			instance->build, status_state(view),
 			status_time(instance->started_us, time),
-			status_span(view->wall_us - instance->alive_us, span));
+			status_span(status_age(view, instance->alive_us), span));
 	fprintf(out, "policy: %s, generation %" PRIu64 "\n", instance->file,
 		(uint64_t)instance->generation);
 	if (instance->reload_result[0])
 		fprintf(out, "last reload: %s (%s) %s ago%s%.*s\n", instance->reload_result,
 			instance->reload_cause,
-			status_span(view->wall_us - instance->reload_us, span),
+			status_span(status_age(view, instance->reload_us), span),
 			instance->message[0] ? ": " : "", (int)strcspn(instance->message, "\n"),
 			instance->message);
 }
@@ -156,7 +161,7 @@ static void print_servers(const struct view_snapshot *view, FILE *out)
 		const char *state = number(ROWS_SERVERS, row, "live")   ? "live"
 				    : number(ROWS_SERVERS, row, "down") ? "DOWN"
 									: "not probed";
-		uint64_t since = view->wall_us - number(ROWS_SERVERS, row, "since_us");
+		uint64_t since = status_age(view, number(ROWS_SERVERS, row, "since_us"));
 		uint64_t waiting = number(ROWS_SERVERS, row, "waiting");
 
 		print_name(ROWS_SERVERS, row, NAME_WIDTH, out);
@@ -208,7 +213,8 @@ static void print_offenders(const struct view_snapshot *view, FILE *out)
 			number(ROWS_OFFENDERS, row, "frames"),
 			number(ROWS_OFFENDERS, row, "frames_over"),
 			row_second(&row_layouts[ROWS_OFFENDERS], row, text),
-			status_span(view->wall_us - number(ROWS_OFFENDERS, row, "seen_us"), span));
+			status_span(status_age(view, number(ROWS_OFFENDERS, row, "seen_us")),
+				    span));
 	}
 }
 

@@ -81,6 +81,7 @@ static void fill(struct lists *lists, const struct steering_policies *policies, 
 	steering->server_addresses = (const uint8_t(*)[16])lists->server_addresses;
 	steering->server_ports = lists->server_ports;
 	steering->vlan = policies->all[0]->ports[port].vlan;
+	steering->answer_banned = policies->all[0]->ban.action != ABOVE_DROP;
 }
 
 int steering_adopt(const struct steering_policies *policies, unsigned port,

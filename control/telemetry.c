@@ -120,7 +120,7 @@ static void add_status(struct rte_tel_data *reply, const struct view_snapshot *v
 	rte_tel_data_add_dict_u64(reply, "pid", instance->pid);
 	rte_tel_data_add_dict_u64(reply, "started_us", instance->started_us);
 	rte_tel_data_add_dict_u64(reply, "uptime_seconds",
-				  (view->wall_us - instance->started_us) / 1000000);
+				  status_age(view, instance->started_us) / 1000000);
 	rte_tel_data_add_dict_u64(reply, "generation", instance->generation);
 	rte_tel_data_add_dict_string(reply, "reload_result", instance->reload_result);
 	rte_tel_data_add_dict_u64(reply, "reloads_applied", instance->reloads_applied);

@@ -133,7 +133,7 @@ static void line_server(const struct frame *frame, const struct pair *pair)
 	snprintf(line + at, sizeof(line) - (size_t)at,
 		 " %-15.15s %-4s %-11s %5" PRIu64 "/%-5" PRIu64 " %7" PRIu64,
 		 row_second(&row_layouts[ROWS_SERVERS], pair->now, text), state,
-		 status_span(frame->now->wall_us - number(ROWS_SERVERS, pair->now, "since_us"),
+		 status_span(status_age(frame->now, number(ROWS_SERVERS, pair->now, "since_us")),
 			     span),
 		 number(ROWS_SERVERS, pair->now, "connections"),
 		 number(ROWS_SERVERS, pair->now, "connections_max"),
@@ -161,7 +161,7 @@ static void line_offender(const struct frame *frame, const struct pair *pair)
 	snprintf(line + at, sizeof(line) - (size_t)at, " %11" PRIu64 " %-22.22s %s",
 		 number(ROWS_OFFENDERS, pair->now, "frames"),
 		 row_second(&row_layouts[ROWS_OFFENDERS], pair->now, text),
-		 status_span(frame->now->wall_us - number(ROWS_OFFENDERS, pair->now, "seen_us"),
+		 status_span(status_age(frame->now, number(ROWS_OFFENDERS, pair->now, "seen_us")),
 			     span));
 	put_line(frame, line);
 }
@@ -252,7 +252,7 @@ static void put_head(const struct frame *frame)
 
 	snprintf(line, sizeof(line), "relaygate %s  %s%s %s  generation %" PRIu64 "  %s  q: end",
 		 now->instance.build, status_state(now), now->pid ? " for" : ", last seen",
-		 status_span(now->wall_us - since, span), (uint64_t)now->instance.generation,
+		 status_span(status_age(now, since), span), (uint64_t)now->instance.generation,
 		 status_time(now->wall_us, time));
 	put_line(frame, line);
 }

@@ -107,9 +107,15 @@ uint32_t bans_active(const struct bans *bans)
 	return load32(&bans->active);
 }
 
+// Who sees the number sees the ban that raised it, too: he looks only once.
 uint32_t bans_generation(const struct bans *bans)
 {
-	return load32(&bans->generation);
+	return atomic_load_explicit(&bans->generation, memory_order_acquire);
+}
+
+static void raise_generation(struct bans *bans)
+{
+	atomic_fetch_add_explicit(&bans->generation, 1, memory_order_release);
 }
 
 bool bans_any(const struct bans *bans)
@@ -336,7 +342,7 @@ enum bans_result bans_offender(struct bans *bans, uint64_t source, uint16_t reas
 	if (!entry)
 		result = insert(bans, source, home, pack(state, home.tag));
 	if (result != BANS_FULL)
-		add32(&bans->generation, 1);
+		raise_generation(bans);
 	return result;
 }
 
@@ -353,7 +359,7 @@ enum bans_result bans_set(struct bans *bans, uint64_t source, const struct ban_s
 	if (!entry)
 		result = insert(bans, source, home, pack(state, home.tag));
 	if (result != BANS_FULL && !state->ended)
-		add32(&bans->generation, 1);
+		raise_generation(bans);
 	return result;
 }
 

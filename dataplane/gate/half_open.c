@@ -4,7 +4,8 @@
 // by five queues. Every entry of a stage waits equally long, so a stage's queue is in order of its
 // deadlines by itself: arming, expiry and removal are O(1) without a timer wheel. So is making
 // room: what may be given up stands in one of two more queues, strangers' and proven sources', in
-// the order of its SYNs. Owns its memory; sends nothing: half_open_expire names the entries whose
+// the order of its SYNs; a stranger whose network has few entries goes to its end instead, while
+// another one has many. Owns its memory; sends nothing: half_open_expire names the entries whose
 // SYN-ACK is due.
 #include "dataplane/gate/half_open.h"
 
@@ -23,10 +24,17 @@ static const uint64_t stage_us[] = {1 * SECOND_US, 2 * SECOND_US, 4 * SECOND_US,
 
 #define STAGES (sizeof(stage_us) / sizeof(*stage_us))
 
+// Networks fall into so many, by a hash. One has many of the strangers' entries when it has more
+// than a part of the cache: a flood from everywhere gives each a quarter of that.
+#define NETWORKS     256
+#define MANY_PART    64
+#define SPARED_A_SYN 8 // entries that are looked at and left for one newcomer
+
 struct item {
 	LIST_ENTRY(item) in_bucket; // in one cache line with the tuple, by which it is found
 	struct half_open_entry entry;
 	uint8_t stage;
+	uint8_t network;
 	uint64_t deadline_us;
 	TAILQ_ENTRY(item) in_stage;
 	TAILQ_ENTRY(item) in_spare; // of the first kind only
@@ -47,7 +55,10 @@ struct half_open {
 	struct bucket *buckets;
 	struct stage stages[STAGES];
 	struct spare strangers, proven;
-	uint32_t proven_limit; // from here on they make room for one another
+	uint32_t proven_limit;       // from here on they make room for one another
+	uint32_t networks[NETWORKS]; // entries among the strangers' of each
+	uint32_t few;                // up to here a network has
+	unsigned large_networks;     // that have more
 };
 
 struct half_open *half_open_create(uint32_t entries)
@@ -61,6 +72,7 @@ struct half_open *half_open_create(uint32_t entries)
 		buckets *= 2;
 	half_open->options_limit = entries - entries / 4;
 	half_open->proven_limit = entries / 8;
+	half_open->few = entries / MANY_PART;
 	half_open->bucket_mask = (uint32_t)(buckets - 1);
 	for (unsigned i = 0; i < STAGES; i++)
 		TAILQ_INIT(&half_open->stages[i]);
@@ -127,6 +139,30 @@ static struct spare *spare_of(struct half_open *half_open, const struct half_ope
 	return entry->proven ? &half_open->proven : &half_open->strangers;
 }
 
+// An IPv4 /16 or an IPv6 /48. Who wants to be taken for a network can send in its name, so the hash
+// hides nothing.
+static uint8_t network_of(const struct address *address)
+{
+	bool ipv4 = address_is_ipv4(address);
+	uint64_t network = 0;
+
+	memcpy(&network, address->bytes + (ipv4 ? 12 : 0), ipv4 ? 2 : 6);
+	return (uint8_t)(network * 0x9e3779b97f4a7c15ull >> 56);
+}
+
+static void enter_network(struct half_open *half_open, struct item *item)
+{
+	item->network = network_of(&item->entry.tuple.remote);
+	if (half_open->networks[item->network]++ == half_open->few)
+		half_open->large_networks++;
+}
+
+static void leave_network(struct half_open *half_open, const struct item *item)
+{
+	if (--half_open->networks[item->network] == half_open->few)
+		half_open->large_networks--;
+}
+
 static void enter_queues(struct half_open *half_open, struct item *item, uint64_t now_us)
 {
 	struct spare *spare = spare_of(half_open, &item->entry);
@@ -136,6 +172,8 @@ static void enter_queues(struct half_open *half_open, struct item *item, uint64_
 		return;
 	TAILQ_INSERT_TAIL(&spare->items, item, in_spare);
 	spare->count++;
+	if (!item->entry.proven)
+		enter_network(half_open, item);
 }
 
 // Out of the queues that know its age and kind.
@@ -148,6 +186,8 @@ static void leave_queues(struct half_open *half_open, struct item *item)
 		return;
 	TAILQ_REMOVE(&spare->items, item, in_spare);
 	spare->count--;
+	if (!item->entry.proven)
+		leave_network(half_open, item);
 }
 
 static void drop(struct half_open *half_open, struct item *item)
@@ -157,13 +197,31 @@ static void drop(struct half_open *half_open, struct item *item)
 	pool_put(&half_open->pool, item);
 }
 
+// The oldest, but of a network that has few while another one has many it stays.
+static struct item *oldest_stranger(struct half_open *half_open)
+{
+	struct spare *strangers = &half_open->strangers;
+	struct item *item = TAILQ_FIRST(&strangers->items);
+
+	for (unsigned spared = 0; spared < SPARED_A_SYN && half_open->large_networks &&
+				  half_open->networks[item->network] <= half_open->few;
+	     spared++) {
+		TAILQ_REMOVE(&strangers->items, item, in_spare);
+		TAILQ_INSERT_TAIL(&strangers->items, item, in_spare);
+		item = TAILQ_FIRST(&strangers->items);
+	}
+	return item;
+}
+
 // Whose entry is given up for the newcomer's; NULL when nobody's can be.
 static struct item *victim_for(struct half_open *half_open, const struct half_open_entry *newcomer)
 {
-	struct spare *strangers = &half_open->strangers, *proven = &half_open->proven;
+	struct spare *proven = &half_open->proven;
 	bool enough = newcomer->proven && proven->count && proven->count >= half_open->proven_limit;
 
-	return TAILQ_FIRST(strangers->count && !enough ? &strangers->items : &proven->items);
+	if (half_open->strangers.count == 0 || enough)
+		return TAILQ_FIRST(&proven->items);
+	return oldest_stranger(half_open);
 }
 
 bool half_open_offers_options(const struct half_open *half_open)

@@ -7,7 +7,9 @@
 // works without its entry: when the cache is full the oldest one of the first kind makes room. A
 // flood of SYNs would so push out everybody's within the second that the first repetition waits
 // for: entries of proven sources make room only when there are no others, or when they are an
-// eighth of the cache and the newcomer is one of them.
+// eighth of the cache and the newcomer is one of them; and a stranger's stays while its network
+// (IPv4 /16, IPv6 /48) has few entries and another one many. A flood from everywhere, or from the
+// client's own network, still displaces it.
 // SYN-ACK again after 1, 2, 4 and 8 s more; gone 16 s after the last. Fixed memory; one worker's
 // own.
 #ifndef RELAYGATE_GATE_HALF_OPEN_H

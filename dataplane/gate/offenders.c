@@ -58,6 +58,11 @@ static uint32_t halvings_at(const struct offenders *offenders, uint64_t now_us)
 	return (uint32_t)((now_us - offenders->start_us) / OFFENDERS_HALF_LIFE_US);
 }
 
+static uint32_t ms_at(const struct offenders *offenders, uint64_t now_us)
+{
+	return (uint32_t)((now_us - offenders->start_us) / 1000);
+}
+
 static uint32_t halved(uint32_t number, uint32_t times)
 {
 	return times < 32 ? number >> times : 0;
@@ -156,18 +161,21 @@ void offenders_note(struct offenders *offenders, const struct address *source, e
 		halve(set, halvings);
 	place = claim(set, word);
 	add(place, weight);
-	store(&place->seen_ms, (uint32_t)((now_us - offenders->start_us) / 1000));
+	store(&place->seen_ms, ms_at(offenders, now_us));
 	store(&place->reason, (uint32_t)reason);
 }
 
+// Milliseconds of 32 bits come round every 49 days; nobody is here that long after his last frame.
 static struct offender offender_of(const struct offenders *offenders, const struct place *place,
-				   uint32_t times)
+				   uint32_t times, uint64_t now_us)
 {
+	int32_t age_ms = (int32_t)(ms_at(offenders, now_us) - place->seen_ms);
+
 	return (struct offender){
 		.source = address_of(place->source),
 		.frames = halved(place->frames, times),
 		.over = halved(place->over, times),
-		.seen_us = offenders->start_us + place->seen_ms * UINT64_C(1000),
+		.seen_us = now_us - (uint64_t)(age_ms * INT64_C(1000)),
 		.reason = (enum reason)place->reason,
 	};
 }
@@ -191,16 +199,18 @@ static bool copy_set(const struct set *set, struct set *copy)
 unsigned offenders_read(const struct offenders *offenders, uint64_t now_us,
 			struct offender out[OFFENDERS_ENTRIES])
 {
-	uint32_t halvings = halvings_at(offenders, now_us);
+	uint32_t halvings = halvings_at(offenders, now_us), times;
 	unsigned count = 0;
 	struct set copy = {0};
 
 	for (unsigned i = 0; i < OFFENDERS_SETS; i++) {
 		if (!copy_set(&offenders->sets[i], &copy))
 			continue;
+		// The writer may be a moment ahead.
+		times = copy.halvings < halvings ? halvings - copy.halvings : 0;
 		for (unsigned j = 0; j < OFFENDERS_WAYS; j++) {
 			struct offender offender =
-				offender_of(offenders, &copy.places[j], halvings - copy.halvings);
+				offender_of(offenders, &copy.places[j], times, now_us);
 
 			if (offender.frames)
 				out[count++] = offender;

@@ -2,7 +2,7 @@
 //
 // Who may open a connection at all, asked once at a SYN and once at a completed handshake, in this
 // order: the IP Block list, bans, then the limits of the connector. Counts what is refused, and
-// answers for those limits whose action is RST or silence; for a 421 the handshake is completed and
+// answers where the action is RST or silence; for a 421 the handshake is completed and
 // client_create opens a session for it that counts for nothing (evict.c bounds how many). Does not
 // know how limits are counted (gate/admission).
 
@@ -14,7 +14,7 @@
 
 static const struct {
 	enum reason dropped, refused;
-} reasons[LIMIT_COUNT] = {
+} reasons[] = {
 	[LIMIT_SYN_RATE] = {REASON_limit_syn_rate, REASON_NONE},
 	[LIMIT_CONNECTIONS] = {REASON_limit_connections, REASON_smtp_limit_connections},
 	[LIMIT_PER_SOURCE] = {REASON_limit_per_source, REASON_smtp_limit_per_source},
@@ -22,6 +22,8 @@ static const struct {
 	[LIMIT_PER_PREFIX] = {REASON_limit_per_prefix, REASON_smtp_limit_per_prefix},
 	[LIMIT_SOURCE_RATE] = {REASON_limit_source_rate, REASON_smtp_limit_source_rate},
 	[LIMIT_PREFIX_RATE] = {REASON_limit_prefix_rate, REASON_smtp_limit_prefix_rate},
+	[LIMIT_BLOCK_LIST] = {REASON_ip_blocked, REASON_smtp_limit_block_list},
+	[LIMIT_BAN] = {REASON_banned, REASON_smtp_limit_ban},
 };
 
 bool admit_refused(enum reason reason)
@@ -34,23 +36,55 @@ enum reason admit_reason(enum connection_limit_kind limit)
 	return reasons[limit].refused;
 }
 
+enum limit_action admit_action(const struct policy *policy, const struct connector *connector,
+			       enum connection_limit_kind limit)
+{
+	switch (limit) {
+	case LIMIT_BLOCK_LIST:
+		return policy->ip_block.action;
+	case LIMIT_BAN:
+		return policy->ban.action;
+	default:
+		return connector->limits[limit].action;
+	}
+}
+
+static bool is_quiet(enum limit_action action)
+{
+	return action == ABOVE_DROP || action == ABOVE_RESET;
+}
+
 // On the IP Block list and not on the IP Allow list. Asked once a connection: whoever is in stays.
-static bool is_blocked(const struct pipeline *pipeline, const struct view *view)
+static bool is_blocked(const struct pipeline *pipeline, const struct address *source)
 {
 	const struct policy *policy = pipeline->policy;
 	const uint64_t wall_us = pipeline->now.wall_us;
 
-	return policy->ip_block.action == BLOCK_LIST_DROP &&
-	       ip_list_find(&policy->ip_block, &view->source, wall_us) &&
-	       !ip_list_find(&policy->ip_allow, &view->source, wall_us);
+	return policy->ip_block.action != ABOVE_REJECT &&
+	       ip_list_find(&policy->ip_block, source, wall_us) &&
+	       !ip_list_find(&policy->ip_allow, source, wall_us);
 }
 
 // Who is not served at all, whatever his connector says; before any limit.
-enum reason admit_source(const struct pipeline *pipeline, const struct view *view)
+static enum connection_limit_kind not_served(const struct pipeline *pipeline,
+					     const struct address *source)
 {
-	if (is_blocked(pipeline, view))
-		return REASON_ip_blocked;
-	return ban_refuses(pipeline, &view->source) ? REASON_banned : REASON_NONE;
+	if (is_blocked(pipeline, source))
+		return LIMIT_BLOCK_LIST;
+	return ban_refuses(pipeline, source) ? LIMIT_BAN : LIMIT_WITHIN;
+}
+
+enum reason admit_source(struct pipeline *pipeline, const struct view *view)
+{
+	const enum connection_limit_kind limit = not_served(pipeline, &view->source);
+	enum limit_action action;
+
+	if (limit == LIMIT_WITHIN)
+		return REASON_NONE;
+	action = admit_action(pipeline->policy, NULL, limit);
+	if (action == ABOVE_RESET)
+		send_reset_for(pipeline, view);
+	return is_quiet(action) ? reasons[limit].dropped : REASON_NONE;
 }
 
 static struct admission_request request_of(const struct pipeline *pipeline, const struct view *view,
@@ -69,12 +103,6 @@ static struct admission_request request_of(const struct pipeline *pipeline, cons
 	};
 }
 
-static enum limit_action action_of(const struct admission_request *request,
-				   enum connection_limit_kind limit)
-{
-	return request->connector->limits[limit].action;
-}
-
 // Silence or RST.
 static enum reason turn_away(struct pipeline *pipeline, const struct view *view,
 			     const struct admission_request *request,
@@ -83,14 +111,9 @@ static enum reason turn_away(struct pipeline *pipeline, const struct view *view,
 	pipeline->counters.connectors[request->connector - pipeline->policy->connectors]
 		->connections_refused++;
 	log_drop(pipeline, view, reasons[limit].dropped);
-	if (action_of(request, limit) == ABOVE_RESET)
+	if (request->connector->limits[limit].action == ABOVE_RESET)
 		send_reset_for(pipeline, view);
 	return reasons[limit].dropped;
-}
-
-static bool is_quiet(enum limit_action action)
-{
-	return action == ABOVE_DROP || action == ABOVE_RESET;
 }
 
 // Does any limit on sessions end at the SYN?
@@ -139,7 +162,7 @@ enum reason admit_syn(struct pipeline *pipeline, const struct view *view, uint16
 		limit = LIMIT_SYN_RATE;
 	else if (syns->looks)
 		limit = admission_look(pipeline->sources, &request);
-	if (limit == LIMIT_WITHIN || !is_quiet(action_of(&request, limit)))
+	if (limit == LIMIT_WITHIN || !is_quiet(request.connector->limits[limit].action))
 		return REASON_NONE;
 	return turn_away(pipeline, view, &request, limit);
 }
@@ -158,12 +181,15 @@ enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, 
 {
 	const struct admission_request request = request_of(pipeline, view, connector);
 
+	result->limit = not_served(pipeline, &view->source);
+	if (result->limit != LIMIT_WITHIN)
+		return REASON_NONE; // of the others admit_source has let nobody come so far
 	*result = admission_open(pipeline->sources, &request);
 	if (result->uncounted)
 		tell_full(pipeline, view);
 	if (result->limit == LIMIT_WITHIN)
 		return REASON_NONE;
-	if (is_quiet(action_of(&request, result->limit)))
+	if (is_quiet(request.connector->limits[result->limit].action))
 		return turn_away(pipeline, view, &request, result->limit);
 	return REASON_NONE;
 }

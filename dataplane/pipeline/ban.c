@@ -191,7 +191,7 @@ static void look_at_word(struct pipeline *pipeline, uint32_t word)
 		uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(open);
 		struct client *client = pool_at(&pipeline->clients, index);
 
-		if (client->banned || client->leg.doomed ||
+		if (client->banned || client->leg.doomed || client->refused != LIMIT_WITHIN ||
 		    !ban_refuses(pipeline, &client->session.peer.client.address))
 			continue;
 		client->banned = true;

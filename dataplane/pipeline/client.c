@@ -60,7 +60,8 @@ static void refuse(struct pipeline *pipeline, struct client *client)
 	const enum connection_limit_kind limit = client->refused;
 	struct session_step step;
 
-	client->tarpitted = client->session.peer.connector->limits[limit].action == ABOVE_TARPIT;
+	client->tarpitted = admit_action(pipeline->policy, client->session.peer.connector, limit) ==
+			    ABOVE_TARPIT;
 	client_counters(pipeline, client)->connections_refused++;
 	session_refuse(&client->session, admit_reason(limit), &pipeline->reply, &step);
 	client_apply(pipeline, client, &step);

@@ -201,13 +201,16 @@ static enum reason reopening_input(struct pipeline *pipeline, const struct view 
 enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
 			    uint16_t connector)
 {
+	enum tcp_time_wait time_wait = TCP_TIME_WAIT_NONE;
 	struct segment answer;
 	enum reason reason = admit_source(pipeline, view);
 
 	if (reason != REASON_NONE)
 		return reason;
 
-	switch (tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer)) {
+	if (tcp_time_wait_likely(pipeline->tcp, hash))
+		time_wait = tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer);
+	switch (time_wait) {
 	case TCP_TIME_WAIT_ANSWER:
 		reason = reopening_input(pipeline, view, hash, connector);
 		if (reason == REASON_time_wait)

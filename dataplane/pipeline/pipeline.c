@@ -212,8 +212,12 @@ static void look_ahead(struct pipeline *pipeline, const struct burst *burst, uns
 	if (at + LEG_AHEAD < burst->tcp_count) {
 		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
 
+		// Without a flow it may complete a handshake.
 		if (leg)
 			prefetch_leg(leg);
+		else
+			half_open_prefetch_bucket(pipeline->half_open,
+						  burst->hashes[at + LEG_AHEAD]);
 	}
 }
 

@@ -8,6 +8,9 @@
 #include "dataplane/pipeline/worker.h"
 
 #define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
+// In the seconds after one that used up half of the buckets: nobody honest has so many strays, and
+// behind AF_XDP an RST costs ten times what it costs to find that one is due.
+#define RESETS_IN_FLOOD   16
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
@@ -86,6 +89,16 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 	return true;
 }
 
+static void renew_resets(struct reset_budget *budget, uint64_t second)
+{
+	bool flood = second == budget->second + 1 && budget->buckets_left <= RESET_BUCKETS / 2;
+
+	budget->second = second;
+	budget->buckets_left = RESET_BUCKETS;
+	for (unsigned i = 0; i < RESET_BUCKETS; i++)
+		budget->left[i] = flood ? RESETS_IN_FLOOD : RESETS_PER_BUCKET;
+}
+
 // Who shares a bucket with whom changes each second, so that nobody can look for a neighbour. An
 // IPv6 source is its /64: one host has all of it.
 static bool reset_permitted(struct pipeline *pipeline, const struct address *source)
@@ -94,18 +107,17 @@ static bool reset_permitted(struct pipeline *pipeline, const struct address *sou
 	uint64_t second = pipeline->now.now_us / 1000000 + 1;
 	struct tuple whom = {.remote = *source};
 
-	if (budget->second != second) {
-		budget->second = second;
-		for (unsigned i = 0; i < RESET_BUCKETS; i++)
-			budget->left[i] = RESETS_PER_BUCKET;
-	}
+	if (budget->second != second)
+		renew_resets(budget, second);
+	if (budget->buckets_left == 0)
+		return false;
 	if (!address_is_ipv4(source))
 		memset(whom.remote.bytes + 8, 0, 8);
 	uint16_t *left =
 		&budget->left[hash_tuple_with(&budget->key, &whom, second, 0) % RESET_BUCKETS];
 	if (*left == 0)
 		return false;
-	(*left)--;
+	budget->buckets_left -= --*left == 0;
 	return true;
 }
 

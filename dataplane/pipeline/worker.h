@@ -133,6 +133,7 @@ struct reset_budget {
 	struct hash_key key;
 	uint64_t second; // plus one: 0 is never the current one
 	uint16_t left[RESET_BUCKETS];
+	uint16_t buckets_left; // in which something is
 };
 
 // A look at all sessions for those of banned sources (ban.c).
@@ -285,8 +286,9 @@ uint64_t ban_turn(struct pipeline *pipeline);
 
 // ---- admit.c: who may open a connection ---------------------------------------------------------
 void admit_init(struct pipeline *pipeline, unsigned workers);
-// A segment without a flow: REASON_NONE, or who sent it is not served at all.
-enum reason admit_source(const struct pipeline *pipeline, const struct view *view);
+// A segment without a flow: REASON_NONE, or who sent it is answered with silence or RST
+// (which went out if it is RST).
+enum reason admit_source(struct pipeline *pipeline, const struct view *view);
 // A SYN: REASON_NONE, or it is above a limit that answers with silence or RST (which went out).
 enum reason admit_syn(struct pipeline *pipeline, const struct view *view, uint16_t connector);
 // The same of a completed handshake; with REASON_NONE it becomes a session, counted as
@@ -295,8 +297,10 @@ enum reason admit_handshake(struct pipeline *pipeline, const struct view *view, 
 			    struct admission_result *result);
 // Was a segment dropped for a limit?
 bool admit_refused(enum reason reason);
-// What a session that is refused for a limit is counted as.
+// What a session that is refused for a limit is counted as, and what such connections get.
 enum reason admit_reason(enum connection_limit_kind limit);
+enum limit_action admit_action(const struct policy *policy, const struct connector *connector,
+			       enum connection_limit_kind limit);
 
 // ---- client.c: a client's flow and session ---------------------------------------------------
 // NULL when MaxSessions are open. The banner is queued, or the 421 for the limit that it is above;

@@ -40,6 +40,15 @@ static struct group *find_group(struct servers *servers, const struct group_shar
 	return NULL;
 }
 
+// The next probe, or sooner if the interval is shorter now.
+static uint64_t probe_due_us(const struct backend *backend, const struct server *from)
+{
+	uint64_t soonest_us = servers_state_later(
+		from->probe_began_us, backend->probe_interval_ms + backend->probe_interval_ms / 16);
+
+	return from->probe_due_us < soonest_us ? from->probe_due_us : soonest_us;
+}
+
 // The row, the part and the place in the policy are the new one's own.
 static void move_server(struct servers *servers, struct server *from)
 {
@@ -56,8 +65,8 @@ static void move_server(struct servers *servers, struct server *from)
 	to->newest = from->newest;
 	to->oldest = from->oldest;
 	to->probing = from->probing;
-	to->probe_due_us = from->probe_due_us;
 	to->probe_began_us = from->probe_began_us;
+	to->probe_due_us = probe_due_us(servers->groups[backend].backend, from);
 	for (connection = to->newest; connection != NULL; connection = connection->next) {
 		connection->backend = backend;
 		connection->server = server;

@@ -62,6 +62,8 @@
 	X(message_rate, 421,                                                                       \
 	  "4.4.2 Message submission rate for this client has exceeded the configured limit", NULL) \
 	X(banned, 421, "4.7.0 Too many offences of this host, closing transmission channel", NULL) \
+	X(limit_block_list, 421,                                                                   \
+	  "4.7.0 This host is on the block list, closing transmission channel", NULL)              \
 	X(too_many_errors, 421, "4.7.0 Too many errors, closing transmission channel", NULL)       \
 	X(temporary_failure, 451, "4.3.0 Temporary failure, try again later", NULL)                \
 	X(backend_malformed_reply, 451, "4.3.0 Mail server gave a reply that is not understood",   \

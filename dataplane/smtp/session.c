@@ -382,24 +382,13 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 }
 
 // Closed by us, whatever is open.
-static void end_session(struct session *session, enum reason reason, struct reply_buffer *reply,
-			struct session_step *step)
-{
-	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
-	turn_begin(&turn);
-	refuse_and_close(&turn, reason, slice_of_text(""));
-	step->transaction_ended_by_client = false; // it was us
-}
-
 void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step)
 {
-	end_session(session, REASON_session_evicted, reply, step);
-}
+	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
 
-void session_expel(struct session *session, struct reply_buffer *reply, struct session_step *step)
-{
-	assert(!session_in_message(session));
-	end_session(session, REASON_smtp_banned, reply, step);
+	turn_begin(&turn);
+	refuse_and_close(&turn, REASON_session_evicted, slice_of_text(""));
+	step->transaction_ended_by_client = false; // it was us
 }
 
 bool session_in_message(const struct session *session)
@@ -410,16 +399,37 @@ bool session_in_message(const struct session *session)
 	return session->state >= SESSION_STATE_CHUNKS && session->state < SESSION_STATE_CLOSED;
 }
 
+// The text after 421 that the operator wants in place of ours; NULL = none.
+static const char *configured_reply(const struct session_peer *peer, enum reason reason)
+{
+	switch (reason) {
+	case REASON_smtp_limit_block_list:
+		return peer->policy->ip_block.reply;
+	case REASON_smtp_limit_ban:
+	case REASON_smtp_banned:
+		return peer->policy->ban.reply;
+	default:
+		return peer->connector->limit_reply;
+	}
+}
+
 void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
 		    struct session_step *step)
 {
 	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
-	const char *text = session->peer.connector->limit_reply;
+	const char *text = configured_reply(&session->peer, reason);
 
 	turn_begin(&turn);
 	turn_reply(&turn, text ? REPLY_limit_configured : reply_of_reason(reason), &text);
 	step->reason = reason;
 	turn_close(&turn);
+}
+
+void session_expel(struct session *session, struct reply_buffer *reply, struct session_step *step)
+{
+	assert(!session_in_message(session));
+	session_refuse(session, REASON_smtp_banned, reply, step);
+	step->transaction_ended_by_client = false; // it was us
 }
 
 bool session_holds_chunks(const struct session *session)

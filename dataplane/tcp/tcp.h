@@ -56,7 +56,7 @@ void tcp_advance(struct tcp *tcp, uint64_t now_us);
 struct tuple tcp_tuple_of(const struct view *view); // local = destination of the frame
 struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple);
 
-// The same for a burst, one look-up ahead of the other. The hash serves all four; the first two
+// The same for a burst, one look-up ahead of the other. The hash serves all five; the first two
 // bring the bucket, then the flow into the cache. tcp_likely_user, when the flow is there: the user
 // of the flow that is most likely meant, or NULL. A hint, to be fetched and not to be believed.
 uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple);
@@ -64,6 +64,8 @@ void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash);
 void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash);
 const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash);
 struct flow *tcp_find_hashed(const struct tcp *tcp, const struct tuple *tuple, uint32_t hash);
+// False: no TIME-WAIT record has a tuple of this hash, so tcp_time_wait_input need not be asked.
+bool tcp_time_wait_likely(const struct tcp *tcp, uint32_t hash);
 
 enum tcp_time_wait {
 	TCP_TIME_WAIT_NONE,   // no record of this tuple

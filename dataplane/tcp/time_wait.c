@@ -105,6 +105,11 @@ static struct record *find(const struct time_wait *time_wait, const struct tuple
 	return find_in(time_wait, *bucket_of(time_wait, tuple), tuple);
 }
 
+bool tcp_time_wait_likely(const struct tcp *tcp, uint32_t hash)
+{
+	return *bucket_at(tcp->time_wait, hash) != FLOW_NONE;
+}
+
 // Takes a live record out of its bucket; its place in the ring stays.
 static void kill_record(struct time_wait *time_wait, struct record *record)
 {

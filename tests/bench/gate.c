@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What one core drops, or answers, of a SYN flood: the real worker (io/worker) polls a DPDK port
-// whose driver repeats a capture from memory for ever, and its pipeline does with each frame what
-// it does in service. Measured: frames and SYN-ACKs in the worker's CPU time, in many short
-// windows, so that what else runs on the core is left out. Fails when a frame was not counted as
-// what it is. The packet pool differs from the product's in size alone: the driver keeps the
-// capture in it.
+// What one core drops, or answers, of SYNs, or of ACKs without a connection: the real worker
+// (io/worker) polls a DPDK port whose driver repeats a capture from memory for ever, and its
+// pipeline does with each frame what it does in service. Measured: frames and SYN-ACKs in the
+// worker's CPU time, in many short windows, so that what else runs on the core is left out. Fails
+// when a frame was not counted as what it is. The packet pool differs from the product's in size
+// alone: the driver keeps the capture in it.
 
 #include "bpf/state.h"
 #include "config/load.h"
@@ -276,6 +276,8 @@ static bool accounted_for(const struct options *options, struct figures *figures
 
 	for (unsigned i = 0; i < gate.generation->policy->connector_count; i++)
 		figures->answers += gate.rows[i].syns;
+	if (options->syns.listed && options->syns.acks)
+		return gate.reasons[REASON_cookie_invalid].count == all;
 	if (options->syns.listed)
 		return figures->answers == all && gate.port_row.frames_accepted == all &&
 		       gate.port_row.frames_out >= all;
@@ -295,22 +297,25 @@ static void print(const struct options *options, struct figures *figures, FILE *
 	printf("IPv%u, %u connectors, %u ranges, %s pages, %s: median %.1f cycles = %.2f Mpps, "
 	       "best %.1f = %.2f\n",
 	       syns->family, syns->connectors, syns->ranges, options->huge_pages ? "huge" : "4 KB",
-	       syns->listed ? "listed" : "unlisted", median, figures->tsc_mhz / median, best,
-	       figures->tsc_mhz / best);
+	       !syns->listed ? "unlisted"
+	       : syns->acks  ? "listed, ACKs"
+			     : "listed",
+	       median, figures->tsc_mhz / median, best, figures->tsc_mhz / best);
 	if (stages_present())
 		stages_print(stdout);
 	if (!json)
 		return;
 	fprintf(json,
 		"{\"family\": %u, \"connectors\": %u, \"ranges\": %u, \"frames\": %u, "
-		"\"listed\": %s, \"huge_pages\": %s, \"tsc_mhz\": %.1f, \"counted\": %llu, "
+		"\"listed\": %s, \"acks\": %s, \"huge_pages\": %s, \"tsc_mhz\": %.1f, \"counted\": "
+		"%llu, "
 		"\"cycles_median\": %.2f, \"cycles_best\": %.2f, \"mpps_median\": %.3f, "
 		"\"mpps_best\": %.3f, \"ruleset_bytes\": %zu",
 		syns->family, syns->connectors, syns->ranges, syns->frames,
-		syns->listed ? "true" : "false", options->huge_pages ? "true" : "false",
-		figures->tsc_mhz, (unsigned long long)figures->frames, median, best,
-		figures->tsc_mhz / median, figures->tsc_mhz / best,
-		ruleset_memory(gate.generation->ruleset));
+		syns->listed ? "true" : "false", syns->acks ? "true" : "false",
+		options->huge_pages ? "true" : "false", figures->tsc_mhz,
+		(unsigned long long)figures->frames, median, best, figures->tsc_mhz / median,
+		figures->tsc_mhz / best, ruleset_memory(gate.generation->ruleset));
 	if (stages_present())
 		stages_print(json);
 	fprintf(json, "}\n");
@@ -392,7 +397,16 @@ static bool write_files(const struct options *options)
 
 // ---- Options ---------------------------------------------------------------------------------
 
-enum { KEY_LISTED = 1000, KEY_HUGE, KEY_JSON, KEY_CAPTURE, KEY_RANGES, KEY_SOURCES, KEY_SAMPLES };
+enum {
+	KEY_LISTED = 1000,
+	KEY_ACKS,
+	KEY_HUGE,
+	KEY_JSON,
+	KEY_CAPTURE,
+	KEY_RANGES,
+	KEY_SOURCES,
+	KEY_SAMPLES
+};
 
 static const struct argp_option arguments[] = {
 	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
@@ -401,6 +415,7 @@ static const struct argp_option arguments[] = {
 	{"frames", 'n', "N", 0, "distinct ones in the capture", 0},
 	{"milliseconds", 'm', "N", 0, "to measure", 0},
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered", 0},
+	{"acks", KEY_ACKS, NULL, 0, "ACKs without a connection instead of SYNs", 0},
 	{"huge", KEY_HUGE, NULL, 0, "packets in huge pages", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
 	{"samples", KEY_SAMPLES, "FILE", 0, "addresses at which the time is spent", 0},
@@ -433,6 +448,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		break;
 	case KEY_LISTED:
 		options->syns.listed = true;
+		break;
+	case KEY_ACKS:
+		options->syns.acks = true;
 		break;
 	case KEY_HUGE:
 		options->huge_pages = true;

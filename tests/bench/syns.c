@@ -175,8 +175,9 @@ unsigned syns_frame(const struct syns *syns, const struct address *source, uint3
 	put_u16(tcp, (uint16_t)(1024 + index % 60000));
 	put_u16(tcp + 2, SYNS_PORT);
 	put_u32(tcp + 4, index * 2654435761u);
+	put_u32(tcp + 8, syns->acks ? (index + 1) * 0x9e3779b1u : 0);
 	tcp[12] = SYN_TCP_BYTES / 4 << 4;
-	tcp[13] = TCP_SYN;
+	tcp[13] = syns->acks ? TCP_ACK : TCP_SYN;
 	put_u16(tcp + 14, 64240);
 	memcpy(tcp + 20, (uint8_t[]){2, 4, 5, 0xb4}, 4);
 	sum = checksum_add(0, tcp, SYN_TCP_BYTES);

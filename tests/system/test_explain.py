@@ -125,7 +125,8 @@ def random_configuration(source):
         if source.random() < 0.3 and (entries := random_list(source)):
             config[name] = {'Addresses': entries}
     if 'ip-block' in config:
-        config['ip-block']['BlockListAction'] = source.choice(('drop', 'reply'))
+        config['ip-block']['BlockListAction'] = source.choice(
+            ('drop', 'reset', 'tarpit', 'reply', 'reject'))
     return config
 
 
@@ -154,7 +155,7 @@ def told_by_model(config, session):
         return {'connector': None, 'served': False}
     blocked = model.listed(config, 'ip-block', source, TODAY) and \
         not model.listed(config, 'ip-allow', source, TODAY)
-    if blocked and config['ip-block']['BlockListAction'] == 'drop':
+    if blocked and config['ip-block']['BlockListAction'] != 'reject':
         return {'connector': name, 'served': False}
     played = model.Session(config, name, source, session['extra'], blocked)
     hello, keywords = played.hello()
@@ -277,9 +278,10 @@ def connects(lab, session):
     host = next(name for name, pair in HOSTS.items() if session['from'] in pair.split())
     family = ipaddress.ip_address(session['from']).version
     try:
-        lab.connect(host, family, 0.5, int(session['to'].rsplit(':', 1)[1])).close()
-        return True
-    except OSError:
+        with lab.connect(host, family, 0.5, int(session['to'].rsplit(':', 1)[1])) as client, \
+                client.makefile('rb') as replies:
+            return not replies.readline().startswith(b'421 4.7.0 ')
+    except OSError:  # silence, or RST
         return False
 
 

@@ -6,10 +6,12 @@
 # The limits on connections, by Linux clients over IPv4 and IPv6: a connector on a port of its own
 # for each limit and each action. The first ones are greeted, the next one meets the action, other
 # sources do not notice; who leaves makes room. Each refusal moves its own counter, exactly; who is on
-# the IP Allow list has no limit.
+# the IP Allow list has no limit. Sources on the IP Block list, and banned ones, get the 421 that they
+# are configured to get, and XDP lets them come so far.
 import contextlib
 import errno
 import socket
+import subprocess
 import time
 
 import lab as labs
@@ -23,11 +25,17 @@ UNLIMITED = {'MaxInboundConnectionPerSource': 'unlimited',
 PER_SOURCE = {'MaxInboundConnectionPerSource': '2',
               'MaxInboundConnectionPercentagePerSource': '100'}
 TARPIT_S = 2
+BLOCKED = '421 4.7.0 Blocked, see postmaster.contoso.com'
+BANNED = '421 4.7.0 Banned, see postmaster.contoso.com'
+# Addresses of "host" that are on the IP Block list, and that are going to be banned.
+BLOCKED_FROM = {4: '192.0.2.33', 6: '2001:db8:98::33'}
+BANNED_FROM = {4: '192.0.2.34', 6: '2001:db8:97::34'}
 # "host" has more addresses: of its own prefix, and of another one that is on its link as well.
 MORE = {4: ('192.0.2.31', '192.0.2.32', '203.0.113.30'),
         6: ('2001:db8:1::31', '2001:db8:1:1::30', '2001:db8:99::30')}
+HOSTS = ('host', 'app', 'remote')
 # How many of `first` come in; then who is refused with what, by which reason; then who is not.
-# A client is HOST or an address of "host".
+# A client is one of HOSTS, the place of an address in MORE, or another address of "host".
 CASES = {
     'reply': dict(keys=PER_SOURCE, first=['host'] * 2, refused='host', text=MANY,
                   reason='smtp_limit_per_source', others=['remote']),
@@ -83,15 +91,21 @@ def configuration(lab):
             'Bindings': f'{labs.GATE[4]}:{port}, [{labs.GATE[6]}]:{port}',
             'RemoteIPRanges': '0.0.0.0/0, ::/0', 'PermissionGroups': 'AnonymousUsers',
             'TarpitInterval': '0s', 'Backend': 'cluster', **keys}
-    config['port outside']['Address'] += ', 203.0.113.1/24, 2001:db8:99::1/64, 2001:db8:1:1::1/64'
+    config['port outside']['Address'] += ', 203.0.113.1/24, 2001:db8:99::1/64, 2001:db8:1:1::1/64, ' \
+        '2001:db8:98::1/64, 2001:db8:97::1/64'
+    config['ip-block'] = {'Addresses': ', '.join(BLOCKED_FROM.values()),
+                          'BlockListAction': 'reply', 'BlockListReply': BLOCKED}
+    config['ban'] = {'BanAction': 'tarpit', 'BanReply': BANNED}
     config['ip-allow'] = {'Addresses': '192.0.2.20, 2001:db8:1::20'}
     return config
 
 
 def connect(lab, family, who, port, seconds=20):
     """A socket of this host, or of one of the further addresses of "host"."""
-    source = None if isinstance(who, str) else (MORE[family][who], 0)
-    with lab.inside(who if isinstance(who, str) else 'host'):
+    if isinstance(who, int):
+        who = MORE[family][who]
+    source = None if who in HOSTS else (who, 0)
+    with lab.inside(who if who in HOSTS else 'host'):
         return socket.create_connection((labs.GATE[family], port), seconds, source)
 
 
@@ -215,6 +229,31 @@ def allowed(checks, lab, gate, family):
     await_empty(gate, 'allowed')
 
 
+def not_served(checks, lab, gate, family):
+    """Neither is asked for a limit; what each reads, when, and as what it is counted."""
+    name = f'IPv{family}'
+    banned = subprocess.run([labs.BINARY, 'ban', '-c', gate.file, 'add', BANNED_FROM[family]],
+                            stdin=subprocess.DEVNULL, check=False)
+    checks.equal(f'{name}: banned by command', banned.returncode, 0)
+    for source, text, reason, wait in (
+            (BLOCKED_FROM[family], BLOCKED, 'smtp_limit_block_list', 0),
+            (BANNED_FROM[family], BANNED, 'smtp_limit_ban', TARPIT_S)):
+        before = gate.reason(reason)
+
+        def first(source=source):
+            return Caller(lab, family, source, PORTS['tarpit'])
+        labs.wait_for(f'{source} is refused', lambda first=first: first().first == text)
+        started = time.monotonic()
+        caller = first()
+        checks.equal(f'{source}: reads', caller.first, text)
+        checks.that(f'{source}: when', time.monotonic() - started >= wait)
+        checks.equal(f'{source}: and closed', caller.file.read(), b'')
+        caller.close()
+        labs.wait_for(f'{source}: counted as {reason}', lambda reason=reason, before=before:
+                      gate.reason(reason) >= before + 2)
+    checks.equal(f'{name}: XDP has dropped nothing', gate.ports()['outside']['frames_banned'], 0)
+
+
 def totals(checks, gate):
     rows, reasons = gate.connectors_at_rest(), gate.reasons()
     refusals = sum(count for name, count in reasons.items() if 'limit_' in name)
@@ -232,7 +271,8 @@ def totals(checks, gate):
 
 def test(checks):
     with labs.Lab() as lab:
-        for address in [a for family in labs.FAMILIES for a in MORE[family]]:
+        for address in [a for family in labs.FAMILIES for a in (
+                *MORE[family], BLOCKED_FROM[family], BANNED_FROM[family])]:
             length = 24 if '.' in address else 64
             lab.run('host', 'ip', 'address', 'add', f'{address}/{length}', 'dev', 'net0',
                     *(() if length == 24 else ('nodad',)))
@@ -243,6 +283,7 @@ def test(checks):
                 silence(checks, lab, gate, family)
                 syns(checks, lab, gate, family)
                 allowed(checks, lab, gate, family)
+                not_served(checks, lab, gate, family)
             totals(checks, gate)
             checks.equal('it stops in good order', gate.stop(), 0)
 

@@ -15,12 +15,14 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import lab as labs
 import smtp
@@ -214,7 +216,26 @@ def signals(checks, lab, gate):
             checks.that(f'the file itself: {way.__name__}',
                         f'third{number}.example.com' in client.banner, client.banner)
     checks.equal('no piece of it was taken for a file', state(gate, 'reload_result'), 'applied')
+    overtaken(lab, gate, config)
     reload(checks, gate, lab.config())
+
+
+def banner(lab):
+    with smtp.Client(lab, 'app') as client:
+        return client.banner
+
+
+def overtaken(lab, gate, config):
+    """The file changes again while the gate reads it, or puts what it read to work."""
+    for pause in (0, 0.001, 0.002, 0.004, 0.006, 0.01):
+        name = f'after{int(pause * 1000)}.example.com'
+        config['gate']['Name'] = 'before.example.com'
+        save(gate, config)
+        gate.process.send_signal(signal.SIGHUP)
+        time.sleep(pause)
+        config['gate']['Name'] = name
+        save(gate, config)
+        labs.wait_for(f'the file of {pause} s after SIGHUP', lambda: name in banner(lab))
 
 
 def in_place(gate, config):
@@ -250,8 +271,55 @@ def drain(checks, lab, gate):
         checks.starts('sessions again', client.greet(), '250')
 
 
+class Follower:
+    """`relaygate log -f`, from now on."""
+
+    def __init__(self, lab, gate):
+        self.path = lab.path('followed')
+        self.process = subprocess.Popen([labs.BINARY, 'log', '-f', '-c', gate.file],
+                                        stdin=subprocess.DEVNULL, stdout=open(self.path, 'wb'),
+                                        stderr=subprocess.STDOUT)
+
+    def shows(self, pattern):
+        return re.search(pattern, labs.read(self.path).decode())
+
+
+def events(checks, lab, gate, backend, follower):
+    """Each kind of event is one that a follower of the log sees, with what it was about."""
+    config = lab.config()
+    config['backend cluster']['ProbeInterval'] = '1s'
+    config[RELAY]['MaxInboundConnectionPerSource'] = '1'
+    reload(checks, gate, config)
+    with smtp.Client(lab, 'app'), smtp.Client(lab, 'app') as second:
+        checks.starts('a limit', second.banner, '421')
+    for words in (('add', '203.0.113.9'), ('del', '203.0.113.9')):
+        tool(gate, 'ban', *words)
+        seen = 'source_banned' if words[0] == 'add' else 'source_unbanned'
+        labs.wait_for(f'ban {words[0]} is followed',
+                      lambda: follower.shows(rf'203\.0\.113\.9 {seen} by hand'))
+    backend.die()
+    labs.wait_for('the end of a server is followed',
+                  lambda: follower.shows(r'10\.0\.0\.11:25 backend_down '))
+    backend.start()
+    labs.wait_for('its return is followed',
+                  lambda: follower.shows(r'10\.0\.0\.11:25 backend_up '))
+    for what, pattern in {
+            'the start': r' - gate_started ',
+            'a reload, its generation and its cause': r' - gate_reloaded generation 2, request ',
+            'one that was refused, and why':
+                rf' - reload_refused generation \d+, signal: {re.escape(gate.file)}:\d+: ',
+            'a limit': rf'192\.0\.2\.\d+:\d+ smtp_limit_per_source \[{RELAY[10:]}\] 421'}.items():
+        checks.that(f'followed: {what}', follower.shows(pattern),
+                    labs.read(follower.path).decode()[-3000:])
+    checks.equal('the gate stops in good order', gate.stop(), 0)
+    labs.wait_for('the end is followed', lambda: follower.shows(r' - gate_stopped '))
+    follower.process.kill()
+    follower.process.wait()
+
+
 def rules(checks, lab):
     with smtp.Backend(lab) as backend, labs.Gate(lab) as gate:
+        follower = Follower(lab, gate)
         smtp.await_backend(lab)
         sessions(checks, lab, gate, backend)
         renamed(checks, lab, gate)
@@ -259,7 +327,7 @@ def rules(checks, lab):
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
         drain(checks, lab, gate)
-        checks.equal('the gate stops in good order', gate.stop(), 0)
+        events(checks, lab, gate, backend, follower)
     unreadable(checks, lab)
 
 

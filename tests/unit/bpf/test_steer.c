@@ -360,6 +360,7 @@ static void test_banned(void **state)
 				  sizeof(struct ban), 16, &options);
 	struct loaded *loaded = *state;
 	int outer = bpf_object__find_map_fd_by_name(loaded->object, STEER_BANS);
+	const struct steer_config answering = {.ready = 1, .ipv6 = 1, .answer_banned = 1};
 	uint32_t first = 0;
 	struct ban ban = {0};
 
@@ -371,6 +372,11 @@ static void test_banned(void **state)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (verdict(loaded, &rows[i].frame) != rows[i].verdict)
 			fail_msg("%s: not %d", rows[i].frame.what, rows[i].verdict);
+	assert_int_equal(dropped(loaded), 3);
+	// The gate is to answer them: nothing is dropped, nothing is counted.
+	assert_int_equal(bpf_map_update_elem(loaded->maps.config, &first, &answering, BPF_ANY), 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_not_equal(verdict(loaded, &rows[i].frame), XDP_DROP);
 	assert_int_equal(dropped(loaded), 3);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(bpf_map_lookup_elem(bans, &banned[i], &ban), 0);

@@ -296,6 +296,54 @@ static void test_full_table(void **state)
 	close_scene(&scene);
 }
 
+// A list so long that a walk along the map takes several calls: what a person changed since the
+// last one went by is not undone by what the table knows. LATE sources' bans end, SOON ones are
+// made by workers, at the very moment when a person bans all of them for ever.
+static void test_changed_between_walks(void **state)
+{
+	enum { LIST = 2 * BAN_SYNC_ROWS, LATE = 50, SOON = 100 };
+	struct scene scene;
+	struct ban ban;
+
+	open_scene(&scene, LIST + SOON, LIST + SOON);
+	for (unsigned i = 0; i < LIST; i++)
+		put(&scene, i, i < LATE ? NOW + 10 : 0);
+	start(&scene);
+	turns(&scene, 1);
+	for (unsigned i = LIST; i < LIST + SOON; i++)
+		offend(&scene, i);
+	scene.now_s += 10;
+	for (unsigned i = 0; i < LIST + SOON; i++)
+		if (i < LATE || i >= LIST)
+			put(&scene, i, 0);
+	turns(&scene, 5);
+	scene.now_s += 600;
+	turns(&scene, 5);
+	for (unsigned i = 0; i < LIST + SOON; i++)
+		assert_true(in_gate(&scene, i) && in_map(&scene, i, &ban) && ban.until == 0);
+	close_scene(&scene);
+}
+
+// A ban whose time was over, but that the walk along the table had not come to, is banned anew by
+// hand: the sessions that were let in meanwhile are looked for.
+static void test_banned_anew_when_over(void **state)
+{
+	struct scene scene;
+	uint32_t generation;
+
+	open_scene(&scene, 64, 64);
+	put(&scene, 1, NOW + 10);
+	start(&scene);
+	scene.now_s += 10;
+	put(&scene, 1, 0);
+	generation = bans_generation(scene.bans);
+	turns(&scene, 1);
+	assert_true(in_gate(&scene, 1));
+	assert_int_equal(bans_generation(scene.bans), generation + 1);
+	assert_int_equal(told(&scene), REASON_source_banned);
+	close_scene(&scene);
+}
+
 // Both sides at random; at rest they say the same, and what was said last.
 static void test_random(void **state)
 {
@@ -398,7 +446,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_from_the_gate), cmocka_unit_test(test_from_the_map),
 		cmocka_unit_test(test_exempt),        cmocka_unit_test(test_full_map),
-		cmocka_unit_test(test_full_table),    cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full_table),    cmocka_unit_test(test_changed_between_walks),
+		cmocka_unit_test(test_random),        cmocka_unit_test(test_banned_anew_when_over),
 	};
 
 	if (geteuid() != 0)

@@ -17,6 +17,7 @@
 
 static char folder[64], path[96], other[96];
 static struct file_watch watch;
+static struct stat taken;
 static uint64_t now_ms;
 
 static void write_file(const char *name, const char *text)
@@ -37,7 +38,7 @@ static int setup(void **state)
 	snprintf(other, sizeof(other), "%s/gate.ini.new", folder);
 	write_file(path, "one");
 	now_ms = 1000000;
-	return file_watch_open(&watch, path);
+	return stat(path, &taken) ? -1 : file_watch_open(&watch, path, &taken);
 }
 
 static int teardown(void **state)
@@ -103,13 +104,25 @@ static void test_gone_for_a_while(void **state)
 	assert_int_equal(changes_later(), 1);
 }
 
+// While it was read and what was read was put to work: between the look and the watch.
+static void test_changed_before_the_watch(void **state)
+{
+	file_watch_close(&watch);
+	write_file(path, "another");
+	assert_int_equal(file_watch_open(&watch, path, &taken), 0);
+	assert_false(soon());
+	write_file(path, "and another one");
+	assert_int_equal(changes_later(), 1);
+	assert_int_equal(changes_later(), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_happens),  TEST(test_written_in_place),
 		TEST(test_renamed_over),     TEST(test_written_piece_by_piece),
-		TEST(test_gone_for_a_while),
+		TEST(test_gone_for_a_while), TEST(test_changed_before_the_watch),
 	};
 
 	return cmocka_run_group_tests_name("file_watch", tests, NULL, NULL);

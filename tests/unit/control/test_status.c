@@ -132,6 +132,35 @@ static void test_the_dead_have_no_gauges(void **state)
 	free(text);
 }
 
+// What is shown happened before now, whatever the clock said then.
+static void test_clock_set_back(void **state)
+{
+	struct view_snapshot view = snapshot(2);
+	struct json_object *object;
+	char *text;
+
+	strcpy(view.instance.reload_result, "applied");
+	view.instance.reload_us = view.instance.alive_us = view.wall_us;
+	offenders[0].seen_us = view.wall_us;
+	view.wall_us = servers[0].since_us - 3600000000;
+	text = printed(print_text, &view);
+	assert_non_null(strstr(text, "started 0 s ago"));
+	assert_null(strstr(text, " d "));
+	free(text);
+	view.pid = 0;
+	text = printed(print_text, &view);
+	assert_null(strstr(text, " d "));
+	free(text);
+	view.pid = 77;
+	text = top_frame(&view, &view, 40, 120);
+	assert_null(strstr(text, " d "));
+	free(text);
+	object = status_json(&view);
+	assert_int_equal(json_object_get_int64(json_object_object_get(object, "uptime_seconds")),
+			 0);
+	json_object_put(object);
+}
+
 static void test_json(void **state)
 {
 	struct view_snapshot view = snapshot(2);
@@ -215,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup(test_prometheus, fill),
 		cmocka_unit_test_setup(test_the_dead_have_no_gauges, fill),
 		cmocka_unit_test_setup(test_json, fill),
+		cmocka_unit_test_setup(test_clock_set_back, fill),
 		cmocka_unit_test_setup(test_frame_keeps_its_size, fill),
 		cmocka_unit_test_setup(test_frame_shows_rates, fill),
 	};

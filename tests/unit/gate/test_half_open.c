@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,71 @@ static void test_proven_stay(void **state)
 	half_open_destroy(half_open);
 }
 
+static struct half_open_entry entry_from(const char *address, unsigned number)
+{
+	struct half_open_entry entry = entry_of(number & 0xffff, false);
+	struct address *remote = &entry.tuple.remote;
+	const char *why;
+
+	assert_int_equal(address_parse(address, remote, &why), 0);
+	// Hosts of the network.
+	remote->bytes[14] = (uint8_t)(number >> 8);
+	remote->bytes[15] = (uint8_t)number;
+	return entry;
+}
+
+// A flood out of few networks, however fast, displaces its own entries only: those of others stay
+// to be answered again, whether they came before it or in its midst. Out of everywhere, or out of
+// their own network, it displaces them.
+static void test_networks_keep_theirs(void **state)
+{
+	static const struct {
+		const char *floods[2], *others[2];
+		bool kept;
+	} rows[] = {
+		{{"203.0.0.0", "203.0.0.0"}, {"198.51.0.0", "2001:db8:1::"}, true},
+		{{"203.0.0.0", "198.18.0.0"}, {"198.51.0.0", "10.1.0.0"}, true},
+		{{"2001:db8:bad::", "2001:db8:bad:1::"}, {"2001:db8:1::", "192.0.0.0"}, true},
+		{{"203.0.0.0", "203.0.0.0"}, {"203.0.0.0", "203.0.0.0"}, false},
+		{{NULL, NULL}, {"198.51.0.0", "2001:db8:1::"}, false},
+	};
+	enum { ENTRIES = 1024, FLOOD = 20000, OTHERS = 10, EACH = FLOOD / 2 / OTHERS };
+
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		struct half_open *half_open = half_open_create(ENTRIES);
+		struct half_open_entry others[OTHERS];
+		unsigned kept = 0, more = 0;
+
+		for (unsigned i = 0; i < FLOOD; i++) {
+			struct half_open_entry entry;
+			char everywhere[16];
+
+			snprintf(everywhere, sizeof(everywhere), "%u.%u.0.0", 1 + i * 7 % 200,
+				 i * 11 % 256);
+			if (i % EACH == 0 && more < OTHERS) {
+				struct half_open_entry *other = &others[more];
+
+				*other = entry_from(rows[row].others[more % 2], 0xfff0 + more);
+				half_open_insert(half_open, other, hash_of(&other->tuple), i);
+				more++;
+			}
+			entry = entry_from(
+				rows[row].floods[0] ? rows[row].floods[i % 2] : everywhere, i);
+			assert_int_equal(
+				half_open_insert(half_open, &entry, hash_of(&entry.tuple), i),
+				i + more >= ENTRIES ? HALF_OPEN_KEPT_FOR_OLDEST : HALF_OPEN_KEPT);
+			assert_non_null(
+				half_open_find(half_open, &entry.tuple, hash_of(&entry.tuple)));
+		}
+		for (unsigned i = 0; i < OTHERS; i++)
+			kept += half_open_find(half_open, &others[i].tuple,
+					       hash_of(&others[i].tuple)) != NULL;
+		assert_int_equal(kept, rows[row].kept ? OTHERS : 0);
+		assert_int_equal(half_open_count(half_open), ENTRIES);
+		half_open_destroy(half_open);
+	}
+}
+
 static void test_replacement_starts_again(void **state)
 {
 	struct half_open *half_open = half_open_create(4);
@@ -313,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_oldest_makes_room),
 		cmocka_unit_test(test_proven_stay),
+		cmocka_unit_test(test_networks_keep_theirs),
 		cmocka_unit_test(test_replacement_starts_again),
 		cmocka_unit_test(test_against_plain_list),
 	};

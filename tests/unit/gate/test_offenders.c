@@ -136,6 +136,31 @@ static void test_numbers_halve(void **state)
 	assert_int_equal(offenders_read(*state, START_US + 40 * OFFENDERS_HALF_LIFE_US, found), 0);
 }
 
+// Milliseconds of 32 bits last for 49 days.
+static void test_seen_after_months(void **state)
+{
+	const uint64_t now_us = START_US + UINT64_C(100) * 86400 * 1000000;
+	struct address a = ipv4(1);
+	unsigned count;
+
+	offenders_note(*state, &a, REASON_no_flow, 100, now_us - 5000000);
+	count = offenders_read(*state, now_us, found);
+	assert_int_equal(find(count, &a)->seen_us, now_us - 5000000);
+}
+
+// The reader took its time a moment before a writer that has halved since.
+static void test_reader_is_behind(void **state)
+{
+	struct address a = ipv4(1);
+	unsigned count;
+
+	offenders_note(*state, &a, REASON_no_flow, 100, START_US + OFFENDERS_HALF_LIFE_US);
+	count = offenders_read(*state, START_US + OFFENDERS_HALF_LIFE_US - 1000, found);
+	assert_int_equal(count, 1);
+	assert_int_equal(found[0].frames, 100);
+	assert_int_equal(found[0].seen_us, START_US + OFFENDERS_HALF_LIFE_US);
+}
+
 struct writing {
 	struct offenders *offenders;
 	atomic_bool stop;
@@ -181,6 +206,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unknown_source_is_left_out, create, destroy),
 		cmocka_unit_test_setup_teardown(test_large_ones_are_always_there, create, destroy),
 		cmocka_unit_test_setup_teardown(test_numbers_halve, create, destroy),
+		cmocka_unit_test_setup_teardown(test_seen_after_months, create, destroy),
+		cmocka_unit_test_setup_teardown(test_reader_is_behind, create, destroy),
 		cmocka_unit_test_setup_teardown(test_read_beside_the_writer, create, destroy),
 	};
 

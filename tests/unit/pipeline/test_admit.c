@@ -4,6 +4,8 @@
 // and the operator's own, in both families; what becomes of it when there is room again; and that
 // those who are refused cost nobody else a session. Counters are exact, and lab_close finds that
 // nothing stays counted.
+#include "dataplane/gate/bans.h"
+#include "dataplane/gate/sources.h"
 #include "tests/unit/pipeline/lab.h"
 
 #include <stdlib.h>
@@ -188,6 +190,78 @@ static void test_own_text(void **state)
 	lab_close(lab);
 }
 
+static void ban_client(struct lab *lab)
+{
+	const struct ban_state state = {.until_s = BANS_FOR_EVER, .shared = true};
+
+	bans_set(lab->pipeline->bans, sources_number(&lab->client_address.address), &state);
+}
+
+static void block_client(struct lab *lab)
+{
+	struct ip_list *list = &lab->policy->ip_block;
+	const struct address *address = &lab->client_address.address;
+
+	list->entries = calloc(1, sizeof(list->entries[0])); // the policy's to free
+	assert_non_null(list->entries);
+	list->entries[0].range = range_from_prefix(address, address_is_ipv4(address) ? 32 : 128);
+	list->count = 1;
+	ip_list_sort(list);
+}
+
+// On the IP Block list, or banned: each action, and the operator's words.
+static void test_not_served(void **state)
+{
+	static const char *const texts[2][2] = {
+		{"421 4.7.0 This host is on the block list, closing transmission channel\r\n",
+		 "421 4.7.0 Own words\r\n"},
+		{"421 4.7.0 Too many offences of this host, closing transmission channel\r\n",
+		 "421 4.7.0 Own words\r\n"},
+	};
+
+	for (unsigned i = 0; i < 8; i++) {
+		const bool ban = i & 1, own = i & 2, tarpit = i & 4;
+		const enum reason refused =
+			ban ? REASON_smtp_limit_ban : REASON_smtp_limit_block_list;
+		const enum reason dropped = ban ? REASON_banned : REASON_ip_blocked;
+		struct lab *lab = open_lab(state, LIMIT_PER_SOURCE, 1, ABOVE_DROP);
+		struct policy *policy = lab->policy;
+		enum limit_action *action = ban ? &policy->ban.action : &policy->ip_block.action;
+		char **reply = ban ? &policy->ban.reply : &policy->ip_block.reply;
+		struct peer *peer;
+
+		if (ban)
+			ban_client(lab);
+		else
+			block_client(lab);
+		policy->connectors[0].tarpit_interval_ms = 5000;
+		*reply = own ? strdup("4.7.0 Own words") : NULL;
+		*action = ABOVE_DROP;
+		peer = lab_connecting(lab);
+		lab_run(lab, LAB_MOMENT_MS);
+		assert_heard(peer, "");
+		assert_int_equal(count_of(lab, dropped), 1);
+		assert_false(peer->reset);
+		peer->connection->transport->abort(peer->connection);
+		*action = ABOVE_RESET;
+		peer = lab_connect(lab);
+		assert_true(peer->reset);
+		assert_int_equal(count_of(lab, dropped), 2);
+		*action = tarpit ? ABOVE_TARPIT : ABOVE_REPLY;
+		peer = lab_connect(lab);
+		if (tarpit) {
+			assert_heard(peer, "");
+			lab_run(lab, 5000);
+		}
+		assert_heard(peer, texts[ban][own]);
+		assert_null(peer->connection);
+		assert_int_equal(count_of(lab, refused), 1);
+		assert_int_equal(lab->connector.connections_refused, 1);
+		assert_int_equal(lab->connector.sessions, 0);
+		lab_close(lab);
+	}
+}
+
 // SYNs a second, whoever sends them.
 static void test_syn_rate(void **state)
 {
@@ -288,6 +362,7 @@ int main(void)
 		TEST(handshakes_at_once),
 		TEST(tarpit),
 		TEST(own_text),
+		TEST(not_served),
 		TEST(syn_rate),
 		TEST(allowed),
 		TEST(refused_make_room),

@@ -47,8 +47,8 @@ static void test_answer_to_a_syn_is_lost_and_counted(void **state)
 	lab_close(lab);
 }
 
-// So many ACKs of nothing from 192.0.2.x; returns how many were answered.
-static unsigned stray_acks(struct lab *lab, uint8_t x, unsigned count)
+// So many ACKs of nothing from a source; returns how many were answered.
+static unsigned stray_acks_of(struct lab *lab, struct address source, unsigned count)
 {
 	static const struct packet_port theirs = {.mac = {2, 0, 0, 0, 0, 0x99}};
 	unsigned long long before = lab->port_rows[0].frames_out;
@@ -58,7 +58,7 @@ static unsigned stray_acks(struct lab *lab, uint8_t x, unsigned count)
 	memcpy(link.peer, lab->ports[0].mac, sizeof(link.peer));
 	for (unsigned i = 0; i < count; i++) {
 		struct segment segment = {
-			.tuple = {.local = address_from_ipv4((const uint8_t[]){192, 0, 2, x}),
+			.tuple = {.local = source,
 				  .remote = address_from_ipv4((const uint8_t[]){192, 0, 2, 10}),
 				  .local_port = (uint16_t)(1024 + i),
 				  .remote_port = 25},
@@ -71,6 +71,11 @@ static unsigned stray_acks(struct lab *lab, uint8_t x, unsigned count)
 		pipeline_input(lab->pipeline, 0, &slice, 1, lab->now, &lab->outbox);
 	}
 	return (unsigned)(lab->port_rows[0].frames_out - before);
+}
+
+static unsigned stray_acks(struct lab *lab, uint8_t x, unsigned count)
+{
+	return stray_acks_of(lab, address_from_ipv4((const uint8_t[]){192, 0, 2, x}), count);
 }
 
 // What one source is still told must not depend on what others, or he in their name, have used.
@@ -93,12 +98,43 @@ static void test_resets_of_one_source_are_not_anothers(void **state)
 	lab_close(lab);
 }
 
+// From all addresses of 192.0.2.128/25, each so many.
+static unsigned flood_of_acks(struct lab *lab, unsigned each)
+{
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < 1024; i++)
+		answered += stray_acks(lab, (uint8_t)(128 + i % 120), each);
+	return answered;
+}
+
+// A flood of strays is answered in its first second as a crash's would be, then sparely; each
+// source that is not part of it still has its share, and after it all is as before.
+static void test_a_flood_of_strays_gets_few_resets(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	unsigned first = flood_of_acks(lab, 20);
+
+	assert_in_range(first, 32 * 160, 64 * 160);
+	for (unsigned second = 0; second < 5; second++) {
+		lab_run(lab, 1000);
+		assert_in_range(stray_acks(lab, 100, 10), 10, 10);
+		assert_in_range(flood_of_acks(lab, 20), 32 * 16, 64 * 16);
+	}
+	lab_run(lab, 1000);
+	assert_int_equal(stray_acks(lab, 100, 1000), 16);
+	lab_run(lab, 1000);
+	assert_int_equal(stray_acks(lab, 100, 1000), 160);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device_loses_nothing_of_a_flow),
 		cmocka_unit_test(test_answer_to_a_syn_is_lost_and_counted),
 		cmocka_unit_test(test_resets_of_one_source_are_not_anothers),
+		cmocka_unit_test(test_a_flood_of_strays_gets_few_resets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,23 @@ static void test_health_and_pool_go_on(void **state)
 	assert_false(servers_successor(after, before, &backend, &server));
 }
 
+// A shorter ProbeInterval holds from the last probe on, not from the next one.
+static void test_interval_is_the_new_one(void **state)
+{
+	struct servers *slower = after;
+
+	servers_adopt(slower, before, &cluster_random);
+	cluster_probe(slower, SECOND, true); // the new one
+	assert_int_equal(cluster_probe(slower, 20 * SECOND, true), 0);
+	next_backends[1].probe_interval_ms = 4000;
+	after = servers_create(&next_policy, NULL, shared, 0);
+	servers_adopt(after, slower, &cluster_random);
+	next_backends[1].probe_interval_ms = 30000;
+	assert_int_equal(cluster_probe(after, 3 * SECOND, true), 0);
+	assert_int_equal(cluster_probe(after, 20 * SECOND, true), 3);
+	servers_destroy(slower);
+}
+
 static void test_limits_count_on(void **state)
 {
 	struct servers_connection connections[4], *borrowed;
@@ -165,6 +182,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_interval_is_the_new_one),
 		TEST(test_health_and_pool_go_on),
 		TEST(test_limits_count_on),
 		TEST(test_waiters_follow_or_are_told),
