@@ -6,15 +6,17 @@
 # smtp-sink. Of each the greatest mail rate is measured, then half of that is offered, without a
 # flood and beside each kind of flood; to relaygate then half of HAProxy's, too, which is the same
 # work for all that shares the two cores. What is offered begins on time whatever became of what was
-# begun before. relaygate's worker is realtime, as the kernel's softirq, which is HAProxy's and
-# postscreen's TCP, goes before every program. The wire is a veth and a bridge: sender, bridge and the receiving side's softirq use
-# the sender's core, so on two cores the sender's share of the CPU, not the gate's, bounds the flood.
+# begun before; counted is what its clients read 250 for, from WARM seconds on to the end of the
+# offer, so that neither the first batch nor how late the last one ends is in the rate. relaygate's
+# worker is realtime, as the kernel's softirq, which is HAProxy's and postscreen's TCP, goes before
+# every program. The wire is a veth and a bridge: sender, bridge and the receiving side's softirq
+# use the sender's core, so on two cores the sender's share of the CPU, not the gate's, bounds the
+# flood.
 """lab_flood.py [--json FILE] [--rate FRAMES] [--seconds S] [--family 4|6] [--middle NAME]: root."""
 import argparse
 import contextlib
 import json
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -25,8 +27,6 @@ import lab as labs  # noqa: E402 (from the folder above)
 import lab_relay  # noqa: E402
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
-ADDRESSES = {4: ('192.0.2.10/24', '10.0.0.1/24'), 6: ('2001:db8:1::10/64', '2001:db8:2::1/64')}
-GATEWAYS = {4: '192.0.2.1', 6: '2001:db8:1::1'}
 LISTED = {4: ('203.0.112.0', 20), 6: ('2001:db8:600d::', 64)}
 UNLISTED = {4: ('198.18.0.0', 15), 6: ('2001:db8:bad::', 64)}
 # Name, where it comes from, KIND of tests/system/flood.
@@ -34,21 +34,9 @@ FLOODS = (('SYN, unlisted', UNLISTED, 'syn'), ('SYN, listed', LISTED, 'syn'),
           ('ACK, listed', LISTED, 'ack'), ('UDP to 25', UNLISTED, 'udp'),
           ('fragments', UNLISTED, 'fragment'), ('port scan', UNLISTED, 'scan'))
 SLICE = 0.25  # of a second: so often a batch of mails begins
+WARM = 0.5
 KEPT = 0.95
 
-HAPROXY = """global
-    nbthread 1
-    maxconn 8000
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-listen smtp
-    bind 192.0.2.10:25
-    bind [2001:db8:1::10]:25
-    server sink 10.0.0.11:25
-"""
 POSTSCREEN = """smtp inet n - n - 1 postscreen
 smtpd pass - - n - - smtpd
   -o smtpd_proxy_filter=10.0.0.11:25
@@ -58,31 +46,12 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
 POSTSCREEN_MAIN = """
+inet_interfaces = 192.0.2.10, [2001:db8:1::10]
+inet_protocols = all
+mynetworks = 192.0.2.0/24, [2001:db8:1::]/64
 postscreen_access_list = permit_mynetworks
 postscreen_greet_action = ignore
 """
-
-
-@contextlib.contextmanager
-def kernel_stack(lab):
-    """The gate's addresses of both families with the kernel, and a way back for its answers."""
-    def change(*commands):
-        for command in commands:
-            lab_relay.inside_gate(lab, *command.split())
-    change('sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.outside.disable_ipv6=0 '
-           'net.ipv6.conf.inside.disable_ipv6=0 net.ipv4.tcp_syncookies=1 '
-           'net.ipv6.conf.all.accept_dad=0')
-    for family, (outside, inside) in ADDRESSES.items():
-        nodad = ' nodad' if family == 6 else ''
-        change(f'ip address add {outside} dev outside{nodad}',
-               f'ip address add {inside} dev inside{nodad}',
-               f'ip -{family} route add default via {GATEWAYS[family]}')
-    try:
-        yield
-    finally:
-        change('ip address flush dev outside scope global', 'ip address flush dev inside scope global',
-               'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.outside.disable_ipv6=1 '
-               'net.ipv6.conf.inside.disable_ipv6=1')
 
 
 @contextlib.contextmanager
@@ -96,62 +65,28 @@ def relaygate(lab):
     # What an operator sets who expects forged SYNs from a network that he lists.
     config['connector Flooded'] = dict(config['connector Submission'], RemoteIPRanges=ranges,
                                        MaxSynRate='20000', MaxSynRateAction='drop')
-    with labs.Gate(lab, config):
-        yield
+    with labs.Gate(lab, config) as gate:
+        yield gate
 
 
-@contextlib.contextmanager
 def haproxy(lab):
-    file = lab.path('haproxy.cfg')
-    with open(file, 'w') as config:
-        config.write(HAPROXY)
-    with kernel_stack(lab):
-        process = lab.start('gate', 'haproxy', '-db', '-f', file, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
+    return lab_relay.haproxy(lab)
 
 
-@contextlib.contextmanager
 def postscreen(lab):
-    folder = lab.path('postscreen')
-    user = pwd.getpwnam('postfix')
-    for name in ('', '/config', '/queue', '/data'):
-        os.mkdir(folder + name)
-    os.chown(folder + '/data', user.pw_uid, user.pw_gid)
-    main = (lab_relay.MAIN.format(dir=folder) + POSTSCREEN_MAIN)
-    main = main.replace('inet_interfaces = 192.0.2.10', 'inet_interfaces = 192.0.2.10, '
-                        '[2001:db8:1::10]').replace('inet_protocols = ipv4', 'inet_protocols = all')
-    main = main.replace('mynetworks = 192.0.2.0/24', 'mynetworks = 192.0.2.0/24, [2001:db8:1::]/64')
-    for name, text in (('main.cf', main), ('master.cf', POSTSCREEN)):
-        with open(f'{folder}/config/{name}', 'w') as file:
-            file.write(text)
-    with kernel_stack(lab):
-        lab_relay.inside_gate(lab, 'postfix', '-c', folder + '/config', 'start')
-        with open(folder + '/queue/pid/master.pid') as file:
-            master = int(file.read())
-        try:
-            yield
-        finally:
-            lab.run('gate', 'postfix', '-c', folder + '/config', 'stop')
-            if os.path.exists(f'/proc/{master}'):
-                os.kill(master, signal.SIGTERM)
-    subprocess.run(['rm', '-rf', folder], check=True)
+    return lab_relay.postfix(lab, POSTSCREEN, POSTSCREEN_MAIN)
 
 
 MIDDLES = {'HAProxy': haproxy, 'postscreen': postscreen, 'relaygate': relaygate}
 SAME_RATE = 'relaygate at HAProxy\'s rate'
 
 
-def start_mails(lab, family, count, sessions):
-    """smtp-source ends with 0 only if every message was answered 250."""
-    return lab.start('app', 'smtp-source', '-l', '4096', '-m', str(count), '-s', str(sessions),
-                     '-f', 'reports@sender.test', '-t', 'colleague@accepted.test',
-                     f'[{labs.GATE[family]}]:25', stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL)
+def start_mails(lab, family, count, sessions, told=subprocess.DEVNULL):
+    """smtp-source ends with 0 only if every message was answered 250; of each it tells with a
+    carriage return when it was."""
+    return lab.start('app', 'smtp-source', '-c', '-l', '4096', '-m', str(count), '-s',
+                     str(sessions), '-f', 'reports@sender.test', '-t', 'colleague@accepted.test',
+                     f'[{labs.GATE[family]}]:25', stdout=told, stderr=subprocess.DEVNULL)
 
 
 def greatest_rate(lab, family, seconds):
@@ -168,24 +103,54 @@ def greatest_rate(lab, family, seconds):
         count = int(max(rate * seconds, 2 * count))
 
 
-def offer(lab, family, rate, seconds):
-    """So many messages a second, in batches that begin on time: {rate, failures of batches}."""
-    batch = max(int(rate * SLICE), 1)
-    begun, batches = time.monotonic(), []
-    for i in range(int(seconds / SLICE)):
-        time.sleep(max(0, begun + i * SLICE - time.monotonic()))
-        batches.append(start_mails(lab, family, batch, min(batch, 8)))
-    failures = 0
-    for process in batches:
-        try:
-            failures += process.wait(max(0.1, begun + 3 * seconds + 20 - time.monotonic())) != 0
-        except subprocess.TimeoutExpired:
+class Offer:
+    """So many messages a second, in batches that begin on time."""
+
+    def __init__(self, lab, family, rate):
+        self.lab, self.family = lab, family
+        self.batch = max(int(rate * SLICE), 1)
+        self.file = lab.path('answered')
+        self.batches, self.took = [], []
+
+    def begin(self, told):
+        process = start_mails(self.lab, self.family, self.batch, min(self.batch, 8), told)
+        self.batches.append((time.monotonic(), process))
+
+    def look(self):
+        """Notes how long batches took that have ended meanwhile; are there others?"""
+        for entry in self.batches[:]:
+            if entry[1].poll() is not None:
+                self.took.append((time.monotonic() - entry[0], entry[1].returncode))
+                self.batches.remove(entry)
+        return bool(self.batches)
+
+    def answered(self):
+        return time.monotonic(), labs.read(self.file).count(b'\r')
+
+    def run(self, seconds):
+        """The rate of messages answered, failures of batches, the longest batch in seconds."""
+        begun, due, first = time.monotonic(), 0, None
+        with open(self.file, 'wb') as told:
+            told.truncate()
+        with open(self.file, 'ab') as told:
+            while (now := time.monotonic() - begun) < seconds:
+                if now >= due * SLICE:
+                    self.begin(told)
+                    due += 1
+                if first is None and now >= WARM:
+                    first = self.answered()
+                self.look()
+                time.sleep(0.01)
+            last = self.answered()
+            while self.look() and time.monotonic() < begun + 3 * seconds + 20:
+                time.sleep(0.02)
+        for _, process in self.batches:
             process.kill()
             process.wait()
-            failures += 1
-    took = max(time.monotonic() - begun, seconds)
-    return {'offered': batch / SLICE, 'per_second': (len(batches) - failures) * batch / took,
-            'failures': failures, 'batches': len(batches)}
+        failures = len(self.batches) + sum(code != 0 for _, code in self.took)
+        return {'offered': self.batch / SLICE, 'failures': failures, 'batches': due,
+                'per_second': (last[1] - first[1]) / (last[0] - first[0]),
+                'longest_batch': max(took for took, _ in self.took) if self.took else None}
 
 
 @contextlib.contextmanager
@@ -208,14 +173,25 @@ def flooded(lab, family, source, kind, rate, told):
     told['flood_per_second'] = sent * 1e6 / microseconds
 
 
-def measure(lab, family, options, greatest):
+def load_of(gate):
+    """Frames that came to the gate's interfaces, those lost there, cycles of its worker."""
+    if gate is None:
+        return {}
+    ports, worker = gate.ports().values(), gate.dump('workers')[0]['formatted']['value']
+    return {'frames': sum(row['frames_in'] for row in ports),
+            'missed': sum(row['device_missed'] for row in ports),
+            'busy_cycles': worker['busy_cycles'], 'idle_cycles': worker['idle_cycles']}
+
+
+def measure(lab, gate, family, options, greatest):
     row = {'greatest': greatest}
     half = greatest / 2
-    row['no flood'] = offer(lab, family, half, options.seconds)
+    row['no flood'] = Offer(lab, family, half).run(options.seconds)
     for name, source, kind in FLOODS:
-        told = {}
+        told, before = {}, load_of(gate)
         with flooded(lab, family, source, kind, options.rate, told):
-            told.update(offer(lab, family, half, options.seconds))
+            told.update(Offer(lab, family, half).run(options.seconds))
+        told.update({key: value - before[key] for key, value in load_of(gate).items()})
         told['kept'] = told['per_second'] / row['no flood']['per_second']
         row[name] = told
     return row
@@ -224,14 +200,14 @@ def measure(lab, family, options, greatest):
 def compare(lab, options):
     results = {}
     for name in options.middle:
-        with MIDDLES[name](lab):
+        with MIDDLES[name](lab) as gate:
             labs.wait_for(f'{name} takes a message',
                           lambda: start_mails(lab, 4, 1, 1).wait(20) == 0)
-            results[name] = {str(family): measure(lab, family, options, greatest_rate(
+            results[name] = {str(family): measure(lab, gate, family, options, greatest_rate(
                 lab, family, options.seconds)) for family in options.family}
             if name == 'relaygate' and 'HAProxy' in results:
                 results[SAME_RATE] = {
-                    family: measure(lab, int(family), options, row['greatest'])
+                    family: measure(lab, gate, int(family), options, row['greatest'])
                     for family, row in results['HAProxy'].items()}
     return results
 
@@ -240,6 +216,17 @@ def cell(row):
     mark = '' if row['kept'] >= KEPT and not row['failures'] else ' !'
     failed = f', {row["failures"]} failed' if row['failures'] else ''
     return f'{row["kept"]:.0%}{failed} ({row["flood_per_second"] / 1e3:,.0f} k/s){mark}'
+
+
+def print_load(results):
+    cells = [row[flood] for name, families in results.items() if name in ('relaygate', SAME_RATE)
+             for row in families.values() for flood, _, _ in FLOODS]
+    if cells:
+        busy = max(cell['busy_cycles'] / (cell['busy_cycles'] + cell['idle_cycles'])
+                   for cell in cells)
+        print(f'  relaygate: worker busy {busy:.0%} at most; of '
+              f'{sum(cell["frames"] for cell in cells) / 1e6:,.1f} million frames '
+              f'{sum(cell["missed"] for cell in cells):,} lost at its interfaces')
 
 
 def print_results(results, options):
@@ -257,13 +244,14 @@ def print_results(results, options):
     for row in rows:
         print('  ' + '  '.join(value.ljust(width) if i == 0 else value.rjust(width)
                                for i, (value, width) in enumerate(zip(row, widths))))
+    print_load(results)
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
     parser.add_argument('--json')
     parser.add_argument('--rate', type=int, default=300000)
-    parser.add_argument('--seconds', type=float, default=3)
+    parser.add_argument('--seconds', type=float, default=3.5)
     parser.add_argument('--family', type=int, nargs='*', choices=(4, 6), default=[4, 6])
     parser.add_argument('--middle', nargs='*', choices=MIDDLES, default=list(MIDDLES))
     options = parser.parse_args()

@@ -21,7 +21,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import lab as labs  # noqa: E402 (from the folder above)
 
-SERVER, OUTSIDE, INSIDE = '10.0.0.11', '192.0.2.10/24', '10.0.0.1/24'
+SERVER = '10.0.0.11'
+ADDRESSES = {4: ('192.0.2.10/24', '10.0.0.1/24'), 6: ('2001:db8:1::10/64', '2001:db8:2::1/64')}
+GATEWAYS = {4: '192.0.2.1', 6: '2001:db8:1::1'}
 TICKS = os.sysconf('SC_CLK_TCK')
 # Name, options of smtp-source: 20 sessions that never pause, or 200 with a pause of a second.
 LOADS = (('as fast as it goes, 20 sessions', ('-s', '20'), 1),
@@ -37,6 +39,7 @@ defaults
     timeout server 60s
 listen smtp
     bind 192.0.2.10:25
+    bind [2001:db8:1::10]:25
     server sink 10.0.0.11:25
 """
 
@@ -103,14 +106,25 @@ def inside_gate(lab, *command):
 
 @contextlib.contextmanager
 def kernel_addresses(lab):
-    """The gate's addresses, for once with the kernel."""
-    inside_gate(lab, 'ip', 'address', 'add', OUTSIDE, 'dev', 'outside')
-    inside_gate(lab, 'ip', 'address', 'add', INSIDE, 'dev', 'inside')
+    """The gate's addresses of both families, for once with the kernel, and a way back for its
+    answers."""
+    def change(*commands):
+        for command in commands:
+            inside_gate(lab, *command.split())
+    change('sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.outside.disable_ipv6=0 '
+           'net.ipv6.conf.inside.disable_ipv6=0 net.ipv6.conf.all.accept_dad=0 '
+           'net.ipv4.tcp_syncookies=1')
+    for family, (outside, inside) in ADDRESSES.items():
+        nodad = ' nodad' if family == 6 else ''
+        change(f'ip address add {outside} dev outside{nodad}',
+               f'ip address add {inside} dev inside{nodad}',
+               f'ip -{family} route add default via {GATEWAYS[family]}')
     try:
         yield
     finally:
-        inside_gate(lab, 'ip', 'address', 'flush', 'dev', 'outside')
-        inside_gate(lab, 'ip', 'address', 'flush', 'dev', 'inside')
+        change('ip address flush dev outside scope global', 'ip address flush dev inside scope global',
+               'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.outside.disable_ipv6=1 '
+               'net.ipv6.conf.inside.disable_ipv6=1')
 
 
 @contextlib.contextmanager
@@ -140,13 +154,14 @@ def haproxy(lab):
 
 
 @contextlib.contextmanager
-def postfix(lab):
+def postfix(lab, master_cf=MASTER, more=''):
+    """Postfix of this master.cf; `more` settings in main.cf go before those of the same name."""
     folder = lab.path('proxy')
     user = pwd.getpwnam('postfix')
     for name in ('', '/config', '/queue', '/data'):
         os.mkdir(folder + name)
     os.chown(folder + '/data', user.pw_uid, user.pw_gid)
-    for name, text in (('main.cf', MAIN.format(dir=folder)), ('master.cf', MASTER)):
+    for name, text in (('main.cf', MAIN.format(dir=folder) + more), ('master.cf', master_cf)):
         with open(f'{folder}/config/{name}', 'w') as file:
             file.write(text)
     with kernel_addresses(lab):
