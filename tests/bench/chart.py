@@ -19,6 +19,14 @@ def text(x, y, content, anchor='start', size=12, weight='normal'):
             f'font-weight="{weight}">{escape(content)}</text>')
 
 
+def document(parts, height):
+    """The whole of an SVG."""
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">\n'
+            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n' + '\n'.join(parts)
+            + '\n</svg>\n')
+
+
 def bars(rows, top, goal):
     """Rows of (name, Mpps, colour), with a line at the goal."""
     most = max(max(value for _, value, _ in rows), goal) * 1.08
@@ -84,7 +92,4 @@ def gate(results, machine):
                       f'{machine["kernel"]}, DPDK {machine["DPDK"]}, commit {machine["commit"]}',
                       size=11))
     height = bottom + 24
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">\n'
-            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n' + '\n'.join(parts)
-            + '\n</svg>\n')
+    return document(parts, height)

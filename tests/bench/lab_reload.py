@@ -4,19 +4,23 @@
 # Ten reloads of a file with a million ranges while smtp-source mails through the gate as fast as it
 # goes and a flood of forged SYNs comes in. Shown for each: the steps' times as the gate measured
 # them, and its memory behind it. What was lost meanwhile (by the device, or for want of room) stands
-# beside what was lost in the seconds before, without reloads. No session may break.
-"""lab_reload.py [--json FILE] [--ranges N] [--reloads N] [--rate N] [--calm SECONDS]: needs root."""
+# beside what was lost in the seconds before, without reloads. No session may break. Then the same
+# number of addresses by those of reload_peers.py, without mail and flood, in the same place.
+"""lab_reload.py [--json FILE] [--ranges N] [--reloads N] [--rate N] [--calm SECONDS] [--alone]:
+needs root."""
 import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-import lab as labs  # noqa: E402 (from the folder above)
-import smtp  # noqa: E402
+import accounts
+import lab as labs
+import reload_peers
+import smtp
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
 STEPS = ('load', 'compile', 'swap', 'free')
@@ -43,10 +47,12 @@ def lost(gate):
 
 
 def reload(gate, number):
+    begun = time.monotonic()
     done = subprocess.run([labs.BINARY, 'reload', '-c', gate.file], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    row = record(gate)
+    seconds, row = time.monotonic() - begun, record(gate)
     took = {step: row[f'{step}_took_us'] / 1e6 for step in STEPS}
+    took['seconds'] = seconds
     took['memory'] = gate.resident_bytes() / 2**20
     if done.returncode:
         sys.exit(f'reload {number} was refused')
@@ -93,6 +99,20 @@ def measure(lab, gate, options):
     return result
 
 
+def show(table):
+    """All of them beside one another."""
+    rows = [('', 'entries', 'seconds', 'MB before', 'most MB', 'broken', '')]
+    rows += [(name, f'{row["entries"]:,}', f'{row["seconds"]:.2f}', f'{row["bytes"] / 1e6:.0f}',
+              f'{row["bytes_peak"] / 1e6:.0f}', f'{row["broken"]} of {row["sessions"]}'
+              if 'broken' in row else '', row['note']) for name, row in table.items()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    print('\nreload: seconds until the new list is in force (the middle of some), memory of the host '
+          'in the middle with its kernel, sessions that it broke')
+    for row in rows:
+        print('  ' + '  '.join(cell.rjust(width) if 0 < i < len(row) - 1 else cell.ljust(width)
+                               for i, (cell, width) in enumerate(zip(row, widths))), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--json')
@@ -100,14 +120,25 @@ def main():
     parser.add_argument('--reloads', type=int, default=10)
     parser.add_argument('--rate', type=int, default=50000)
     parser.add_argument('--calm', type=float, default=10)
+    parser.add_argument('--alone', action='store_true')
     options = parser.parse_args()
-    with labs.Lab() as lab:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped by SIGTERM'))
+    with accounts.Lab(receivers=False) as lab:
         lab.command('backend', 'sink')
         config = lab.config()
         config['connector Many'] = dict(config['connector Submission'],
                                         RemoteIPRanges=many(options.ranges))
-        with labs.Gate(lab, config) as gate:
+        with accounts.Memory(lab, 'gate') as group, labs.Gate(lab, config) as gate:
+            before = sum(group.bytes())
             result = measure(lab, gate, options)
+            seconds = sorted(row['seconds'] for row in result['reloads'])
+            result['table'] = {'relaygate': {
+                'entries': options.ranges, 'seconds': seconds[len(seconds) // 2],
+                'seconds_each': seconds, 'bytes': before, 'bytes_peak': group.peak(),
+                'sessions': 10, 'broken': 0, 'note': 'under mail and a flood; old and new at once'}}
+        if not options.alone:
+            result['table'].update(reload_peers.measure(lab, options.ranges))
+    show(result['table'])
     if options.json:
         with open(options.json, 'w') as file:
             json.dump(result, file)

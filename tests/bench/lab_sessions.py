@@ -21,7 +21,7 @@ import middles
 CLIENTS = os.path.join(labs.BUILD, 'tests', 'bench', 'bench_clients')
 CONCURRENT = 200
 # A proxy has two sockets a session, and some machines allow no more than 20,000 a process.
-FEW = 64  # sessions that a program is made for when nobody comes
+FEW, LEAST = 1, 64  # sessions that a program is made for when nobody comes; that are measured
 # Name, program, its share of the sessions to talk and to hold, what is to be known of the row.
 MIDDLES = (
     ('relaygate', middles.relaygate, 1, 1, 'refuses by itself'),
@@ -52,10 +52,10 @@ def talk(lab, sessions):
 
 
 def cpu(lab, name, middle, options, share):
-    sessions = max(int(options.sessions * share), FEW)
+    sessions = max(int(options.sessions * share), LEAST)
     with middle(lab, CONCURRENT * 2):
         labs.wait_for(f'{name} serves', lambda: lab.run(*command(lab, 1))[0] == 0)
-        talk(lab, max(sessions // 10, FEW))  # processes have begun, caches are warm
+        talk(lab, max(sessions // 10, LEAST))  # processes have begun, caches are warm
         rows = sorted((talk(lab, sessions) for _ in range(options.rounds)),
                       key=lambda row: row['us'])
     return dict(rows[0], middle_us=rows[len(rows) // 2]['us'])
@@ -82,7 +82,7 @@ def held(lab, sessions, memory):
 
 def memory(lab, name, middle, options, share):
     """Memory with all sessions, less that of the program made for a few and without any."""
-    sessions = max(int(options.sessions * share), FEW)
+    sessions = max(int(options.sessions * share), LEAST)
     taken = {}
     for made_for in (FEW, FEW, sessions):  # the first one brings what all later ones share
         with accounts.Memory(lab, str(made_for)) as group, middle(lab, made_for):

@@ -53,9 +53,18 @@ def relaygate(lab, sessions):
 
 
 @contextlib.contextmanager
+def addresses(lab):
+    """The gate's, with the kernel; no way to a name server, so that nobody waits for its silence."""
+    with lab_relay.kernel_addresses(lab):
+        for family in ('-4', '-6'):
+            lab_relay.inside_gate(lab, 'ip', family, 'route', 'delete', 'default')
+        yield
+
+
+@contextlib.contextmanager
 def process(lab, *command):
-    """One program, and the gate's addresses with the kernel."""
-    with lab_relay.kernel_addresses(lab), open(lab.path('middle.log'), 'wb') as log:
+    """One program at the gate's addresses."""
+    with addresses(lab), open(lab.path('middle.log'), 'wb') as log:
         started = lab.start('gate', *command, stdout=log, stderr=log)
         try:
             yield
@@ -119,7 +128,7 @@ def postfix(lab, master, main):
     for name, text in (('main.cf', settings + MAIN + main), ('master.cf', master)):
         with open(f'{folder}/config/{name}', 'w') as file:
             file.write(text)
-    with lab_relay.kernel_addresses(lab):
+    with addresses(lab):
         lab_relay.inside_gate(lab, 'postfix', '-c', folder + '/config', 'start')
         with open(folder + '/queue/pid/master.pid') as file:
             pid = int(file.read())
