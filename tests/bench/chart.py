@@ -70,16 +70,16 @@ def stacks(stages, top):
 def gate(results, machine):
     head = results['head']
     pages = 'huge pages' if head['huge_pages'] else '4 KB pages'
-    rows = [('testpmd rxonly: receives, judges nothing', results['testpmd']['mpps_median'], THEIRS),
-            ('relaygate, IPv4, 100 k ranges', head['mpps_median'], OURS)]
+    rows = [(f'testpmd rxonly, IPv{family}: receives, judges nothing', row['mpps_median'], THEIRS)
+            for family, row in results['testpmd'].items()]
     rows += [(f'relaygate, IPv{row["family"]}, {label(row["ranges"])} ranges', row['mpps_median'],
               OURS) for row in results['matrix']
-             if row['huge_pages'] == head['huge_pages'] and row['connectors'] == 100
-             and (row['family'], row['ranges']) != (4, 100000)]
+             if row['huge_pages'] == head['huge_pages'] and row['connectors'] == 100]
     rows += [(f'XDP program, IPv{row["family"]}, {label(row["ranges"])} ranges *', row['mpps'],
               THEIRS) for row in results['xdp']]
-    rows += [(f'nftables, {kind} set, 100 k addresses *', row['mpps'], THEIRS)
-             for kind, row in results['nftables'].items() if kind != 'base_ns']
+    rows += [(f'nftables, {kind} set, IPv{family}, 100 k ranges *', row['mpps'], THEIRS)
+             for family, kinds in results['nftables'].items()
+             for kind, row in kinds.items() if kind != 'base_ns']
     parts = [text(20, 24, f'Dropped SYNs of unlisted sources, one core, million a second ({pages})',
                   size=15, weight='bold')]
     out, bottom = bars(rows, 62, 37.0)
