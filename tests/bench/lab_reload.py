@@ -23,6 +23,7 @@ import reload_peers
 import smtp
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
+SESSIONS = 10  # of smtp-source, which ends when one breaks
 STEPS = ('load', 'compile', 'swap', 'free')
 LOST = ('syn_unsent', 'handover_full', 'tcp_no_buffer', 'smtp_connector_gone', 'session_evicted')
 
@@ -56,7 +57,7 @@ def reload(gate, number):
     took['memory'] = gate.resident_bytes() / 2**20
     if done.returncode:
         sys.exit(f'reload {number} was refused')
-    print(f'{number:>6}' + ''.join(f'{took[step]:>10.3f}' for step in STEPS)
+    print(f'{number:>7}' + ''.join(f'{took[step]:>10.3f}' for step in STEPS)
           + f'{took["memory"]:>12.1f}', flush=True)
     return took
 
@@ -66,8 +67,9 @@ def measure(lab, gate, options):
     reloads = []
     mac = json.loads(lab.run('gate', 'ip', '-json', 'link', 'show', 'outside')[1])[0]['address']
     print(f'memory before {gate.resident_bytes() / 2**20:.1f} MB\n'
-          f'reload  load, s   compile      swap      free  memory, MB')
-    mailing = lab.start('app', 'smtp-source', '-c', '-m', '1000000', '-s', '10', '-l', '4000', '-f',
+          f' reload  load, s   compile      swap      free  memory, MB')
+    alone = [reload(gate, f'alone {number + 1}') for number in range(2)]
+    mailing = lab.start('app', 'smtp-source', '-c', '-m', '1000000', '-s', str(SESSIONS), '-l', '4000', '-f',
                         'a@sender.test', '-t', 'b@accepted.test', '192.0.2.10:25',
                         stdout=subprocess.DEVNULL)
     flood = lab.start('stranger', FLOOD, 'net0', mac, '198.18.0.0', '15', '192.0.2.10', '25',
@@ -85,7 +87,7 @@ def measure(lab, gate, options):
             process.kill()
             process.wait()
     rows = gate.connectors_at_rest()
-    result = {'reloads': reloads, 'seconds': [middle - start, end - middle],
+    result = {'alone': alone, 'reloads': reloads, 'seconds': [middle - start, end - middle],
               'lost': {name: [between[name] - before[name], after[name] - between[name]]
                        for name in after},
               'messages': rows['Anonymous Relay']['messages'],
@@ -97,6 +99,12 @@ def measure(lab, gate, options):
     if not working:
         sys.exit('smtp-source ended: a session was broken')
     return result
+
+
+def row_of(reloads, options, before, group, **more):
+    seconds = sorted(row['seconds'] for row in reloads)
+    return {'entries': options.ranges, 'seconds': seconds[len(seconds) // 2], 'seconds_each': seconds,
+            'bytes': before, 'bytes_peak': group.peak(), **more}
 
 
 def show(table):
@@ -131,11 +139,12 @@ def main():
         with accounts.Memory(lab, 'gate') as group, labs.Gate(lab, config) as gate:
             before = sum(group.bytes())
             result = measure(lab, gate, options)
-            seconds = sorted(row['seconds'] for row in result['reloads'])
-            result['table'] = {'relaygate': {
-                'entries': options.ranges, 'seconds': seconds[len(seconds) // 2],
-                'seconds_each': seconds, 'bytes': before, 'bytes_peak': group.peak(),
-                'sessions': 10, 'broken': 0, 'note': 'under mail and a flood; old and new at once'}}
+            result['table'] = {
+                'relaygate': row_of(result['alone'], options, before, group,
+                                    note='the whole configuration; old and new at once'),
+                'relaygate under mail and a flood': row_of(
+                    result['reloads'], options, before, group, note='likewise',
+                    sessions=SESSIONS, broken=0)}
         if not options.alone:
             result['table'].update(reload_peers.measure(lab, options.ranges))
     show(result['table'])
