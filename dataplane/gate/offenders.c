@@ -58,11 +58,6 @@ static uint32_t halvings_at(const struct offenders *offenders, uint64_t now_us)
 	return (uint32_t)((now_us - offenders->start_us) / OFFENDERS_HALF_LIFE_US);
 }
 
-static uint32_t ms_at(const struct offenders *offenders, uint64_t now_us)
-{
-	return (uint32_t)((now_us - offenders->start_us) / 1000);
-}
-
 static uint32_t halved(uint32_t number, uint32_t times)
 {
 	return times < 32 ? number >> times : 0;
@@ -161,21 +156,28 @@ void offenders_note(struct offenders *offenders, const struct address *source, e
 		halve(set, halvings);
 	place = claim(set, word);
 	add(place, weight);
-	store(&place->seen_ms, ms_at(offenders, now_us));
+	store(&place->seen_ms, (uint32_t)((now_us - offenders->start_us) / 1000));
 	store(&place->reason, (uint32_t)reason);
 }
 
 // Milliseconds of 32 bits come round every 49 days; nobody is here that long after his last frame.
+static uint64_t seen_us(const struct offenders *offenders, const struct place *place,
+			uint64_t now_us)
+{
+	uint64_t now_ms = (now_us - offenders->start_us) / 1000;
+	int32_t ahead_ms = (int32_t)(place->seen_ms - (uint32_t)now_ms);
+
+	return offenders->start_us + (now_ms + (uint64_t)(int64_t)ahead_ms) * 1000;
+}
+
 static struct offender offender_of(const struct offenders *offenders, const struct place *place,
 				   uint32_t times, uint64_t now_us)
 {
-	int32_t age_ms = (int32_t)(ms_at(offenders, now_us) - place->seen_ms);
-
 	return (struct offender){
 		.source = address_of(place->source),
 		.frames = halved(place->frames, times),
 		.over = halved(place->over, times),
-		.seen_us = now_us - (uint64_t)(age_ms * INT64_C(1000)),
+		.seen_us = seen_us(offenders, place, now_us),
 		.reason = (enum reason)place->reason,
 	};
 }

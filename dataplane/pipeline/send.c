@@ -10,7 +10,7 @@
 #define RESETS_PER_BUCKET 160 // a second; 10,240 of all buckets
 // In the seconds after one that used up half of the buckets: nobody honest has so many strays, and
 // behind AF_XDP an RST costs ten times what it costs to find that one is due.
-#define RESETS_IN_FLOOD   16
+#define RESETS_IN_FLOOD 16
 
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)

@@ -197,6 +197,12 @@ def show_cookie(results):
                                'sending, IPv4)', results['xdp']),
                               ('Linux, tcp_syncookies = 2, to the veth (sender taken off, IPv4)',
                                results['kernel']))])
+    print('  ACKs of listed sources that belong to no connection (nearly all get no RST, as in any '
+          'flood):')
+    show([('', 'M ACKs/s', 'cycles', 'best')]
+         + [(f'relaygate, IPv{row["family"]}, 100 connectors, 100 k ranges',
+             f'{row["mpps_median"]:.2f}', f'{row["cycles_median"]:.0f}',
+             f'{row["cycles_best"]:.0f}') for row in results['strays']])
     print('  where the cycles go, IPv4 (sampled):')
     show([(f'  {name}', f'{cycles:,.0f}', f'{cycles / head["cycles_median"]:.0%}')
           for name, cycles in results['stages'].items()])
@@ -218,6 +224,9 @@ def cookie(bench, stages_of):
             rows = [bench.run(bench.gate, family, 100, 100000, huge, *more)
                     for _ in range(1 if bench.quick else ROUNDS)]
             results['gate'].append(best_of(rows))
+        results['strays'] = [
+            best_of([bench.run(bench.gate, family, 100, 100000, huge, *more, '--acks')
+                     for _ in range(1 if bench.quick else ROUNDS)]) for family in (4, 6)]
         arguments = [*map(str, more), '--milliseconds', '500' if bench.quick else '5000']
         results['stages'] = stages_of('bench_gate', arguments + (['--huge'] if huge else []),
                                       results['gate'][0]['cycles_median'])

@@ -215,7 +215,7 @@ def by_hand(checks, lab, gate, family):
     bpftool(lab, 'delete', f'key hex {KEYS[family]}')
     checks.that(f'{host}: served after bpftool delete', labs.wait_for(
         'served', lambda: is_answered(lab, 'remote', family)))
-    code, _ = ban(gate, 'add', SOURCES[family], '--for', '2s')
+    code, _ = ban(gate, 'add', SOURCES[family], '--for', '5s')
     checks.that(f'{host}: banned by command', code == 0 and labs.wait_for(
         'refused', lambda: not is_answered(lab, 'remote', family, 0.5)))
     labs.wait_for('the ban ends on time', lambda: name not in listed(gate))
@@ -283,9 +283,28 @@ def full(checks, lab):
         checks.equal('the list is as it was', len(listed(gate)), 16)
         for family in labs.FAMILIES:
             others_pass(checks, lab, family)
+        unshared(checks, lab, gate)
+
+
+def unshared(checks, lab, gate):
+    """With a free place the prober is banned; when the map has none by the time that his message
+    has arrived, the gate drops what XDP cannot know of."""
+    before = gate.reason('ban_not_shared')
+    with smtp.Client(lab, 'remote', seconds=60) as busy:
+        busy.greet()
+        busy.envelope('a@sender.test', 'u@contoso.com')
+        busy.command('DATA')
         ban(gate, 'del', '203.0.113.0')
         labs.wait_for('with a free place he is banned',
                       lambda: probe_ends(lab).startswith('421 4.7.0'))
+        checks.equal('the place is taken', ban(gate, 'add', '203.0.113.99', '--for', '10m'), (0, ''))
+        labs.wait_for('the table has none for it, which is counted',
+                      lambda: gate.reason('ban_not_shared') == before + 1)
+        checks.starts('his message arrives', busy.command('Subject: last\r\n\r\nbody\r\n.'), '250')
+    labs.wait_for('the map has none for him, which is counted',
+                  lambda: gate.reason('ban_not_shared') == before + 2)
+    checks.that('he is refused nevertheless', not is_answered(lab, 'remote', 4))
+    checks.that('by the gate', NAMES[4] not in listed(gate), listed(gate))
 
 
 def probe_ends(lab):

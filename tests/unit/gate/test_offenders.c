@@ -144,8 +144,11 @@ static void test_seen_after_months(void **state)
 	unsigned count;
 
 	offenders_note(*state, &a, REASON_no_flow, 100, now_us - 5000000);
-	count = offenders_read(*state, now_us, found);
-	assert_int_equal(find(count, &a)->seen_us, now_us - 5000000);
+	// The same, whenever one looks.
+	for (unsigned i = 0; i < 5000; i += 321) {
+		count = offenders_read(*state, now_us + i, found);
+		assert_int_equal(find(count, &a)->seen_us, now_us - 5000000);
+	}
 }
 
 // The reader took its time a moment before a writer that has halved since.
@@ -158,7 +161,8 @@ static void test_reader_is_behind(void **state)
 	count = offenders_read(*state, START_US + OFFENDERS_HALF_LIFE_US - 1000, found);
 	assert_int_equal(count, 1);
 	assert_int_equal(found[0].frames, 100);
-	assert_int_equal(found[0].seen_us, START_US + OFFENDERS_HALF_LIFE_US);
+	assert_in_range(found[0].seen_us, START_US + OFFENDERS_HALF_LIFE_US - 1000,
+			START_US + OFFENDERS_HALF_LIFE_US);
 }
 
 struct writing {

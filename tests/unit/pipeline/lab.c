@@ -266,7 +266,7 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 static const struct side {
 	const char *gate, *binding, *range, *client;
 } sides[] = {
-	{"192.0.2.10/24", "192.0.2.10:25", "192.0.2.0/24", "192.0.2.20/24"},
+	{"192.0.2.10/24", "192.0.2.10:25", "192.0.2.0-192.0.7.255, 198.51.0.0/16", "192.0.2.20/24"},
 	{"2001:db8:1::10/64", "[2001:db8:1::10]:25", "2001:db8:1::/64", "2001:db8:1::20/64"},
 };
 

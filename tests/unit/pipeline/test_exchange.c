@@ -463,6 +463,25 @@ static void test_want_of_buffers_is_not_the_servers_fault(void **state)
 	lab_close(lab);
 }
 
+// A server that says yes to a message before its TCP has the end of it says it to something else.
+static void test_yes_to_what_was_not_heard(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct peer *client = lab_asking(lab, "a");
+
+	assert_heard(client, accepted);
+	lab_say(lab, client, "DATA\r\n");
+	assert_heard(client, go_on);
+	lab->wire.weather[STATION_SERVER].delay_us = 50000;
+	client->connection->transport->send(client->connection, slice_of_text("text\r\n.\r\n"));
+	lab_run(lab, 5); // the end of data is on its way to the server
+	lab_say(lab, lab_server(lab), "250 queued as 9\r\n");
+	assert_heard(client, "451 4.3.0 Mail server gave a reply that is not understood\r\n");
+	assert_int_equal(lab->reasons[REASON_backend_malformed_reply].count, 1);
+	assert_int_equal(lab->connector.messages, 0);
+	lab_close(lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_final_answer_counts_though_nothing_more_can_be_said),
 		cmocka_unit_test(test_message_without_its_trace_header_is_not_sent),
 		cmocka_unit_test(test_want_of_buffers_is_not_the_servers_fault),
+		cmocka_unit_test(test_yes_to_what_was_not_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

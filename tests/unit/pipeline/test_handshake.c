@@ -144,6 +144,35 @@ static void test_flood_displaces_strangers_first(void **state)
 	}
 }
 
+// The same for a newcomer: a flood out of another network displaces its own entries.
+static void test_flood_of_another_network(void **state)
+{
+	static const uint8_t floods[][4] = {{198, 51, 0, 0}, {192, 0, 4, 0}};
+
+	for (unsigned own = 0; own < 2; own++) {
+		struct lab *lab = lab_open("HalfOpenEntries = 128\n", "");
+		struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+		struct literal bytes = {.flags = LITERAL_ACK,
+					.sequence = STRANGERS_ISN + 7,
+					.payload = (const uint8_t *)"NOOP\r\n",
+					.length = 6};
+		struct address source = address_from_ipv4(floods[own]);
+
+		bytes.acknowledgment = stranger(lab, 1, syn).sequence + 1;
+		for (unsigned i = 0; i < 1000; i++) {
+			source.bytes[14] = (uint8_t)((source.bytes[14] & 0xfc) | i >> 8);
+			source.bytes[15] = (uint8_t)i;
+			assert_int_equal(stranger_from(lab, 3, &source, syn).flags,
+					 LITERAL_SYN | LITERAL_ACK);
+		}
+		assert_int_equal(stranger(lab, 1, bytes).flags & LITERAL_RST,
+				 own ? LITERAL_RST : 0);
+		assert_int_equal(pipeline_levels(lab->pipeline).half_open, 128);
+		lab_run(lab, 40000);
+		lab_close(lab);
+	}
+}
+
 // A client that does not wait for the greeting, on a path that changes the order of its segments.
 static void test_bytes_ahead_of_the_ack(void **state)
 {
@@ -199,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_no_session_left),
 		cmocka_unit_test(test_oldest_half_open_makes_room),
 		cmocka_unit_test(test_flood_displaces_strangers_first),
+		cmocka_unit_test(test_flood_of_another_network),
 		cmocka_unit_test(test_no_buffer_for_the_banner),
 		cmocka_unit_test(test_bytes_ahead_of_the_ack),
 		cmocka_unit_test(test_repeated_syn_is_answered_where_it_came_from),
