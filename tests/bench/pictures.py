@@ -10,7 +10,7 @@ import chart
 from chart import OURS, THEIRS
 
 LOGARITHMIC = 40
-ROOM = chart.WIDTH - chart.LEFT - 150
+ROOM = chart.WIDTH - chart.LEFT - 170
 
 
 def colour(name):
@@ -68,8 +68,8 @@ def cookie(results, machine):
             '* neither receiving a frame nor sending its answer is in the figure; IPv4'], machine)
 
 
-def of_the_lab(lab, key, form):
-    return [(name, row[key], form(row)) for name, row in lab.items()]
+def notes_of(rows):
+    return [f'{name}: {row["note"]}' for name, row in rows.items() if 'note' in row]
 
 
 def sessions(results, machine):
@@ -78,11 +78,11 @@ def sessions(results, machine):
     groups = [('sessions a second on one core, from memory',
                [(name, value, f'{value:,.0f}') for name, value in rows])]
     if 'lab' in results:
-        groups.append(('microseconds of CPU time a session, in the lab', of_the_lab(
-            results['lab'], 'us', lambda row: f'{row["us"]:,.0f} ({row["note"]})')))
+        groups.append(('microseconds of CPU time a session, in the lab', [
+            (name, row['us'], f'{row["us"]:,.0f}') for name, row in results['lab'].items()]))
     return picture('Refused sessions: handshake, EHLO, MAIL, RCPT refused, QUIT', groups, [
-        'lab: the host in the middle with its part of the kernel; not clients, wire, server behind'],
-                   machine)
+        'lab: the host in the middle with its part of the kernel; not clients, wire, server behind',
+        *notes_of(results.get('lab', {}))], machine)
 
 
 def relay(results, machine):
@@ -93,12 +93,12 @@ def relay(results, machine):
     for load in next(iter(results.get('lab', {'': {}}).values())):
         if load != 'idle_cpu_percent':
             groups.append((f'microseconds of CPU time a message, in the lab, {load}', [
-                (name, row[load]['middle_us'], f'{row[load]["middle_us"]:,.0f}, with client, server '
-                 f'and softirqs {row[load]["all_us"]:,.0f}')
+                (name, row[load]['middle_us'], f'{row[load]["middle_us"]:,.0f} (all '
+                 f'{row[load]["all_us"]:,.0f})')
                 for name, row in results['lab'].items()]))
     return picture('Messages of 4 KB relayed', groups, [
-        'lab: the process in the middle; HAProxy in tcp mode judges nothing, Postfix is a '
-        'before-queue proxy'], machine)
+        'lab: the process in the middle (all: client and server, too, and what interrupts the three)',
+        'HAProxy in tcp mode judges nothing; Postfix is a before-queue proxy'], machine)
 
 
 def size(number):
@@ -109,7 +109,7 @@ def idle(results, machine):
     rows = [(f'relaygate, {results["sessions"]:,} sessions, from memory', results['bytes_ehlo'],
              size(results['bytes_ehlo']))]
     rows += [(f'{name}, {row["sessions"]:,} sessions', row['bytes'],
-              f'{size(row["bytes"])}, of which kernel {size(row["kernel_bytes"])}')
+              f'{size(row["bytes"])} (kernel {size(row["kernel_bytes"])})')
              for name, row in results.get('lab', {}).items()]
     return picture('Memory of an idle session', [('bytes a session', rows)], [
         'in the lab, behind the greeting: growth of a control group of the host in the middle, kernel '
@@ -137,6 +137,7 @@ def reload(results, machine):
             for name, row in table.items()]),
         ('memory, the most meanwhile', [
             (f'{name}, {row["entries"]:,}', row['bytes_peak'],
-             f'{size(row["bytes_peak"])} ({row["note"]})') for name, row in table.items()])], [
-                 'of ' + ', '.join(f'{row["sessions"]} sessions through {name} {row["broken"]} broke'
-                                   for name, row in table.items() if 'broken' in row)], machine)
+             f'{row["bytes_peak"] / 1e6:,.0f} MB') for name, row in table.items()])], [
+                 *notes_of(table), 'sessions that broke: ' + ', '.join(
+                     f'{name} {row["broken"]} of {row["sessions"]}'
+                     for name, row in table.items() if 'broken' in row)], machine)
