@@ -54,13 +54,20 @@ class Lab(labs.Lab):
 
     def __enter__(self):
         super().__enter__()
-        for host, interfaces in self.cables.items():
-            for name in interfaces:
-                # A veth has NAPI only with GRO or XDP. `ip netns exec` brings the host's own /sys.
-                self.command('exec', host, 'ethtool', '-K', name, 'gro', 'on')
-                self.command('exec', host, 'ip', 'netns', 'exec', f'{self.name}-{host}', 'sh', '-c',
-                             f'echo 1 >/sys/class/net/{name}/threaded')
+        try:
+            for host, interfaces in self.cables.items():
+                for name in interfaces:
+                    self.receive_in_threads(host, name)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def receive_in_threads(self, host, interface):
+        """A veth has NAPI only with GRO or XDP. `ip netns exec` brings the host's own /sys."""
+        self.command('exec', host, 'ethtool', '-K', interface, 'gro', 'on')
+        self.command('exec', host, 'ip', 'netns', 'exec', f'{self.name}-{host}', 'sh', '-c',
+                     f'echo 1 >/sys/class/net/{interface}/threaded')
 
     def start(self, host, *command, **options):
         if host == 'gate' and self.group:
