@@ -14,10 +14,12 @@
 #include "dataplane/gate/lookup4.h"
 #include "dataplane/gate/lookup6.h"
 
-#define BURST         LOOKUP6_BURST
+#define BURST         RULESET_BURST
 #define IPV4_LARGEST  ((address_number)UINT32_MAX)
 #define IPV6_LARGEST  (~(address_number)0)
 #define SERVER_NUMBER 0 // any number: an endpoint that is there is a server
+
+_Static_assert(RULESET_BURST <= LOOKUP6_BURST, "one look-up of a burst");
 
 struct ruleset {
 	struct bindings bindings;
@@ -297,6 +299,46 @@ void ruleset_classify(const struct ruleset *ruleset, const struct view *const vi
 		unsigned rest = count - done;
 		classify_burst(ruleset, views + done, rest < BURST ? rest : BURST, verdicts + done);
 	}
+}
+
+bool ruleset_is_bound(const struct ruleset *ruleset, const struct address *address, uint16_t port)
+{
+	// Port 0 is never bound: its entries say which addresses are ours.
+	return port &&
+	       endpoints_get(&ruleset->bindings.endpoints, address, port) != ENDPOINT_ABSENT;
+}
+
+static uint64_t without_class(const uint32_t classes[], unsigned count)
+{
+	uint32_t any = 0;
+	uint64_t without = 0;
+	for (unsigned i = 0; i < count; i++)
+		any |= classes[i];
+	if (!any) // as in a flood
+		return count ? UINT64_MAX >> (64 - count) : 0;
+	for (unsigned i = 0; i < count; i++)
+		without |= (uint64_t)(classes[i] == 0) << i;
+	return without;
+}
+
+uint64_t ruleset_unlisted4(const struct ruleset *ruleset, const uint32_t sources[], unsigned count)
+{
+	uint32_t classes[BURST];
+	lookup4_find(&ruleset->lookup4, sources, count, classes);
+	return without_class(classes, count);
+}
+
+uint64_t ruleset_unlisted6(const struct ruleset *ruleset, const struct address sources[],
+			   unsigned count)
+{
+	address_number numbers[BURST];
+	uint32_t classes[BURST];
+	if (count == 0)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		address_number_of(&sources[i], &numbers[i]);
+	lookup6_find(&ruleset->lookup6, numbers, count, classes);
+	return without_class(classes, count);
 }
 
 size_t ruleset_memory(const struct ruleset *ruleset)

@@ -48,6 +48,16 @@ bool ruleset_is_server(const struct ruleset *ruleset, const struct address *addr
 void ruleset_classify(const struct ruleset *ruleset, const struct view *const views[],
 		      unsigned count, struct verdict verdicts[]);
 
+// Is some connector bound to this endpoint? Then what ruleset_classify says of a packet to it is
+// no_connector, if the source is unlisted: no connector's ranges hold it, whatever its bindings.
+bool ruleset_is_bound(const struct ruleset *ruleset, const struct address *address, uint16_t port);
+// Which of at most RULESET_BURST sources are unlisted: a bit each. IPv4 in host byte order; of IPv6
+// none may be v4-mapped.
+#define RULESET_BURST 64
+uint64_t ruleset_unlisted4(const struct ruleset *ruleset, const uint32_t sources[], unsigned count);
+uint64_t ruleset_unlisted6(const struct ruleset *ruleset, const struct address sources[],
+			   unsigned count);
+
 // Bytes of memory and number of intervals, for status and tests.
 size_t ruleset_memory(const struct ruleset *ruleset);
 unsigned ruleset_intervals(const struct ruleset *ruleset);

@@ -12,6 +12,7 @@
 #include "dataplane/base/handover.h"
 #include "dataplane/base/outbox.h"
 #include "dataplane/base/tick.h"
+#include "dataplane/io/frames.h"
 #include "dataplane/io/inbox.h"
 #include "dataplane/pipeline/pipeline.h"
 
@@ -26,6 +27,8 @@
 #include <time.h>
 
 #define SEND_BURST 64
+// Of one port, a turn.
+#define TURN_FRAMES (4 * PIPELINE_BURST)
 // An idle loop turns this often at full speed, then sleeps in steps that grow to the longest.
 #define IDLE_TURNS     200
 #define IDLE_SLEEP_NS  50000
@@ -45,6 +48,7 @@ struct worker {
 	struct inboxes *inboxes;    // NULL: the only worker
 	struct rte_mbuf **received; // the burst that the pipeline is working on
 	uint16_t received_port;
+	bool shared; // another worker was given some of it
 	struct pipeline *pipeline;
 	struct port *ports;
 	unsigned port_count;
@@ -134,16 +138,6 @@ static void commit(struct outbox *outbox, uint16_t length)
 	worker->reserved = NULL;
 }
 
-// What the driver took out of the frame goes back in; a chain becomes one piece. A frame that
-// cannot be made whole is shown as empty, and counted as a runt.
-static struct slice whole_frame(struct rte_mbuf **mbuf)
-{
-	if (((*mbuf)->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED && rte_vlan_insert(mbuf)) ||
-	    rte_pktmbuf_linearize(*mbuf))
-		return slice_of(NULL, 0);
-	return slice_of(rte_pktmbuf_mtod(*mbuf, const uint8_t *), (*mbuf)->data_len);
-}
-
 static bool hand_over(struct handover *handover, unsigned to, unsigned index)
 {
 	struct worker *worker =
@@ -153,6 +147,7 @@ static bool hand_over(struct handover *handover, unsigned to, unsigned index)
 	// One more holder; each frees his part.
 	mbuf->port = worker->received_port;
 	rte_mbuf_refcnt_update(mbuf, 1);
+	worker->shared = true;
 	if (inboxes_put(worker->inboxes, to, mbuf))
 		return true;
 	rte_mbuf_refcnt_update(mbuf, -1);
@@ -170,6 +165,7 @@ static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 	struct rte_mbuf *mbufs[PIPELINE_BURST];
 	struct slice frames[PIPELINE_BURST];
 	uint16_t count;
+	bool plain;
 
 	if (worker->index >= worker->ports[port].queues)
 		return 0;
@@ -177,14 +173,34 @@ static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 				 PIPELINE_BURST);
 	if (count == 0)
 		return 0;
-	for (unsigned i = 0; i < count; i++)
-		frames[i] = whole_frame(&mbufs[i]);
+	plain = frames_show(mbufs, count, frames);
 	count_burst(worker, count);
 	worker->received = mbufs;
+	worker->shared = false;
 	worker->received_port = (uint16_t)port;
 	pipeline_input(worker->pipeline, (uint16_t)port, frames, count, now, &worker->outbox);
-	rte_pktmbuf_free_bulk(mbufs, count);
+	frames_release(mbufs, count, plain && !worker->shared);
 	return count;
+}
+
+static bool nothing_waits(const struct worker *worker)
+{
+	for (unsigned port = 0; port < worker->port_count; port++)
+		if (worker->waiting[port].count)
+			return false;
+	return true;
+}
+
+// While there is nothing but what is dropped, a port's bursts share a turn.
+static unsigned receive_bursts(struct worker *worker, unsigned port, struct tick now)
+{
+	unsigned all = 0, count;
+
+	do {
+		count = receive(worker, port, now);
+		all += count;
+	} while (count == PIPELINE_BURST && all < TURN_FRAMES && nothing_waits(worker));
+	return all;
 }
 
 // What other workers received for flows of ours; it is whole already.
@@ -208,7 +224,7 @@ static unsigned receive_handed(struct worker *worker, struct tick now)
 		pipeline_input_handed(worker->pipeline, port, frames + first, last - first, now,
 				      &worker->outbox);
 	}
-	rte_pktmbuf_free_bulk(mbufs, count);
+	frames_release(mbufs, count, false);
 	return count;
 }
 
@@ -343,7 +359,7 @@ static int run(void *argument)
 		follow(worker, now);
 		received += receive_handed(worker, now);
 		for (unsigned port = 0; port < worker->port_count; port++)
-			received += receive(worker, port, now);
+			received += receive_bursts(worker, port, now);
 		if (order != obeyed)
 			obey(worker, order, now);
 		obeyed = order;

@@ -55,11 +55,6 @@ static enum reason parse_link(const struct packet_port *port, struct cursor *cur
 	return REASON_NONE;
 }
 
-static bool ipv4_source_possible(const uint8_t *source)
-{
-	return source[0] != 0 && source[0] != 127 && source[0] < 224;
-}
-
 static enum reason parse_arp(struct slice packet, struct view *view)
 {
 	static const uint8_t ethernet_ipv4[6] = {0, 1, 0x08, 0, LINK_ADDRESS_BYTES, 4};
@@ -82,7 +77,7 @@ static enum reason parse_arp(struct slice packet, struct view *view)
 	view->destination = wire_ipv4(arp + 24);
 	// only a probe (RFC 5227 2.1.1) has no sender address, and no probe is a reply
 	bool probe = get_u32(arp + 14) == 0 && operation == ARP_REQUEST;
-	if (!probe && !ipv4_source_possible(arp + 14))
+	if (!probe && !wire_ipv4_possible(arp + 14))
 		return REASON_arp_malformed;
 	view->kind = VIEW_ARP;
 	view->hop_limit = 0;
@@ -164,13 +159,13 @@ static enum reason parse_ipv4(struct slice packet, struct view *view)
 	if (fragment & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET))
 		return REASON_ipv4_fragment;
 	// multicast, broadcast, class E, loopback and 0/8 are nobody's address
-	if (!ipv4_source_possible(ip + 16))
+	if (!wire_ipv4_possible(ip + 16))
 		return REASON_ip_not_ours;
 	// one packet for many stations must not make each of them answer
 	if (view->link_broadcast)
 		return REASON_frame_broadcast;
 	// nobody can have sent these, and an answer would go astray or back to us (LAND)
-	if (!ipv4_source_possible(ip + 12) || memcmp(ip + 12, ip + 16, 4) == 0)
+	if (!wire_ipv4_sender_possible(ip))
 		return REASON_ip_martian_source;
 
 	view->destination = wire_ipv4(ip + 16);
@@ -223,15 +218,6 @@ static bool is_mld_query(struct slice payload)
 	       at[ROUTER_ALERT_BYTES] == ICMP6_MLD_QUERY;
 }
 
-// ::/96 (unspecified, loopback, v4-compatible) and ::ffff:0:0/96. A v4-mapped address on the wire
-// would pass for the IPv4 address inside it, which is judged by other rules.
-static bool ipv6_holds_ipv4(const uint8_t *address)
-{
-	static const uint8_t zero[12];
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	return memcmp(address, zero, 12) == 0 || memcmp(address, mapped, 12) == 0;
-}
-
 // Types that are sent to groups: neighbour discovery and MLD.
 static bool icmp6_for_groups(uint8_t type)
 {
@@ -255,7 +241,7 @@ static enum reason check_ipv6_addresses(const uint8_t *ip, const struct view *vi
 	// groups are for those who ask about neighbours and members; never TCP or echo
 	if (destination[0] == 0xff && !for_groups)
 		return REASON_ip_not_ours;
-	if (ipv6_holds_ipv4(destination))
+	if (wire_ipv6_holds_ipv4(destination))
 		return REASON_ip_not_ours;
 	// one packet for many stations must not make each of them answer
 	if (destination[0] != 0xff && view->link_broadcast)
@@ -263,7 +249,7 @@ static enum reason check_ipv6_addresses(const uint8_t *ip, const struct view *vi
 	if (from_unspecified && memcmp(source, unspecified, 16) == 0)
 		return REASON_NONE;
 	// nobody can have sent these, and an answer would go astray or back to us (LAND)
-	if (source[0] == 0xff || ipv6_holds_ipv4(source) || memcmp(source, destination, 16) == 0)
+	if (!wire_ipv6_sender_possible(ip))
 		return REASON_ip_martian_source;
 	return REASON_NONE;
 }

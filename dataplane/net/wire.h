@@ -106,6 +106,34 @@ static inline bool mac_is_station(const uint8_t *mac)
 	return !(mac[0] & 1) && !mac_equal(mac, zero);
 }
 
+// An address that a host can have: not 0/8, loopback, multicast, class E.
+static inline bool wire_ipv4_possible(const uint8_t *address)
+{
+	return address[0] != 0 && address[0] != 127 && address[0] < 224;
+}
+
+// Can the source of this IPv4 header have sent it? Not from what is no host's, nor as who it is for
+// (LAND).
+static inline bool wire_ipv4_sender_possible(const uint8_t *ip)
+{
+	return wire_ipv4_possible(ip + 12) && memcmp(ip + 12, ip + 16, 4) != 0;
+}
+
+// ::/96 (unspecified, loopback, v4-compatible) and ::ffff:0:0/96. A v4-mapped address on the wire
+// would pass for the IPv4 address inside it, which is judged by other rules.
+static inline bool wire_ipv6_holds_ipv4(const uint8_t *address)
+{
+	static const uint8_t zero[12];
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	return memcmp(address, zero, 12) == 0 || memcmp(address, mapped, 12) == 0;
+}
+
+// The same of an IPv6 header; :: is left to who knows the protocol.
+static inline bool wire_ipv6_sender_possible(const uint8_t *ip)
+{
+	return ip[8] != 0xff && !wire_ipv6_holds_ipv4(ip + 8) && memcmp(ip + 8, ip + 24, 16) != 0;
+}
+
 // struct address holds IPv4 as ::ffff:a.b.c.d; spelled out here because parsing is the hot path.
 static inline struct address wire_ipv4(const uint8_t *at)
 {

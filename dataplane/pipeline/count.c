@@ -9,6 +9,13 @@
 #define LOGGED_DROPS_PER_SECOND    16
 #define LOGGED_REFUSALS_PER_SECOND 200
 #define LOGGED_A_SESSION           16
+#define SECOND_US                  1000000
+
+// From so many frames on a burst says that there are more than a worker has time for, and offenders
+// are told of one drop in so many. A full one says that of all that there is to say.
+#define LARGE_BURST   32
+#define LARGE_SAMPLED 8
+#define FULL_SAMPLED  64 // likewise a power of two
 
 void count_reason(struct pipeline *pipeline, enum reason reason)
 {
@@ -71,14 +78,48 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry)
 	__atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
 }
 
+// Of a large burst every LARGE_SAMPLED'th frame, of a full one a single frame; which ones, changes
+// with the time.
+struct sample count_sample(const struct pipeline *pipeline, unsigned frames)
+{
+	uint64_t now_us = pipeline->now.now_us;
+
+	if (frames < LARGE_BURST)
+		return (struct sample){UINT64_MAX, 1};
+	if (frames < FULL_SAMPLED)
+		return (struct sample){UINT64_C(0x0101010101010101) << now_us % LARGE_SAMPLED,
+				       LARGE_SAMPLED};
+	return (struct sample){UINT64_C(1) << now_us % FULL_SAMPLED, FULL_SAMPLED};
+}
+
+void count_offender(struct pipeline *pipeline, const struct address *source, enum reason reason,
+		    const struct sample *sample)
+{
+	if (pipeline->counters.offenders)
+		offenders_note(pipeline->counters.offenders, source, reason, sample->weight,
+			       pipeline->now.now_us);
+}
+
+// Only who asks for a connection is worth a record.
+static bool asks_for_connection(uint8_t flags)
+{
+	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+bool log_wants_drop(const struct pipeline *pipeline, uint8_t flags)
+{
+	return asks_for_connection(flags) &&
+	       allowance_left(&pipeline->logged_drops, SECOND_US, pipeline->now.now_us);
+}
+
 bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
-	// Only who asks for a connection is worth a record, and a flood must not wash the ring out.
-	if ((view->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+	if (!asks_for_connection(view->flags))
 		return true;
-	if (!allowance_take(&pipeline->logged_drops, LOGGED_DROPS_PER_SECOND, 1000000,
+	// A flood must not wash the ring out.
+	if (!allowance_take(&pipeline->logged_drops, LOGGED_DROPS_PER_SECOND, SECOND_US,
 			    pipeline->now.now_us))
 		return false;
 	endpoint_format(&(struct endpoint){view->destination, view->destination_port}, text);
@@ -177,7 +218,7 @@ static bool may_log(struct pipeline *pipeline, struct client *client, enum reaso
 	if (client->logged == LOGGED_A_SESSION)
 		return false;
 	client->logged++;
-	return allowance_take(&pipeline->logged_refusals, LOGGED_REFUSALS_PER_SECOND, 1000000,
+	return allowance_take(&pipeline->logged_refusals, LOGGED_REFUSALS_PER_SECOND, SECOND_US,
 			      pipeline->now.now_us);
 }
 

@@ -283,10 +283,14 @@ struct pipeline *pipeline_create(const struct pipeline_settings *settings, struc
 	cookie_keys_init(&pipeline->cookie_keys, &settings->cookie_secret, now.now_us);
 	if (create_pools(pipeline, legs))
 		goto free_pipeline;
-	if (create_parts(pipeline, legs, settings))
+	if (sieve_init(pipeline))
 		goto free_pools;
+	if (create_parts(pipeline, legs, settings))
+		goto free_sieves;
 	return pipeline;
 
+free_sieves:
+	sieve_fini(pipeline);
 free_pools:
 	pool_fini(&pipeline->servers_pool);
 	pool_fini(&pipeline->clients);
@@ -308,6 +312,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 	half_open_destroy(pipeline->half_open);
 	net_destroy(pipeline->net);
 	wheel_destroy(pipeline->wheel);
+	sieve_fini(pipeline);
 	pool_fini(&pipeline->servers_pool);
 	pool_fini(&pipeline->clients);
 	pool_fini(&pipeline->chunks);

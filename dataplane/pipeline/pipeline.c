@@ -17,9 +17,6 @@
 // How many frames ahead of its turn a frame's flow is fetched, and then what the flow belongs to.
 #define FLOW_AHEAD 8
 #define LEG_AHEAD  4
-// From so many frames on a burst is full, and then offenders are told of one drop in SAMPLED.
-#define FULL_BURST 32
-#define SAMPLED    8 // a power of two
 // How long room at a server that another worker gave back may go unnoticed.
 #define OTHERS_INTERVAL_US 10000
 
@@ -32,7 +29,8 @@ struct burst {
 	uint32_t hashes[PIPELINE_BURST];
 	unsigned tcp_count;
 	uint16_t port;
-	uint16_t skipped; // a mask: offenders hear of one drop in so many and one
+	struct sample sample;
+	const struct view *unlisted;           // one that was dropped as no_connector, or NULL
 	uint16_t dispositions[PIPELINE_BURST]; // enum reason, or CAPTURE_NOT_OURS
 };
 
@@ -41,9 +39,8 @@ static inline void note_drop(struct pipeline *pipeline, struct burst *burst, uns
 			     enum reason reason)
 {
 	burst->dispositions[index] = (uint16_t)reason;
-	if (((index + pipeline->now.now_us) & burst->skipped) == 0 && pipeline->counters.offenders)
-		offenders_note(pipeline->counters.offenders, &burst->views[index].source, reason,
-			       burst->skipped + 1u, pipeline->now.now_us);
+	if (burst->sample.frames >> index & 1)
+		count_offender(pipeline, &burst->views[index].source, reason, &burst->sample);
 }
 
 static void dispose(struct pipeline *pipeline, struct burst *burst, unsigned index,
@@ -140,6 +137,8 @@ static void drop_all(struct pipeline *pipeline, struct burst *burst)
 			dropped = 0;
 		}
 		dropped++;
+		if (reason == REASON_no_connector)
+			burst->unlisted = view;
 		note_drop(pipeline, burst, index_of(burst, view), reason);
 		log = log && log_drop(pipeline, view, reason);
 		if (reset)
@@ -311,39 +310,67 @@ static void spare_former(struct pipeline *pipeline, struct burst *burst)
 	}
 }
 
-static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
-			unsigned count)
+static void count_received(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			   unsigned count)
 {
 	struct port_counters *counters = pipeline->counters.ports[port];
 	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		bytes += frames[i].length;
+	counters->frames_in += count;
+	counters->bytes_in += bytes;
+}
+
+// Views of the frames whose bits are set; what is not TCP comes to its end.
+static void parse_all(struct pipeline *pipeline, struct burst *burst, const struct slice frames[],
+		      uint64_t left)
+{
+	burst->tcp_count = 0;
+	for (; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+		struct view *view = &burst->views[i];
+		enum reason reason = packet_parse(&pipeline->ports[burst->port], frames[i], view);
+
+		if (reason == REASON_NONE && view->kind == VIEW_TCP)
+			burst->tcp[burst->tcp_count++] = view;
+		else if (reason == REASON_NONE)
+			link_input(pipeline, burst, i);
+		else
+			dispose(pipeline, burst, i, reason);
+	}
+}
+
+// The frames whose bits are set come to their end, one after the other. sieve: it may learn.
+static void judge_burst(struct pipeline *pipeline, struct burst *burst, const struct slice frames[],
+			uint64_t left, bool sieve)
+{
+	parse_all(pipeline, burst, frames, left);
+	ruleset_classify(pipeline->ruleset, burst->tcp, burst->tcp_count, burst->verdicts);
+	if (generation_former_anywhere(pipeline))
+		spare_former(pipeline, burst);
+	drop_all(pipeline, burst);
+	if (sieve && burst->unlisted)
+		sieve_learn(pipeline, burst->port, burst->unlisted);
+	judge_all(pipeline, burst);
+}
+
+static void burst_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+			unsigned count)
+{
+	bool sieve = sieve_applies(pipeline);
+	uint64_t left = count ? UINT64_MAX >> (PIPELINE_BURST - count) : 0;
 	struct burst burst;
 
-	burst.tcp_count = 0;
 	burst.port = port;
-	burst.skipped = count < FULL_BURST ? 0 : SAMPLED - 1;
-	for (unsigned i = 0; i < count; i++) {
-		struct view *view = &burst.views[i];
-		enum reason reason = packet_parse(&pipeline->ports[port], frames[i], view);
-
-		bytes += frames[i].length;
-		if (reason == REASON_NONE && view->kind == VIEW_TCP) {
-			burst.tcp[burst.tcp_count++] = view;
-			continue;
-		}
-		if (reason == REASON_NONE)
-			link_input(pipeline, &burst, i);
-		else
-			dispose(pipeline, &burst, i, reason);
-	}
-	if (!pipeline->handed) {
-		counters->frames_in += count;
-		counters->bytes_in += bytes;
-	}
-	ruleset_classify(pipeline->ruleset, burst.tcp, burst.tcp_count, burst.verdicts);
-	if (generation_former_anywhere(pipeline))
-		spare_former(pipeline, &burst);
-	drop_all(pipeline, &burst);
-	judge_all(pipeline, &burst);
+	burst.unlisted = NULL;
+	burst.sample = count_sample(pipeline, count);
+	if (!pipeline->handed)
+		count_received(pipeline, port, frames, count);
+	if (sieve)
+		left = sieve_drop(pipeline, port, frames, left, &burst.sample);
+	if (left)
+		judge_burst(pipeline, &burst, frames, left, sieve);
 	if (pipeline->capture.on)
 		capture_all(pipeline, &burst, frames, count);
 	send_flush(pipeline);

@@ -12,10 +12,20 @@
 // behind AF_XDP an RST costs ten times what it costs to find that one is due.
 #define RESETS_IN_FLOOD 16
 
+static bool refill_due(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us)
+{
+	return now_us - allowance->refilled_us >= interval_us;
+}
+
+bool allowance_left(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us)
+{
+	return allowance->tokens || refill_due(allowance, interval_us, now_us);
+}
+
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us)
 {
-	if (now_us - allowance->refilled_us >= interval_us) {
+	if (refill_due(allowance, interval_us, now_us)) {
 		allowance->refilled_us = now_us;
 		allowance->tokens = burst;
 	}

@@ -18,6 +18,7 @@
 #include "dataplane/gate/ruleset.h"
 #include "dataplane/net/build.h"
 #include "dataplane/net/net.h"
+#include "dataplane/net/pattern.h"
 #include "dataplane/pipeline/generation.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/relay/servers.h"
@@ -46,6 +47,7 @@ TAILQ_HEAD(leg_list, leg);
 
 struct bans;
 struct server_leg;
+struct sieve;
 struct sources;
 
 // Who makes room first when sessions or payload buffers are used up (evict.c).
@@ -154,6 +156,12 @@ struct syn_limits {
 // A frame that was given to another worker, or shown by one: somebody else's to capture.
 #define CAPTURE_NOT_OURS UINT16_MAX
 
+// Of whose drops in a burst offenders hear, and how many each of them stands for.
+struct sample {
+	uint64_t frames; // a bit each
+	uint32_t weight;
+};
+
 struct capture {
 	bool on;
 	const struct connector_counters *connector; // of what is being sent; NULL = none
@@ -173,6 +181,7 @@ struct pipeline {
 	struct generation_news *news; // NULL: there is one generation
 	struct generation *own_generation; // where none was given
 	const struct packet_port *ports;
+	struct sieve *sieves; // of each port
 	struct pipeline_counters counters;
 	struct record_ring *protocol; // NULL: no connector's is logged
 
@@ -252,6 +261,8 @@ void send_leg_reset(struct pipeline *pipeline, struct leg *leg);
 // True `burst` times in each interval.
 bool allowance_take(struct allowance *allowance, uint32_t burst, uint32_t interval_us,
 		    uint64_t now_us);
+// Would the next one be?
+bool allowance_left(const struct allowance *allowance, uint32_t interval_us, uint64_t now_us);
 
 // ---- others.c: what concerns the other workers -----------------------------------------------
 // Is the flow of this tuple another worker's?
@@ -262,6 +273,18 @@ enum reason others_take(struct pipeline *pipeline, const struct tuple *tuple, ui
 // Shows a link frame to all others. What the frame's disposition is then.
 enum reason others_learn(struct pipeline *pipeline, const struct view *view, unsigned index,
 			 enum reason reason);
+
+// ---- sieve.c: floods, before a view is made of each frame ---------------------------------------
+int sieve_init(struct pipeline *pipeline);
+void sieve_fini(struct pipeline *pipeline);
+// May it drop frames of this burst, and learn from it?
+bool sieve_applies(const struct pipeline *pipeline);
+// Drops and counts what it knows to be of unlisted sources, of those frames of a burst whose bits
+// are set in `among`. Returns those that are left.
+uint64_t sieve_drop(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
+		    uint64_t among, const struct sample *sample);
+// A frame of this port was dropped as no_connector.
+void sieve_learn(struct pipeline *pipeline, uint16_t port, const struct view *view);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
 // hash: tcp_hash of its tuple.
@@ -457,6 +480,13 @@ void log_write(struct pipeline *pipeline, const struct log_entry *entry);
 // A frame that the gate dropped, if it asks for a connection: logged while the rate allows, which
 // is what it returns.
 bool log_drop(struct pipeline *pipeline, const struct view *view, enum reason reason);
+// Would a drop with these TCP flags be logged now?
+bool log_wants_drop(const struct pipeline *pipeline, uint8_t flags);
+// The sample of a burst.
+struct sample count_sample(const struct pipeline *pipeline, unsigned frames);
+// A frame of the sample was dropped.
+void count_offender(struct pipeline *pipeline, const struct address *source, enum reason reason,
+		    const struct sample *sample);
 void count_step(struct pipeline *pipeline, struct client *client, const struct session_step *step);
 
 // ---- capture.c: frames for those who watch from outside ----------------------------------------

@@ -60,11 +60,12 @@ def cookie(results, machine):
               f'{results["xdp"]["mpps"]:.2f}'),
              ('Linux, tcp_syncookies = 2 *', results['kernel']['mpps'],
               f'{results["kernel"]["mpps"]:.2f}')]
+    groups = [('million SYNs a second on one core', rows)]
     strays = [(f'relaygate, IPv{row["family"]}', row['mpps_median'], f'{row["mpps_median"]:.2f}')
-              for row in results['strays']]
-    return picture('SYNs of listed sources answered with a cookie', [
-        ('million SYNs a second on one core', rows),
-        ('million ACKs a second that belong to no connection', strays)], [
+              for row in results.get('strays', [])]
+    if strays:
+        groups.append(('million ACKs a second that belong to no connection', strays))
+    return picture('SYNs of listed sources answered with a cookie', groups, [
             '* neither receiving a frame nor sending its answer is in the figure; IPv4'], machine)
 
 

@@ -6,9 +6,10 @@
 #include "dataplane/gate/lookup4.h"
 #include "dataplane/gate/lookup6.h"
 #include "dataplane/gate/ruleset.h"
+#include "dataplane/io/frames.h"
+#include "dataplane/net/pattern.h"
 #include "dataplane/pipeline/pipeline.h"
 
-#include <rte_mbuf.h>
 #include <stdlib.h>
 #include <x86intrin.h>
 
@@ -92,22 +93,35 @@ void stages_print(FILE *json)
 
 void WRAPPED(pipeline_input)(struct pipeline *, uint16_t, const struct slice[], unsigned,
 			     struct tick, struct outbox *);
+void WRAPPED(pattern_match)(const struct pattern *, const struct slice[], uint64_t,
+			    struct pattern_matches *);
+bool WRAPPED(ruleset_is_bound)(const struct ruleset *, const struct address *, uint16_t);
+uint64_t WRAPPED(ruleset_unlisted4)(const struct ruleset *, const uint32_t[], unsigned);
+uint64_t WRAPPED(ruleset_unlisted6)(const struct ruleset *, const struct address[], unsigned);
 void WRAPPED(ruleset_classify)(const struct ruleset *, const struct view *const[], unsigned,
 			       struct verdict[]);
 void WRAPPED(lookup4_find)(const struct lookup4 *, const uint32_t[], unsigned, uint32_t[]);
 void WRAPPED(lookup6_find)(const struct lookup6 *, const address_number[], unsigned, uint32_t[]);
-void WRAPPED(rte_pktmbuf_free_bulk)(struct rte_mbuf **, unsigned);
+void WRAPPED(frames_release)(struct rte_mbuf *[], unsigned, bool);
 uint64_t WRAPPED(pipeline_turn)(struct pipeline *, struct tick, struct outbox *);
 
 void __wrap_pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
 			   unsigned count, struct tick now, struct outbox *outbox);
+void __wrap_pattern_match(const struct pattern *pattern, const struct slice frames[],
+			  uint64_t among, struct pattern_matches *matches);
+bool __wrap_ruleset_is_bound(const struct ruleset *ruleset, const struct address *address,
+			     uint16_t port);
+uint64_t __wrap_ruleset_unlisted4(const struct ruleset *ruleset, const uint32_t sources[],
+				  unsigned count);
+uint64_t __wrap_ruleset_unlisted6(const struct ruleset *ruleset, const struct address sources[],
+				  unsigned count);
 void __wrap_ruleset_classify(const struct ruleset *ruleset, const struct view *const views[],
 			     unsigned count, struct verdict verdicts[]);
 void __wrap_lookup4_find(const struct lookup4 *lookup, const uint32_t addresses[], unsigned count,
 			 uint32_t classes[]);
 void __wrap_lookup6_find(const struct lookup6 *lookup, const address_number addresses[],
 			 unsigned count, uint32_t classes[]);
-void __wrap_rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned count);
+void __wrap_frames_release(struct rte_mbuf *mbufs[], unsigned count, bool plain);
 uint64_t __wrap_pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox);
 
 void __wrap_pipeline_input(struct pipeline *pipeline, uint16_t port, const struct slice frames[],
@@ -117,6 +131,42 @@ void __wrap_pipeline_input(struct pipeline *pipeline, uint16_t port, const struc
 	WRAPPED(pipeline_input)(pipeline, port, frames, count, now, outbox);
 	ends(COUNT);
 	round_now.frames += count;
+}
+
+bool __wrap_ruleset_is_bound(const struct ruleset *ruleset, const struct address *address,
+			     uint16_t port)
+{
+	bool bound;
+
+	ends(COUNT);
+	bound = WRAPPED(ruleset_is_bound)(ruleset, address, port);
+	ends(BINDING);
+	return bound;
+}
+
+void __wrap_pattern_match(const struct pattern *pattern, const struct slice frames[],
+			  uint64_t among, struct pattern_matches *matches)
+{
+	WRAPPED(pattern_match)(pattern, frames, among, matches);
+	ends(PARSE);
+}
+
+uint64_t __wrap_ruleset_unlisted4(const struct ruleset *ruleset, const uint32_t sources[],
+				  unsigned count)
+{
+	uint64_t unlisted = WRAPPED(ruleset_unlisted4)(ruleset, sources, count);
+
+	ends(VERDICT);
+	return unlisted;
+}
+
+uint64_t __wrap_ruleset_unlisted6(const struct ruleset *ruleset, const struct address sources[],
+				  unsigned count)
+{
+	uint64_t unlisted = WRAPPED(ruleset_unlisted6)(ruleset, sources, count);
+
+	ends(VERDICT);
+	return unlisted;
 }
 
 void __wrap_ruleset_classify(const struct ruleset *ruleset, const struct view *const views[],
@@ -143,10 +193,10 @@ void __wrap_lookup6_find(const struct lookup6 *lookup, const address_number addr
 	ends(SOURCE);
 }
 
-void __wrap_rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned count)
+void __wrap_frames_release(struct rte_mbuf *mbufs[], unsigned count, bool plain)
 {
 	ends(COUNT);
-	WRAPPED(rte_pktmbuf_free_bulk)(mbufs, count);
+	WRAPPED(frames_release)(mbufs, count, plain);
 	ends(FREE);
 }
 
