@@ -48,7 +48,7 @@ def faults():
             continue
         figures = json.loads(figures)
         if picture(figures[name], figures['machine']).rstrip() != drawn.rstrip():
-            yield f'{path} is not what {name}.json makes (scripts/bench all)'
+            yield f'{path} is not what {name}.json makes (scripts/bench --draw all)'
     for path in set(shown) - {f'{RESULTS}/{name}.svg' for name in pictures}:
         yield f'README.md shows {path}, which no benchmark makes'
     for typed in TYPED.findall(section):
