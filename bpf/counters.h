@@ -114,7 +114,7 @@ typedef unsigned long long counters_u64;
 	X(limit_per_prefix, drop, "SYN or handshake above MaxInboundConnectionPerPrefix")          \
 	X(limit_source_rate, drop, "SYN or handshake above MaxConnectionRatePerSource")            \
 	X(limit_prefix_rate, drop, "SYN or handshake above MaxConnectionRatePerPrefix")            \
-	X(draining, drop, "SYN or handshake refused because the gate is stopping")                 \
+	X(draining, drop, "SYN or handshake refused because the gate drains or stops")             \
 	X(syn_malformed, drop, "SYN with broken TCP options")                                      \
 	X(syn_unsent, drop, "SYN whose SYN-ACK found no room to be sent")                          \
 	X(no_flow, drop, "segment of no known flow: answered with RST while their rate allows")    \

@@ -18,17 +18,14 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <search.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-#define FILE_MAX_BYTES (1ul << 30)
-#define ALL_SECTIONS   ((1u << SECTION_COUNT) - 1)
+#define ALL_SECTIONS ((1u << SECTION_COUNT) - 1)
 
 // A section by its name: finds duplicates, and backends for connectors.
 struct named {
@@ -40,8 +37,9 @@ struct named {
 struct loader {
 	struct policy *policy;
 	struct diagnostics *diagnostics;
-	void *names;     // tsearch() tree of struct named
-	unsigned faulty; // bits of enum section_kind
+	void *names;            // tsearch() tree of struct named
+	unsigned faulty;        // bits of enum section_kind
+	unsigned bad_directory; // the line of a PinDirectory that is none, or one of two
 	int error;
 
 	bool inside; // a known section is open; else its keys are skipped
@@ -339,6 +337,11 @@ static void on_broken_section(void *context)
 
 // ---- Keys ------------------------------------------------------------------------------------
 
+static bool is_directory(const struct key *key)
+{
+	return strcmp(key->name, "PinDirectory") == 0;
+}
+
 static enum reader_take on_key(void *context, const char *name, unsigned line)
 {
 	struct loader *loader = context;
@@ -371,6 +374,8 @@ static enum reader_take on_key(void *context, const char *name, unsigned line)
 				  key_is_list(loader->key) ? "; a list continues on indented lines"
 							   : "");
 		loader->faulty |= 1u << loader->kind;
+		if (is_directory(loader->key))
+			loader->bad_directory = *first;
 		return READER_SKIP;
 	}
 	*first = line;
@@ -387,8 +392,11 @@ static void on_value(void *context, char *value, unsigned line)
 			      loader->diagnostics);
 	if (status == -ENOMEM)
 		loader->error = status;
-	else if (status != 0)
+	else if (status != 0) {
 		loader->faulty |= 1u << loader->kind;
+		if (is_directory(loader->key))
+			loader->bad_directory = line;
+	}
 }
 
 static void on_fault(void *context, unsigned line, const char *text)
@@ -480,8 +488,22 @@ static int finish(struct loader *loader)
 	return check_policy(policy, loader->faulty, loader->diagnostics);
 }
 
-struct policy *policy_load_bytes(const char *file, const char *bytes, size_t length,
-				 struct diagnostics *diagnostics)
+// The PinDirectory that stands in the file, or would by default; one that may have been meant
+// otherwise is nobody's to guess.
+static char *directory_of(const struct loader *loader)
+{
+	const struct gate_settings *gate = &loader->policy->gate;
+	unsigned line = keys_line(&gate->lines, SECTION_GATE, "PinDirectory", 0);
+
+	if (gate->pin_directory == NULL || gate->line == 0)
+		return NULL;
+	if (loader->faulty & (1u << SECTION_GATE) && (line == 0 || line == loader->bad_directory))
+		return NULL;
+	return strdup(gate->pin_directory);
+}
+
+struct policy *policy_load_bytes_with_directory(const char *file, const char *bytes, size_t length,
+						struct diagnostics *diagnostics, char **directory)
 {
 	struct loader loader = {.diagnostics = diagnostics, .before = true};
 	const struct reader_listener listener = {
@@ -495,6 +517,7 @@ struct policy *policy_load_bytes(const char *file, const char *bytes, size_t len
 	struct place place = {file, 0};
 	unsigned errors = diagnostics->errors;
 
+	*directory = NULL;
 	if (length == 0) {
 		diagnostics_error(diagnostics, place, "the file is empty");
 		return NULL;
@@ -516,6 +539,8 @@ struct policy *policy_load_bytes(const char *file, const char *bytes, size_t len
 	}
 	if (loader.error != 0)
 		diagnostics_error(diagnostics, place, "out of memory while reading the file");
+	else
+		*directory = directory_of(&loader);
 	tdestroy(loader.names, destroy_named);
 	if (diagnostics->errors != errors) {
 		policy_destroy(loader.policy);
@@ -524,70 +549,18 @@ struct policy *policy_load_bytes(const char *file, const char *bytes, size_t len
 	return loader.policy;
 }
 
+struct policy *policy_load_bytes(const char *file, const char *bytes, size_t length,
+				 struct diagnostics *diagnostics)
+{
+	char *directory = NULL;
+	struct policy *policy =
+		policy_load_bytes_with_directory(file, bytes, length, diagnostics, &directory);
+
+	free(directory);
+	return policy;
+}
+
 struct policy *policy_load_text(const char *text, struct diagnostics *diagnostics)
 {
 	return policy_load_bytes("(text)", text, strlen(text), diagnostics);
-}
-
-// ---- The file --------------------------------------------------------------------------------
-
-// Everything that a descriptor yields; pipes too, so that `-c <(...)` works. Returns NULL and
-// errno.
-static char *read_all(int descriptor, size_t *length)
-{
-	size_t room = 1 << 16;
-	char *bytes = malloc(room);
-
-	*length = 0;
-	while (bytes != NULL) {
-		ssize_t got;
-		char *grown;
-
-		if (*length == room) {
-			room *= 2;
-			if (room > 2 * FILE_MAX_BYTES) {
-				errno = EFBIG;
-				break;
-			}
-			grown = realloc(bytes, room);
-			if (grown == NULL)
-				break;
-			bytes = grown;
-		}
-		got = read(descriptor, bytes + *length, room - *length);
-		if (got == 0)
-			return bytes;
-		if (got > 0)
-			*length += (size_t)got;
-		else if (errno != EINTR)
-			break;
-	}
-	free(bytes);
-	return NULL;
-}
-
-struct policy *policy_load(const char *path, struct diagnostics *diagnostics)
-{
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-	struct place place = {path, 0};
-	struct policy *policy;
-	char *bytes;
-	size_t length;
-
-	if (descriptor < 0) {
-		diagnostics_error(diagnostics, place, "cannot open the file: %s", strerror(errno));
-		return NULL;
-	}
-	bytes = read_all(descriptor, &length);
-	if (bytes == NULL) {
-		diagnostics_error(diagnostics, place, "%s: %s",
-				  errno == EISDIR ? "a file is wanted" : "cannot read the file",
-				  strerror(errno));
-		close(descriptor);
-		return NULL;
-	}
-	close(descriptor);
-	policy = policy_load_bytes(path, bytes, length, diagnostics);
-	free(bytes);
-	return policy;
 }

@@ -17,7 +17,14 @@ struct policy;
 // filled in; the caller owns it. NULL after at least one DIAGNOSTIC_ERROR.
 struct policy *policy_load(const char *path, struct diagnostics *diagnostics);
 
-// The same from memory; file is the name for messages, bytes need no NUL at the end.
+// The same, and the PinDirectory that the file names, even if it has errors: NULL where they may
+// concern it, or the file cannot be read. The caller frees it.
+struct policy *policy_load_with_directory(const char *path, struct diagnostics *diagnostics,
+					  char **directory);
+struct policy *policy_load_bytes_with_directory(const char *file, const char *bytes, size_t length,
+						struct diagnostics *diagnostics, char **directory);
+
+// policy_load from memory; file is the name for messages, bytes need no NUL at the end.
 struct policy *policy_load_bytes(const char *file, const char *bytes, size_t length,
 				 struct diagnostics *diagnostics);
 // The same from a text; messages call the file "(text)".

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // `relaygate reload` and `relaygate drain`: ask the running gate through its pinned map `requests`
-// and wait for the answer in `instance`. The file names the gate (by its PinDirectory), and is
-// judged here first, as `check` does; the gate reads the file that it was started with, so
-// `reload` refuses another one.
+// and wait for the answer in `instance`. The file names the gate (by its PinDirectory). For
+// `reload` it is judged here first, as `check` does; the gate reads the file that it was started
+// with, so `reload` refuses another one. One that is stopping is asked nothing: it looks no more.
 
 #include "bpf/instance_reader.h"
 #include "config/policy.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -47,6 +48,20 @@ static int no_gate(const char *directory)
 	return EXIT_WRONG;
 }
 
+static bool is_stopping(const struct instance_record *record)
+{
+	return strcmp(record->state, "stopping") == 0;
+}
+
+static int stopping(const struct instance_record *record)
+{
+	fprintf(stderr,
+		"relaygate: the gate (process %llu) is stopping: it takes no new sessions, and "
+		"nothing else can be asked of it\n",
+		(unsigned long long)record->pid);
+	return EXIT_WRONG;
+}
+
 static int begin(struct asking *asking, const char *directory)
 {
 	char error[EXPORT_ERROR_MAX];
@@ -55,10 +70,14 @@ static int begin(struct asking *asking, const char *directory)
 		fprintf(stderr, "relaygate: %s\n", error);
 		return EXIT_WRONG;
 	}
-	if (export_instance_read(&asking->reader, &asking->record) && is_alive(&asking->record))
+	if (!export_instance_read(&asking->reader, &asking->record) || !is_alive(&asking->record)) {
+		export_instance_close(&asking->reader);
+		return no_gate(directory);
+	}
+	if (!is_stopping(&asking->record))
 		return EXIT_FINE;
 	export_instance_close(&asking->reader);
-	return no_gate(directory);
+	return stopping(&asking->record);
 }
 
 // Until the number stands in the record at this place.
@@ -75,6 +94,8 @@ static int await(struct asking *asking, const counters_u64 *answered, uint64_t n
 			return EXIT_FINE;
 		if (read && !is_alive(&asking->record))
 			return no_gate(directory);
+		if (read && is_stopping(&asking->record))
+			return stopping(&asking->record);
 		if (now_ms() > end) {
 			fprintf(stderr, "relaygate: the gate (process %llu) does not answer\n",
 				(unsigned long long)asking->record.pid);
@@ -150,14 +171,12 @@ int command_reload(const struct command_options *options)
 
 int command_drain(const struct command_options *options)
 {
-	struct policy *policy = load_without_warnings(options->config);
+	char *directory = instance_directory(options);
 	struct asking asking;
-	const char *directory;
 	int result;
 
-	if (!policy)
+	if (!directory)
 		return EXIT_WRONG;
-	directory = policy->gate.pin_directory;
 	result = begin(&asking, directory);
 	if (result == EXIT_FINE) {
 		uint64_t number = export_instance_ask_drain(&asking.reader, !options->undo);
@@ -167,6 +186,6 @@ int command_drain(const struct command_options *options)
 			printf("%s\n", asking.record.state);
 		export_instance_close(&asking.reader);
 	}
-	policy_destroy(policy);
+	free(directory);
 	return result;
 }

@@ -213,15 +213,19 @@ static int ban_list(int map, const struct command_options *options, const struct
 // ---- ban add, ban del
 // ----------------------------------------------------------------------------
 
-// When a ban from now on ends, 0 = never.
+// When a ban from now on ends, 0 = never. policy: NULL = there is no file, or it has errors.
 static int parse_time(const char *text, const struct policy *policy, uint64_t *until)
 {
-	uint64_t milliseconds = policy->ban.time_ms;
+	uint64_t milliseconds = policy ? policy->ban.time_ms : 0;
 	const char *why;
 
 	*until = 0;
 	if (text && strcmp(text, "ever") == 0)
 		return 0;
+	if (!text && !policy) {
+		fprintf(stderr, "relaygate: ban add needs --for TIME here: no file says BanTime\n");
+		return -EINVAL;
+	}
 	if (text && value_time(text, &milliseconds, &why)) {
 		fprintf(stderr, "relaygate: --for %s: %s\n", text, why);
 		return -EINVAL;
@@ -246,11 +250,11 @@ static int ban_add(int map, const struct command_options *options, const struct 
 	    parse_time(options->time, policy, &until))
 		return EXIT_WRONG;
 	ban.until = until;
-	if (policy_never_banned(policy, &range, now_s() * 1000000)) {
+	// Without a file, the gate that runs takes such a ban out again.
+	if (policy && policy_never_banned(policy, &range, now_s() * 1000000)) {
 		fprintf(stderr,
 			"relaygate: %s: never banned: it is a server of a backend or on the IP "
-			"Allow "
-			"list\n",
+			"Allow list\n",
 			options->source);
 		return EXIT_WRONG;
 	}
@@ -260,7 +264,10 @@ static int ban_add(int map, const struct command_options *options, const struct 
 	if (result == 0)
 		return EXIT_FINE;
 	if (result == -E2BIG)
-		fprintf(stderr, "relaygate: the map is full: raise BanEntries in [ban]\n");
+		fprintf(stderr,
+			"relaygate: %s: not banned: the list is full: take one out with `relaygate "
+			"ban del`, or raise BanEntries in [ban] and restart the gate\n",
+			options->source);
 	else
 		fprintf(stderr, "relaygate: %s: %s\n", options->source, strerror(-result));
 	return EXIT_WRONG;
@@ -312,14 +319,15 @@ int command_ban(const struct command_options *options)
 	const struct verb *verb = find_verb(options);
 	char error[EXPORT_ERROR_MAX];
 	struct policy *policy;
+	char *directory;
 	int map, result = EXIT_WRONG;
 
 	if (!verb)
 		return EXIT_WRONG;
-	policy = load_without_warnings(options->config);
-	if (!policy)
+	directory = instance_place(options, &policy);
+	if (!directory)
 		return EXIT_WRONG;
-	map = ban_map_open(policy->gate.pin_directory, error);
+	map = ban_map_open(directory, error);
 	if (map < 0) {
 		fprintf(stderr, "relaygate: %s\n", error);
 	} else {
@@ -327,5 +335,6 @@ int command_ban(const struct command_options *options)
 		close(map);
 	}
 	policy_destroy(policy);
+	free(directory);
 	return result;
 }

@@ -50,6 +50,8 @@ struct capturing {
 	unsigned held_count;
 	uint64_t read, written, most;
 	uint64_t end_us; // 0 = never
+	const char *path;
+	bool cut; // the file takes no more, which was told
 };
 
 static int fail(const char *format, const char *text)
@@ -57,6 +59,15 @@ static int fail(const char *format, const char *text)
 	fprintf(stderr, "relaygate: ");
 	fprintf(stderr, format, text);
 	fputc('\n', stderr);
+	return -1;
+}
+
+static int cut(struct capturing *capturing)
+{
+	if (!capturing->cut)
+		fprintf(stderr, "relaygate: %s: %s: the file is not whole\n", capturing->path,
+			strerror(errno));
+	capturing->cut = true;
 	return -1;
 }
 
@@ -245,7 +256,7 @@ static int frames(struct capturing *capturing)
 		}
 		read_rings(capturing);
 		if (write_held(capturing, false))
-			return fail("the file: %s", strerror(errno));
+			return cut(capturing);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -256,14 +267,14 @@ static int run(struct capturing *capturing, const struct capture_order *order, c
 	char error[EXPORT_ERROR_MAX];
 	int result;
 
+	// In this order: the process that captures already may be writing this very file.
+	if (capture_reader_begin(capturing->reader, order, error))
+		return fail("%s", error);
+	capturing->path = path;
 	capturing->file = capture_file_open(path, order->snap);
 	if (!capturing->file) {
 		fprintf(stderr, "relaygate: %s: %s\n", path, strerror(errno));
 		return -1;
-	}
-	if (capture_reader_begin(capturing->reader, order, error)) {
-		capture_file_close(capturing->file, 0);
-		return fail("%s", error);
 	}
 	result = noticed(capturing) ? 0 : fail("%s", "the gate does not answer");
 	if (result == 0) {
@@ -271,12 +282,13 @@ static int run(struct capturing *capturing, const struct capture_order *order, c
 		result = frames(capturing);
 	}
 	read_rings(capturing);
-	if (write_held(capturing, true))
-		result = fail("the file: %s", strerror(errno));
+	if (!capturing->cut && write_held(capturing, true))
+		result = cut(capturing);
 	if (capture_file_close(capturing->file, capture_reader_lost(capturing->reader)))
-		result = fail("the file: %s", strerror(errno));
-	fprintf(stderr, "relaygate: %" PRIu64 " frames captured, %" PRIu64 " lost\n",
-		capturing->written, capture_reader_lost(capturing->reader));
+		result = cut(capturing);
+	if (!capturing->cut)
+		fprintf(stderr, "relaygate: %" PRIu64 " frames captured, %" PRIu64 " lost\n",
+			capturing->written, capture_reader_lost(capturing->reader));
 	return result;
 }
 

@@ -19,7 +19,7 @@ struct command_options {
 	const char *mail_from; // explain --mail-from, or NULL
 	const char **rcpt_to;  // explain --rcpt-to, NULL-ended, or NULL
 	unsigned identities;   // explain --auth, --partner: bits (1 << enum principal)
-	const char *directory; // log --pin-directory DIR, or NULL
+	const char *directory; // --pin-directory DIR, or NULL
 	bool follow;           // log -f
 	bool undo;             // drain --undo
 	bool json;             // --json
@@ -66,13 +66,14 @@ int command_status(const struct command_options *options);
 int command_top(const struct command_options *options);
 int command_capture(const struct command_options *options);
 
-// The pin directory of the instance that is asked about; the caller frees it. NULL when the file
-// that should name it has errors, which were printed.
+// The pin directory of the instance that is asked about; the caller frees it. A file with errors
+// may name it all the same (and is told on stderr); NULL when it does not, and what to do was
+// printed.
 char *instance_directory(const struct command_options *options);
+// The same, and the file's policy: NULL when there is no file, or one with errors.
+char *instance_place(const struct command_options *options, struct policy **policy);
 
 // The file's policy, its faults and warnings printed on stderr; NULL when it has errors.
 struct policy *load_and_report(const char *path);
-// The same without its warnings: for commands that only use what the file says.
-struct policy *load_without_warnings(const char *path);
 
 #endif

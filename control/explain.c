@@ -323,6 +323,11 @@ static int endpoints(const struct command_options *options, struct endpoint *fro
 		fprintf(stderr, "relaygate: --to %s: %s\n", options->to, why);
 		return -1;
 	}
+	if (address_is_ipv4(&from->address) != address_is_ipv4(&to->address)) {
+		fprintf(stderr, "relaygate: --from %s --to %s: one is IPv4, the other one IPv6\n",
+			options->from, options->to);
+		return -1;
+	}
 	return 0;
 }
 

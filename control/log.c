@@ -38,6 +38,16 @@ static void print_time(uint64_t wall_us)
 	printf("%s.%03uZ", text, (unsigned)(wall_us / 1000 % 1000));
 }
 
+// Events of bans are about an IPv6 /64, whose address in the record is one of them.
+static bool is_about_prefix(const struct log_record *record)
+{
+	static const uint8_t ipv4[12] = {[10] = 0xff, [11] = 0xff};
+
+	return (record->reason == REASON_source_banned ||
+		record->reason == REASON_source_unbanned || record->reason == REASON_ban_exempt) &&
+	       memcmp(record->source, ipv4, sizeof(ipv4)) != 0;
+}
+
 static void print_source(const struct log_record *record)
 {
 	static const uint8_t none[16];
@@ -51,6 +61,8 @@ static void print_source(const struct log_record *record)
 	memcpy(source.address.bytes, record->source, sizeof(record->source));
 	printf(" %s", source.port ? endpoint_format(&source, text)
 				  : address_format(&source.address, text));
+	if (is_about_prefix(record))
+		printf("/64");
 }
 
 static void print_record(const struct log_record *record)
@@ -74,7 +86,8 @@ static void print_record(const struct log_record *record)
 
 static bool wanted(const struct log_record *record, const struct address *from)
 {
-	return !from || memcmp(record->source, from->bytes, sizeof(record->source)) == 0;
+	return !from || memcmp(record->source, from->bytes,
+			       is_about_prefix(record) ? 8 : sizeof(record->source)) == 0;
 }
 
 static int print_log(struct log_reader *log, const struct address *from, bool follow)

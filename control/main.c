@@ -113,8 +113,8 @@ static const struct argp_option option_rows[] = {
 	{"for", OPTION_FOR, "TIME", 0, "ban add: how long (90s, 1h, 2d, ever); without it, BanTime",
 	 0},
 	{"pin-directory", OPTION_PIN_DIRECTORY, "DIR", 0,
-	 "log, status, top, capture: the instance's PinDirectory, when no file names it "
-	 "(/sys/fs/bpf/relaygate)",
+	 "log, status, top, capture, drain, ban: the instance's PinDirectory, when no file names "
+	 "it (/sys/fs/bpf/relaygate)",
 	 0},
 	{"output", 'o', "FILE", 0, "import: write there, not to stdout", 0},
 	{"permissions", OPTION_PERMISSIONS, "FILE", 0,
@@ -283,6 +283,18 @@ static void take_argument(struct parsed *parsed, const char *argument, struct ar
 		argp_error(state, "unknown command \"%s\"", argument);
 }
 
+// Commands that change something ask no gate by default, as those that look do.
+static void require_place(const struct parsed *parsed, struct argp_state *state)
+{
+	const struct command *command = parsed->command;
+	bool by_pins = command->run == command_ban || command->run == command_drain;
+
+	if (command->needs_config && !parsed->options.config &&
+	    !(by_pins && parsed->options.directory))
+		argp_error(state, "%s needs -c FILE%s", command->name,
+			   by_pins ? " (or --pin-directory DIR)" : "");
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct parsed *parsed = state->input;
@@ -322,8 +334,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "which command?");
 		if (parsed->options.json && !parsed->command->json)
 			argp_error(state, "%s has no --json", parsed->command->name);
-		if (parsed->command->needs_config && !parsed->options.config)
-			argp_error(state, "%s needs -c FILE", parsed->command->name);
+		if (parsed->options.json && parsed->options.prometheus)
+			argp_error(state, "either --json or --prometheus");
+		require_place(parsed, state);
 		if (parsed->command->file && !parsed->options.file)
 			argp_error(state,
 				   parsed->command->run == command_ban ? "%s needs %s"

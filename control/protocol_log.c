@@ -153,6 +153,25 @@ struct protocol_files *protocol_log_files(struct protocol_log *log)
 
 // ---- A line ----------------------------------------------------------------------------------
 
+// Not what a terminal would obey, or show as something else: control characters, those of C1 (which
+// begin escape sequences) too, and what turns the direction of the text. length: of the UTF-8
+// sequence, 0 = it is none.
+static bool is_shown(const char *text, size_t length)
+{
+	const unsigned char *byte = (const unsigned char *)text;
+
+	if (length == 0 || byte[0] < ' ' || byte[0] == 0x7f)
+		return false;
+	if (byte[0] == 0xc2)
+		return byte[1] >= 0xa0; // U+0080 to U+009F
+	if (byte[0] != 0xe2)
+		return true;
+	// U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.
+	if (byte[1] == 0x80)
+		return byte[2] < 0x8e || (byte[2] > 0x8f && byte[2] < 0xa8) || byte[2] > 0xae;
+	return byte[1] != 0x81 || byte[2] < 0xa6 || byte[2] > 0xa9;
+}
+
 // A field that may hold anything: in quotes where it must be (RFC 4180 section 2).
 static size_t put_field(char *to, const char *text)
 {
@@ -164,9 +183,9 @@ static size_t put_field(char *to, const char *text)
 	while (*text != '\0') {
 		size_t length = value_utf8_length(text);
 
-		if ((unsigned char)*text < ' ' || *text == 0x7f || length == 0) {
+		if (!is_shown(text, length)) {
 			*at++ = '?';
-			text++;
+			text += length ? length : 1;
 			continue;
 		}
 		if (*text == '"')

@@ -83,7 +83,8 @@ static int load(struct attempt *attempt)
 	}
 	attempt->policy = policy_load(running->file, &attempt->diagnostics);
 	attempt->record->load_took_us = now_us(CLOCK_MONOTONIC) - began;
-	if (!attempt->policy && running->gate.user && access(running->file, R_OK)) {
+	if (!attempt->policy && running->gate.user && access(running->file, R_OK) &&
+	    errno == EACCES) {
 		snprintf(text, sizeof(text),
 			 "%s: the gate runs as User = %s by now: let that user read the file, or "
 			 "restart the gate",

@@ -52,12 +52,12 @@ struct service {
 	bool closed;       // on request: no new sessions
 };
 
-static uint64_t now_ms(void)
+static uint64_t now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 // Before the file is read. Whatever happens to it from now on is a change.
@@ -88,7 +88,9 @@ static void do_reload(struct service *service, const char *cause)
 	struct standing *standing = service->standing;
 	struct stat found = look_at_file(instance_policy(service->instance)->file);
 
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_ms() * 1000);
+	// To the microsecond: of a time before its signal the manager would think that it means
+	// another reload, and wait on.
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_us());
 	if (instance_reload(service->instance, cause) == 0) {
 		printf("relaygate: reloaded (%s): generation %llu, %u connectors\n", cause,
 		       (unsigned long long)standing->next.generation,
@@ -106,7 +108,7 @@ static void do_reload(struct service *service, const char *cause)
 
 static void look_for_reload(struct service *service, int number)
 {
-	bool changed = file_watch_changed(&service->watch, now_ms());
+	bool changed = file_watch_changed(&service->watch, now_us() / 1000);
 
 	if (standing_reload_asked(service->standing))
 		do_reload(service, "request");
@@ -210,7 +212,8 @@ int command_run(const struct command_options *options)
 	drain_timeout_ms = instance_policy(instance)->gate.drain_timeout_ms;
 	sd_notify(0, "STOPPING=1");
 	standing_enter(instance_standing(instance), "stopping");
-	printf("relaygate: stopping: no new connections, up to %u s for running transactions\n",
+	printf("relaygate: stopping: no new connections, up to %u s for running transactions; "
+	       "a second signal ends them\n",
 	       drain_timeout_ms / 1000);
 	fflush(stdout);
 	drain(instance, &set, drain_timeout_ms);

@@ -20,6 +20,7 @@
 struct state_rows {
 	struct server_counters *servers;
 	unsigned server_rows;
+	struct server_counters *before; // the servers' rows as they were written last
 	struct offender_counters *offenders;
 	uint64_t offenders_due_us;
 	unsigned capacity; // of found
@@ -49,6 +50,12 @@ struct state_rows *state_rows_create(struct export *export, unsigned server_rows
 		return NULL;
 	rows->servers = export_servers(export);
 	rows->server_rows = server_rows;
+	rows->before = aligned_alloc(_Alignof(struct server_counters),
+				     server_rows * sizeof(rows->before[0]));
+	if (!rows->before) {
+		free(rows);
+		return NULL;
+	}
 	rows->offenders = export_offenders(export);
 	return rows;
 }
@@ -58,6 +65,7 @@ void state_rows_destroy(struct state_rows *rows)
 	if (!rows)
 		return;
 	free(rows->found);
+	free(rows->before);
 	free(rows);
 }
 
@@ -80,13 +88,30 @@ static void name_row(void *row, size_t bytes, const char *name, const char *seco
 	memcpy(texts, name, strnlen(name, COUNTERS_NAME_BYTES));
 }
 
-static void write_server(struct server_counters *row, const struct backend *backend,
+// What was said of the server last; a reload may have moved it to another row. NULL: it is new.
+static const struct server_counters *find_before(const struct state_rows *rows, unsigned at)
+{
+	const struct server_counters *row = &rows->servers[at];
+
+	for (unsigned i = 0; i < rows->server_rows; i++) {
+		const struct server_counters *before = &rows->before[(at + i) % rows->server_rows];
+
+		if (memcmp(before->name, row->name, sizeof(row->name)) == 0 &&
+		    memcmp(before->backend, row->backend, sizeof(row->backend)) == 0)
+			return before;
+	}
+	return NULL;
+}
+
+static void write_server(const struct state_rows *rows, unsigned at, const struct backend *backend,
 			 const struct servers_view *view, uint64_t wall_us)
 {
+	struct server_counters *row = &rows->servers[at];
+	const struct server_counters *before = find_before(rows, at);
 	bool live = view->health == SERVER_LIVE, down = view->health == SERVER_DOWN;
+	bool same = before && before->live == live && before->down == down;
 
-	if (row->since_us == 0 || row->live != live || row->down != down)
-		put(&row->since_us, wall_us);
+	put(&row->since_us, same ? before->since_us : wall_us);
 	put(&row->live, live);
 	put(&row->down, down);
 	put(&row->connections, view->connections);
@@ -100,6 +125,7 @@ static void write_servers(struct state_rows *rows, const struct policy *policy,
 	char text[ENDPOINT_TEXT_MAX];
 	unsigned at = 0;
 
+	memcpy(rows->before, rows->servers, rows->server_rows * sizeof(rows->before[0]));
 	for (unsigned i = 0; i < policy->backend_count; i++) {
 		const struct backend *backend = &policy->backends[i];
 
@@ -109,7 +135,7 @@ static void write_servers(struct state_rows *rows, const struct policy *policy,
 
 			endpoint_format(&backend->servers[j], text);
 			name_row(row, sizeof(*row), text, backend->name);
-			write_server(row, backend, &view, wall_us);
+			write_server(rows, at, backend, &view, wall_us);
 			at++;
 		}
 	}

@@ -13,6 +13,7 @@
 #define REASONS_SHOWN  10
 #define OFFENDERS_TOLD 10
 #define NAME_WIDTH     24
+#define PORT_WIDTH     15
 
 char *status_time(uint64_t wall_us, char text[STATUS_TIME_MAX])
 {
@@ -113,15 +114,17 @@ static void print_workers(const struct view_snapshot *view, const double *busy, 
 
 static void print_ports(const struct view_snapshot *view, FILE *out)
 {
-	fprintf(out, "\n%-*s %13s %13s %13s %12s\n", NAME_WIDTH, "port", "frames in", "accepted",
-		"frames out", "lost");
+	fprintf(out, "\n%-*s %12s %12s %12s %12s %12s\n", PORT_WIDTH, "port", "frames in",
+		"accepted", "banned", "frames out", "lost");
 	for (unsigned i = 0; i < view->of[ROWS_PORTS].count; i++) {
 		const void *row = view_row_at(view, ROWS_PORTS, i);
 
-		print_name(ROWS_PORTS, row, NAME_WIDTH, out);
-		fprintf(out, " %13" PRIu64 " %13" PRIu64 " %13" PRIu64 " %12" PRIu64 "\n",
+		print_name(ROWS_PORTS, row, PORT_WIDTH, out);
+		fprintf(out,
+			" %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n",
 			number(ROWS_PORTS, row, "frames_in"),
 			number(ROWS_PORTS, row, "frames_accepted"),
+			number(ROWS_PORTS, row, "frames_banned"),
 			number(ROWS_PORTS, row, "frames_out"),
 			number(ROWS_PORTS, row, "frames_out_lost") +
 				number(ROWS_PORTS, row, "device_missed"));

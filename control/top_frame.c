@@ -72,11 +72,11 @@ static void line_worker(const struct frame *frame, const struct pair *pair)
 	double all = busy + grown(ROWS_WORKERS, pair, "idle_cycles");
 	double bursts = grown(ROWS_WORKERS, pair, "bursts");
 	char line[LINE_MAX_BYTES];
-	int at = put_name(ROWS_WORKERS, pair->now, 8, line);
+	int at = put_name(ROWS_WORKERS, pair->now, 6, line);
 
 	snprintf(line + at, sizeof(line) - (size_t)at,
-		 " %5.1f%% %9.0f %6.1f %8" PRIu64 " %7" PRIu64 " %9" PRIu64 " %9" PRIu64
-		 " %8" PRIu64 "/%" PRIu64,
+		 " %5.1f%% %8.0f %5.1f %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %9" PRIu64
+		 " %7" PRIu64 "/%" PRIu64,
 		 all > 0 ? busy * 100 / all : 0, rate(frame, ROWS_WORKERS, pair, "burst_frames"),
 		 bursts > 0 ? grown(ROWS_WORKERS, pair, "burst_frames") / bursts : 0,
 		 number(ROWS_WORKERS, pair->now, "clients"),
@@ -91,11 +91,12 @@ static void line_worker(const struct frame *frame, const struct pair *pair)
 static void line_port(const struct frame *frame, const struct pair *pair)
 {
 	char line[LINE_MAX_BYTES];
-	int at = put_name(ROWS_PORTS, pair->now, NAME_WIDTH, line);
+	int at = put_name(ROWS_PORTS, pair->now, 15, line);
 
-	snprintf(line + at, sizeof(line) - (size_t)at, " %9.0f %9.0f %9.2f %9.0f %9.2f %6.0f",
+	snprintf(line + at, sizeof(line) - (size_t)at, " %9.0f %9.0f %9.0f %8.2f %9.0f %8.2f %6.0f",
 		 rate(frame, ROWS_PORTS, pair, "frames_in"),
 		 rate(frame, ROWS_PORTS, pair, "frames_accepted"),
+		 rate(frame, ROWS_PORTS, pair, "frames_banned"),
 		 rate(frame, ROWS_PORTS, pair, "bytes_in") * 8 / 1e6,
 		 rate(frame, ROWS_PORTS, pair, "frames_out"),
 		 rate(frame, ROWS_PORTS, pair, "bytes_out") * 8 / 1e6,
@@ -110,7 +111,7 @@ static void line_connector(const struct frame *frame, const struct pair *pair)
 	int at = put_name(ROWS_CONNECTORS, pair->now, NAME_WIDTH, line);
 
 	snprintf(line + at, sizeof(line) - (size_t)at,
-		 " %7" PRIu64 " %9.0f %9.1f %9.1f %9.1f %8.1f",
+		 " %7" PRIu64 " %9.0f %9.1f %9.1f %9.1f %6.1f",
 		 number(ROWS_CONNECTORS, pair->now, "sessions_open"),
 		 rate(frame, ROWS_CONNECTORS, pair, "frames"),
 		 rate(frame, ROWS_CONNECTORS, pair, "sessions"),
@@ -146,7 +147,7 @@ static void line_reason(const struct frame *frame, const struct pair *pair)
 	char line[LINE_MAX_BYTES], text[ROW_TEXT_MAX];
 	int at = put_name(ROWS_REASONS, pair->now, NAME_WIDTH + 8, line);
 
-	snprintf(line + at, sizeof(line) - (size_t)at, " %-8s %12.1f %16" PRIu64,
+	snprintf(line + at, sizeof(line) - (size_t)at, " %-8s %12.1f %15" PRIu64,
 		 row_second(&row_layouts[ROWS_REASONS], pair->now, text),
 		 rate(frame, ROWS_REASONS, pair, "count"),
 		 number(ROWS_REASONS, pair->now, "count"));
@@ -156,10 +157,11 @@ static void line_reason(const struct frame *frame, const struct pair *pair)
 static void line_offender(const struct frame *frame, const struct pair *pair)
 {
 	char line[LINE_MAX_BYTES], text[ROW_TEXT_MAX], span[STATUS_SPAN_MAX];
-	int at = put_name(ROWS_OFFENDERS, pair->now, NAME_WIDTH + 8, line);
+	int at = put_name(ROWS_OFFENDERS, pair->now, NAME_WIDTH, line);
 
-	snprintf(line + at, sizeof(line) - (size_t)at, " %11" PRIu64 " %-22.22s %s",
+	snprintf(line + at, sizeof(line) - (size_t)at, " %11" PRIu64 " %9" PRIu64 " %-22.22s %s",
 		 number(ROWS_OFFENDERS, pair->now, "frames"),
+		 number(ROWS_OFFENDERS, pair->now, "frames_over"),
 		 row_second(&row_layouts[ROWS_OFFENDERS], pair->now, text),
 		 status_span(status_age(frame->now, number(ROWS_OFFENDERS, pair->now, "seen_us")),
 			     span));
@@ -174,21 +176,22 @@ static const struct {
 	void (*line)(const struct frame *frame, const struct pair *pair);
 } section_rows[] = {
 	{ROWS_WORKERS,
-	 "worker     busy  frames/s /burst  clients servers time-wait half-open  buffers used",
-	 NULL, NULL, line_worker},
+	 "worker   busy frames/s burst clients servers time-wait half-open buffers used", NULL,
+	 NULL, line_worker},
 	{ROWS_PORTS,
-	 "port                          in/s    kept/s    Mbit/s     out/s    Mbit/s lost/s", NULL,
+	 "port                 in/s    kept/s  banned/s   Mbit/s     out/s   Mbit/s lost/s", NULL,
 	 NULL, line_port},
 	{ROWS_CONNECTORS,
-	 "connector                   open  frames/s sess/s  messages/s refused/s     MB/s",
+	 "connector                   open  frames/s    sess/s messages/s refused/s   MB/s",
 	 "frames", NULL, line_connector},
 	{ROWS_SERVERS,
 	 "server                   backend         state for         connections waiting", NULL,
 	 NULL, line_server},
-	{ROWS_REASONS, "reason                           kind            per s            total",
+	{ROWS_REASONS, "reason                           kind            per s           total",
 	 "count", "count", line_reason},
-	{ROWS_OFFENDERS, "source dropped most often             frames last for               ago",
-	 NULL, NULL, line_offender},
+	{ROWS_OFFENDERS,
+	 "source                        frames        +- last dropped for       ago", NULL, NULL,
+	 line_offender},
 };
 #define SECTIONS (sizeof(section_rows) / sizeof(section_rows[0]))
 
@@ -257,16 +260,25 @@ static void put_head(const struct frame *frame)
 	put_line(frame, line);
 }
 
+// How many rows are shown stands above the names, where that does not move the title's columns.
+static void put_title(const struct frame *frame, const char *title, const struct section *section)
+{
+	size_t word = strcspn(title, " "), blanks = strspn(title + word, " ");
+	char line[LINE_MAX_BYTES], of[32];
+	size_t length;
+
+	length = (size_t)snprintf(of, sizeof(of), " (%u of %u)", section->shown, section->count);
+	snprintf(line, sizeof(line), "%s", title);
+	if (section->shown < section->count && length < blanks)
+		memcpy(line + word, of, length);
+	else if (section->shown < section->count)
+		snprintf(line, sizeof(line), "%s%s", title, of);
+	put_line(frame, line);
+}
+
 static void put_section(const struct frame *frame, unsigned which, const struct section *section)
 {
-	char line[LINE_MAX_BYTES];
-
-	if (section->shown < section->count)
-		snprintf(line, sizeof(line), "%s  (%u of %u)", section_rows[which].title,
-			 section->shown, section->count);
-	else
-		snprintf(line, sizeof(line), "%s", section_rows[which].title);
-	put_line(frame, line);
+	put_title(frame, section_rows[which].title, section);
 	for (unsigned i = 0; i < section->shown; i++)
 		section_rows[which].line(frame, &section->rows[i]);
 }

@@ -135,7 +135,8 @@ void admit_init(struct pipeline *pipeline, unsigned workers)
 
 		syns->looks = looks_at_syns(connector);
 		// Each worker's part, but never nothing: whose SYNs come to which worker nobody
-		// chooses.
+		// chooses. The slot may have had a limit in a former generation.
+		syns->rate = 0;
 		if (limit_is_set(connector, LIMIT_SYN_RATE))
 			syns->rate = most / workers ? most / workers : 1;
 	}

@@ -116,20 +116,6 @@ void protocol_tarpit(struct pipeline *pipeline, struct client *client)
 		     slice_of_text(text));
 }
 
-// Of AUTH no more than the mechanism: what follows may be a password, refused or not.
-static struct slice without_secrets(struct slice line)
-{
-	size_t length = 5;
-
-	if (line.length <= length || strncasecmp((const char *)line.data, "AUTH ", length) != 0)
-		return line;
-	while (length < line.length && line.data[length] == ' ')
-		length++;
-	while (length < line.length && line.data[length] != ' ')
-		length++;
-	return slice_first(line, length);
-}
-
 // The end of a message was read: how much there was of it.
 static bool is_end_of_message(const struct session_step *step)
 {
@@ -145,7 +131,7 @@ void protocol_step(struct pipeline *pipeline, struct client *client,
 
 	if (step->line.data)
 		write_record(pipeline, client, PROTOCOL_RECEIVED, PROTOCOL_CONTEXT_NONE,
-			     without_secrets(step->line));
+			     line_without_secrets(step->line));
 	if (is_end_of_message(step)) {
 		snprintf(octets, sizeof(octets), "%" PRIu64, client->session.message_octets);
 		write_record(pipeline, client, PROTOCOL_INFORMATION, PROTOCOL_CONTEXT_OCTETS,

@@ -6,10 +6,17 @@
 #include "dataplane/smtp/foreign.h"
 #include "dataplane/smtp/scan.h"
 
+#include <strings.h>
+
 // Without CR LF.
 static size_t text_max(const struct line *line)
 {
 	return (line->long_lines ? LINE_LONG_OCTETS : LINE_MAX_OCTETS) - 2;
+}
+
+static bool is_blank(uint8_t byte)
+{
+	return byte == ' ' || byte == '\t';
 }
 
 void line_init(struct line *line)
@@ -121,4 +128,18 @@ enum line_result line_input(struct line *line, struct pool *chunks, struct slice
 		return refuse(line, chunks, before, scan);
 	scan->consumed = end + 2;
 	return finish(line, chunks, before, scan);
+}
+
+struct slice line_without_secrets(struct slice line)
+{
+	size_t length = 4;
+
+	if (line.length <= length || strncasecmp((const char *)line.data, "AUTH", length) != 0 ||
+	    !is_blank(line.data[length]))
+		return line;
+	while (length < line.length && is_blank(line.data[length]))
+		length++;
+	while (length < line.length && !is_blank(line.data[length]))
+		length++;
+	return slice_first(line, length);
 }

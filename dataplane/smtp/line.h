@@ -44,4 +44,8 @@ struct line_scan {
 enum line_result line_input(struct line *line, struct pool *chunks, struct slice in,
 			    struct line_scan *scan);
 
+// What of a whole line may be shown to others: of AUTH (RFC 4954) no more than the mechanism, since
+// what follows may be a password, refused or not.
+struct slice line_without_secrets(struct slice line);
+
 #endif

@@ -78,7 +78,7 @@ void turn_refuse_uncounted(struct turn *turn, enum reply_id id, enum reason reas
 	turn_reply(turn, id, NULL);
 	turn->step->reason = reason;
 	if (detail.length)
-		turn->step->detail = reply_set_detail(turn->reply, detail);
+		turn->step->detail = reply_set_detail(turn->reply, line_without_secrets(detail));
 }
 
 void turn_refuse(struct turn *turn, enum reply_id id, enum reason reason, struct slice detail)

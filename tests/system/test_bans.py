@@ -370,6 +370,9 @@ def life(checks, lab):
         log = gate.records('--from', SOURCES[4])
         for word in ('source_banned', 'source_unbanned', 'smtp_unable_to_relay', 'by hand'):
             checks.that(f'the log tells: {word}', word in log, log)
+        log = gate.records('--from', '2001:db8:9::99')
+        checks.that('and who shares a banned /64 finds that there', '/64 source_banned' in log
+                    and 'smtp_unable_to_relay [' not in log, log)
         survives(checks, lab, gate)
         accounts(checks, gate)
 

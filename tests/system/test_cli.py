@@ -40,7 +40,16 @@ CASES = (
      1, (), ('--rcpt-to needs --mail-from',)),
     (('log', '--from', '192.0.2.300'), 1, (), ('--from 192.0.2.300',)),
     (('log', '--pin-directory', '/sys/fs/bpf/nothing-here'), 1, (), ('/sys/fs/bpf/nothing-here',)),
-    (('log', '-c', '{broken}'), 1, (), ('{broken}:3:',)),
+    (('log', '-c', '{broken}'), 1, (), ('{broken}:3:', '--pin-directory')),
+    (('drain',), 1, (), ('drain needs -c FILE', '--pin-directory')),
+    (('drain', '--pin-directory', '/sys/fs/bpf/nothing-here'), 1, (),
+     ('/sys/fs/bpf/nothing-here',)),
+    (('ban', 'list'), 1, (), ('ban needs -c FILE', '--pin-directory')),
+    (('ban', 'list', '--pin-directory', '/sys/fs/bpf/nothing-here'), 1, (),
+     ('/sys/fs/bpf/nothing-here',)),
+    (('status', '--json', '--prometheus'), 1, (), ('either --json or --prometheus',)),
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '2001:db8::10'), 1, (),
+     ('one is IPv4',)),
 )
 
 

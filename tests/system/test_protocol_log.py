@@ -121,6 +121,22 @@ def line_by_line(checks, lab, path):
                                                     for field in row), rows)
 
 
+def no_password(checks, lab, gate, path):
+    """Nor in the log of refusals, though AUTH is one here."""
+    before = len(rows_of(path))
+    with smtp.Client(lab, 'host') as client:
+        client.greet()
+        checks.starts('AUTH is refused', client.command('AUTH PLAIN c2VjcmV0'), '500')
+        client.quit()
+    rows = labs.wait_for('its last line', lambda: [
+        new for new in [rows_of(path)[before:]] if new and new[-1][6] == '-'])[0]
+    rows = [row for row in rows if row[6] == '<' and row[7].startswith('AUTH')]
+    log = labs.wait_for('and in the other one', lambda: [
+        line for line in gate.records().splitlines() if 'AUTH PLAIN' in line])
+    checks.that('neither has what follows', [row[7] for row in rows] == ['AUTH PLAIN']
+                and 'c2VjcmV0' not in log[0], (rows, log))
+
+
 def by_swaks(checks, lab, path):
     before = len(rows_of(path))
     code, said = lab.run('host', 'swaks', '--server', labs.GATE[4], '--from', SENDER, '--to',
@@ -242,6 +258,7 @@ def test(checks):
                 line_by_line(checks, lab, path)
                 header(checks, path)
                 by_swaks(checks, lab, path)
+                no_password(checks, lab, gate, path)
                 none_beside(checks, lab, path)
                 full(checks, lab, gate, path)
                 checks.equal('no ring was full', gate.reason('protocol_log_full'), 0)

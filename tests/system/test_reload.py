@@ -18,6 +18,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -162,6 +163,14 @@ def refusals(checks, lab, gate):
     code, _, complaint = tool(gate, 'reload')
     checks.that('a faulty file: exit 1, and where', code == 1 and f'{gate.file}:' in complaint,
                 complaint)
+    for words in (('status',), ('log',), ('top', '--once', '--interval', '100ms'),
+                  ('ban', 'list'), ('ban', 'add', '198.51.100.99', '--for', '1h'),
+                  ('ban', 'del', '198.51.100.99'), ('drain',), ('drain', '--undo')):
+        code, said, complaint = tool(gate, *words)
+        checks.that(f'the gate behind such a file: {" ".join(words)}',
+                    code == 0 and 'has errors' in complaint, said + complaint)
+    code, _, complaint = tool(gate, 'ban', 'add', '198.51.100.99')
+    checks.that('a ban then needs its time', code == 1 and '--for' in complaint, complaint)
     gate.process.send_signal(signal.SIGHUP)
     labs.wait_for('the gate says so', lambda: state(gate, 'reload_result') == 'refused')
     checks.that('the faults are in the record', f'{gate.file}:' in state(gate, 'message'),
@@ -238,6 +247,24 @@ def overtaken(lab, gate, config):
         labs.wait_for(f'the file of {pause} s after SIGHUP', lambda: name in banner(lab))
 
 
+def told_to_systemd(checks, lab, gate):
+    """The manager takes RELOADING=1 for the answer to its SIGHUP only if its time is not before that."""
+    path, early = lab.path('notify'), []
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(path)
+        notify.settimeout(20)
+        for _ in range(20):
+            asked = time.monotonic_ns() // 1000
+            gate.process.send_signal(signal.SIGHUP)
+            said = notify.recv(4096).decode()
+            told = int(re.fullmatch(r'RELOADING=1\nMONOTONIC_USEC=(\d+)\n*', said)[1])
+            early += [asked - told] if told < asked else []
+            checks.equal('and READY=1 when it is done', notify.recv(4096).strip(), b'READY=1')
+    checks.equal('no reload began before it was asked for', early, [])
+
+
 def in_place(gate, config):
     with open(gate.file, 'w') as file:
         config.write(file)
@@ -271,6 +298,22 @@ def drain(checks, lab, gate):
         checks.starts('sessions again', client.greet(), '250')
 
 
+def stopping(checks, lab, gate):
+    """Nothing is asked of a gate that only waits for a message's end."""
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        for line in (f'MAIL FROM:<{SENDER}>', f'RCPT TO:<{FOREIGN}>', 'DATA'):
+            client.command(line)
+        gate.process.send_signal(signal.SIGTERM)
+        labs.wait_for('it stops', lambda: state(gate, 'state') == 'stopping')
+        for command in ('drain', 'reload'):
+            code, _, complaint = tool(gate, command)
+            checks.that(f'{command} is refused', code == 1 and 'is stopping' in complaint,
+                        complaint)
+        checks.starts('while the message goes on', client.command('\r\nhello\r\n.'), '250')
+    checks.equal('and then the gate stops in good order', gate.stop(), 0)
+
+
 class Follower:
     """`relaygate log -f`, from now on."""
 
@@ -282,6 +325,21 @@ class Follower:
 
     def shows(self, pattern):
         return re.search(pattern, labs.read(self.path).decode())
+
+
+def shifted(checks, lab, gate, config):
+    """Another server stands before those there were: since when they are live is still told."""
+    def since():
+        return {row['name']: row['since_us'] for row in gate.rows('servers')}
+
+    before, servers = since(), config['backend cluster']['Servers']
+    config['backend cluster']['Servers'] = f'10.0.0.99:25, {servers}'
+    reload(checks, gate, config)
+    labs.wait_for('it is shown', lambda: '10.0.0.99:25' in since())
+    after = since()
+    checks.equal('a server is live since when it was', {name: after[name] for name in before}, before)
+    config['backend cluster']['Servers'] = servers
+    reload(checks, gate, config)
 
 
 def events(checks, lab, gate, backend, follower):
@@ -297,6 +355,7 @@ def events(checks, lab, gate, backend, follower):
         seen = 'source_banned' if words[0] == 'add' else 'source_unbanned'
         labs.wait_for(f'ban {words[0]} is followed',
                       lambda: follower.shows(rf'203\.0\.113\.9 {seen} by hand'))
+    shifted(checks, lab, gate, config)
     backend.die()
     labs.wait_for('the end of a server is followed',
                   lambda: follower.shows(r'10\.0\.0\.11:25 backend_down '))
@@ -311,7 +370,7 @@ def events(checks, lab, gate, backend, follower):
             'a limit': rf'192\.0\.2\.\d+:\d+ smtp_limit_per_source \[{RELAY[10:]}\] 421'}.items():
         checks.that(f'followed: {what}', follower.shows(pattern),
                     labs.read(follower.path).decode()[-3000:])
-    checks.equal('the gate stops in good order', gate.stop(), 0)
+    stopping(checks, lab, gate)
     labs.wait_for('the end is followed', lambda: follower.shows(r' - gate_stopped '))
     follower.process.kill()
     follower.process.wait()
@@ -326,6 +385,7 @@ def rules(checks, lab):
         servers(checks, lab, gate, backend)
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
+        told_to_systemd(checks, lab, gate)
         drain(checks, lab, gate)
         events(checks, lab, gate, backend, follower)
     unreadable(checks, lab)

@@ -213,6 +213,40 @@ static void test_only_backend_need_not_be_named(void **state)
 	findings_fini(&findings);
 }
 
+// A tool finds the gate by a file with errors, unless they may concern where it is.
+static void test_directory_of_a_file_with_errors(void **state)
+{
+	static const struct {
+		const char *text, *directory; // NULL: nobody knows
+	} cases[] = {
+		{"[gate]\nName = a.b\n[ban]\nBogus = 1\n", "/sys/fs/bpf/relaygate"},
+		{"[gate]\nName = a.b\nPinDirectory = /x/y\n[connector c]\n", "/x/y"},
+		{"[gate]\nName = a.b\nPinDirectory = /x/y\nBogus = 1\n", "/x/y"},
+		{"[gate]\nName = a.b\nPinDirectory = /x/y\n[nonsense]\n", "/x/y"},
+		{"[gate]\nName = a.b\nBogus = 1\n", NULL},
+		{"[gate]\nName = a.b\nPinDirectry = /x/y\n", NULL},
+		{"[gate]\nName = a.b\nPinDirectory = x.y\n", NULL},
+		{"[gate]\nName = a.b\nPinDirectory = /x\nPinDirectory = /y\n", NULL},
+		{"[nonsense]\n[gate]\nName = a.b\n", NULL},
+		{"[ban]\n", NULL},
+		{"nonsense\n", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct diagnostics diagnostics = {0};
+		char *directory = (char *)"";
+
+		assert_null(policy_load_bytes_with_directory(
+			"t", cases[i].text, strlen(cases[i].text), &diagnostics, &directory));
+		if (cases[i].directory && directory)
+			assert_string_equal(directory, cases[i].directory);
+		else if (cases[i].directory || directory)
+			fail_msg("%s: %s", cases[i].text, directory ? directory : "no directory");
+		free(directory);
+	}
+}
+
 static void check_refused(const char *path, const char *fragment)
 {
 	struct findings findings;
@@ -317,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_names_that_differ_in_the_last_byte),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_only_backend_need_not_be_named),
+		cmocka_unit_test(test_directory_of_a_file_with_errors),
 		cmocka_unit_test(test_files_that_are_none),
 		cmocka_unit_test(test_every_beginning),
 		cmocka_unit_test(test_every_byte_replaced),

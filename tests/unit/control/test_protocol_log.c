@@ -77,6 +77,10 @@ static void test_data(void **state)
 		{"cut \303", "cut ?"},
 		{"overlong \300\257", "overlong ??"},
 		{"latin \344,", "\"latin ?,\""},
+		{"C1 \302\233m \302\240", "C1 ?m \302\240"},
+		{"turned \342\200\256 \342\201\246 \342\200\250", "turned ? ? ?"},
+		{"not \342\200\223 \342\202\254 \342\201\252",
+		 "not \342\200\223 \342\202\254 \342\201\252"},
 	};
 	_Alignas(8) char memory[2048];
 	struct protocol_record *record = (void *)memory;

@@ -238,6 +238,35 @@ static void test_frame_shows_rates(void **state)
 	free(text);
 }
 
+// What most terminals have is enough for every column, and for how many rows there are beside.
+static void test_frame_fits_80_columns(void **state)
+{
+	struct view_snapshot before = snapshot(2), now = snapshot(2);
+	struct port_counters later = ports[0];
+	char *text;
+
+	strcpy(connectors[0].name, "first");
+	workers[0].chunks = 32768;
+	workers[0].chunks_used = 30000;
+	later.frames_in += 9000000;
+	later.frames_banned += 1234567;
+	later.frames_out_lost += 17;
+	now.of[ROWS_PORTS].rows = (void *)&later;
+	now.now_us += 1000000;
+	text = top_frame(&before, &now, 40, 200);
+	assert_true(lines_within(text, 80) > 10);
+	assert_non_null(strstr(text, " 30000/32768\n"));
+	assert_non_null(strstr(text, "\noutside           9000000         0   1234567"));
+	assert_non_null(strstr(text, " 17\n"));
+	free(text);
+	text = top_frame(&before, &now, 14, 80);
+	assert_non_null(strstr(text, "\nreason (1 of 2)                  kind "));
+	free(text);
+	text = printed(print_text, &now);
+	assert_non_null(strstr(text, "\noutside              9000000            0      1234567"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup(test_clock_set_back, fill),
 		cmocka_unit_test_setup(test_frame_keeps_its_size, fill),
 		cmocka_unit_test_setup(test_frame_shows_rates, fill),
+		cmocka_unit_test_setup(test_frame_fits_80_columns, fill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

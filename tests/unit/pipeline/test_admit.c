@@ -282,6 +282,21 @@ static void test_syn_rate(void **state)
 	lab_close(lab);
 }
 
+// A reload that takes the limit away frees all SYNs at once.
+static void test_syn_rate_gone(void **state)
+{
+	struct lab *lab = open_lab(state, LIMIT_SYN_RATE, 1, ABOVE_RESET);
+
+	lab_run(lab, 1000);
+	assert_greeted(lab);
+	lab->policy->connectors[0].limits[LIMIT_SYN_RATE].most = UINT32_MAX;
+	admit_init(lab->pipeline, 1);
+	for (unsigned i = 0; i < 5; i++)
+		assert_greeted(lab);
+	assert_int_equal(count_of(lab, REASON_limit_syn_rate), 0);
+	lab_close(lab);
+}
+
 // Who is on the IP Allow list has no limit.
 static void test_allowed(void **state)
 {
@@ -364,6 +379,7 @@ int main(void)
 		TEST(own_text),
 		TEST(not_served),
 		TEST(syn_rate),
+		TEST(syn_rate_gone),
 		TEST(allowed),
 		TEST(refused_make_room),
 		TEST(tarpitted_make_room),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -206,6 +207,28 @@ static void test_without_a_chunk(void **state)
 	fixture_fini(&fixture);
 }
 
+static void test_secrets(void **state)
+{
+	static const char *const shown_of[][2] = {
+		{"AUTH PLAIN AGEAYg==", "AUTH PLAIN"},
+		{"auth  login\tYQ==", "auth  login"},
+		{"AUTH\tPLAIN AGEAYg==", "AUTH\tPLAIN"},
+		{"AUTH", "AUTH"},
+		{"AUTH ", "AUTH "},
+		{"AUTHOR is x", "AUTHOR is x"},
+		{"MAIL FROM:<a@b.c> AUTH=<>", "MAIL FROM:<a@b.c> AUTH=<>"},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < sizeof(shown_of) / sizeof(shown_of[0]); i++) {
+		const struct slice line = {(const uint8_t *)shown_of[i][0], strlen(shown_of[i][0])};
+		const struct slice shown = line_without_secrets(line);
+
+		assert_int_equal(shown.length, strlen(shown_of[i][1]));
+		assert_memory_equal(shown.data, shown_of[i][1], shown.length);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_discarding_holds_no_memory),
 		cmocka_unit_test(test_foreign_line_above_the_limit),
 		cmocka_unit_test(test_without_a_chunk),
+		cmocka_unit_test(test_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
