@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 int export_bans_adopt(struct export *export, char error[EXPORT_ERROR_MAX])
@@ -45,9 +46,15 @@ int export_bans_adopt(struct export *export, char error[EXPORT_ERROR_MAX])
 	return result ? message_failed(error, result, export->directory, "bans") : 0;
 }
 
+static bool is_over(const struct ban *ban, uint64_t now_s)
+{
+	return ban->until && ban->until <= now_s;
+}
+
 // What finds no room in a smaller map is given up.
 static int copy_bans(int from, int to)
 {
+	const uint64_t now_s = (uint64_t)time(NULL);
 	struct ban_map_rows *rows = malloc(sizeof(*rows));
 	struct ban_map_cursor cursor = {0};
 	bool end = false;
@@ -57,7 +64,8 @@ static int copy_bans(int from, int to)
 		return -ENOMEM;
 	while (!end && (count = ban_map_read(from, &cursor, rows, &end)) >= 0)
 		for (int i = 0; i < count; i++)
-			ban_map_put(to, &rows->sources[i], &rows->bans[i]);
+			if (!is_over(&rows->bans[i], now_s))
+				ban_map_put(to, &rows->sources[i], &rows->bans[i]);
 	free(rows);
 	return count < 0 ? count : 0;
 }

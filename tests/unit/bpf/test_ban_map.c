@@ -9,6 +9,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 
+#define FUTURE 4000000000u // in the year 2096
+
 static struct export *open_with_room(const char *directory, unsigned bans_max)
 {
 	const struct export_shape shape = {.workers = 1,
@@ -33,7 +35,7 @@ static struct ban_source source_of(unsigned number)
 static void put(int map, unsigned number)
 {
 	const struct ban_source source = source_of(number);
-	const struct ban ban = {.until = 1800000000 + number,
+	const struct ban ban = {.until = FUTURE + number,
 				.packets = number,
 				.level = 2,
 				.reason = REASON_smtp_unable_to_relay};
@@ -48,7 +50,7 @@ static bool has(int map, unsigned number)
 
 	if (ban_map_get(map, &source, &ban))
 		return false;
-	assert_int_equal(ban.until, 1800000000 + number);
+	assert_int_equal(ban.until, FUTURE + number);
 	assert_int_equal(ban.packets, number);
 	return true;
 }
@@ -91,6 +93,27 @@ static void test_outlives_its_instance(void **state)
 	export_close(export);
 }
 
+// With less room than there are entries: those that are over take none of it.
+static void test_what_is_over_needs_no_room(void **state)
+{
+	struct export *export = open_with_room(*state, 100);
+	const struct ban over = {.until = 1000000000};
+
+	for (unsigned i = 0; i < 90; i++) {
+		const struct ban_source source = source_of(i);
+
+		if (i >= 10)
+			assert_int_equal(ban_map_put(export_bans(export), &source, &over), 0);
+		else
+			put(export_bans(export), i);
+	}
+	export_close(export);
+	export = open_with_room(*state, 10);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(has(export_bans(export), i));
+	export_close(export);
+}
+
 static void test_errors(void **state)
 {
 	const struct ban_source source = source_of(3);
@@ -119,7 +142,7 @@ static void test_table(void **state)
 	bpffs_read(*state, "bans_table", text, sizeof(text));
 	assert_int_equal(bpffs_lines(text), 3);
 	assert_non_null(strstr(text, "\n10.0.0.5 "));
-	assert_non_null(strstr(text, " 1800000005               5     2  smtp_unable_to_relay\n"));
+	assert_non_null(strstr(text, " 4000000005               5     2  smtp_unable_to_relay\n"));
 	assert_non_null(strstr(text, "\n2001:0db8:0009:0000:0000:0000:0000:0000/64 "));
 	assert_non_null(strstr(text, " 0              77     0  -\n"));
 	export_close(export);
@@ -171,6 +194,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_outlives_its_instance, bpffs_setup,
+						bpffs_teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_over_needs_no_room, bpffs_setup,
 						bpffs_teardown),
 		cmocka_unit_test_setup_teardown(test_errors, bpffs_setup, bpffs_teardown),
 		cmocka_unit_test_setup_teardown(test_table, bpffs_setup, bpffs_teardown),
