@@ -19,6 +19,14 @@ def text(x, y, content, anchor='start', size=12, weight='normal'):
             f'font-weight="{weight}">{escape(content)}</text>')
 
 
+def document(parts, height):
+    """The whole of an SVG."""
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">\n'
+            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n' + '\n'.join(parts)
+            + '\n</svg>\n')
+
+
 def bars(rows, top, goal):
     """Rows of (name, Mpps, colour), with a line at the goal."""
     most = max(max(value for _, value, _ in rows), goal) * 1.08
@@ -62,16 +70,16 @@ def stacks(stages, top):
 def gate(results, machine):
     head = results['head']
     pages = 'huge pages' if head['huge_pages'] else '4 KB pages'
-    rows = [('testpmd rxonly: receives, judges nothing', results['testpmd']['mpps_median'], THEIRS),
-            ('relaygate, IPv4, 100 k ranges', head['mpps_median'], OURS)]
+    rows = [(f'testpmd rxonly, IPv{family}: receives, judges nothing', row['mpps_median'], THEIRS)
+            for family, row in results['testpmd'].items()]
     rows += [(f'relaygate, IPv{row["family"]}, {label(row["ranges"])} ranges', row['mpps_median'],
               OURS) for row in results['matrix']
-             if row['huge_pages'] == head['huge_pages'] and row['connectors'] == 100
-             and (row['family'], row['ranges']) != (4, 100000)]
+             if row['huge_pages'] == head['huge_pages'] and row['connectors'] == 100]
     rows += [(f'XDP program, IPv{row["family"]}, {label(row["ranges"])} ranges *', row['mpps'],
               THEIRS) for row in results['xdp']]
-    rows += [(f'nftables, {kind} set, 100 k addresses *', row['mpps'], THEIRS)
-             for kind, row in results['nftables'].items() if kind != 'base_ns']
+    rows += [(f'nftables, {kind} set, IPv{family}, 100 k ranges *', row['mpps'], THEIRS)
+             for family, kinds in results['nftables'].items()
+             for kind, row in kinds.items() if kind != 'base_ns']
     parts = [text(20, 24, f'Dropped SYNs of unlisted sources, one core, million a second ({pages})',
                   size=15, weight='bold')]
     out, bottom = bars(rows, 62, 37.0)
@@ -84,7 +92,4 @@ def gate(results, machine):
                       f'{machine["kernel"]}, DPDK {machine["DPDK"]}, commit {machine["commit"]}',
                       size=11))
     height = bottom + 24
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">\n'
-            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n' + '\n'.join(parts)
-            + '\n</svg>\n')
+    return document(parts, height)

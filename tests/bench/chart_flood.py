@@ -62,7 +62,4 @@ def flood(results, machine):
                             f'flood, gate and server, Linux {machine["kernel"]}, DPDK '
                             f'{machine["DPDK"]}, commit {machine["commit"]}', size=11))
     height = y + 26
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{chart.WIDTH}" height="{height}" '
-            f'viewBox="0 0 {chart.WIDTH} {height}" font-family="sans-serif">\n'
-            f'<rect width="{chart.WIDTH}" height="{height}" fill="#fff"/>\n' + '\n'.join(parts)
-            + '\n</svg>\n')
+    return chart.document(parts, height)

@@ -5,6 +5,7 @@
 """The drop path and the SYN cookie, beside what a user would otherwise run."""
 import itertools
 import os
+import subprocess
 import tempfile
 
 import peers
@@ -57,36 +58,43 @@ def show(rows):
 
 
 def head_to_head(bench, huge):
-    """The row that the goal is about, in turn with testpmd."""
-    ours, theirs = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        capture = os.path.join(folder, 'syns.pcap')
-        os.spawnlp(os.P_WAIT, bench.gate, bench.gate, '--write-capture', capture)
-        for _ in range(1 if bench.quick else ROUNDS):
-            theirs.append(peers.testpmd(capture, FRAMES, huge, bench.core))
-            ours.append(bench.run(bench.gate, 4, 100, 100000, huge))
-    return best_of(ours), max(theirs, key=lambda row: row['mpps_median'])
+    """The rows that the goal is about, in turn with testpmd on the same file, by family."""
+    ours, theirs = {}, {}
+    for family in (4, 6):
+        ours[family], theirs[family] = [], []
+        with tempfile.TemporaryDirectory() as folder:
+            capture = os.path.join(folder, 'syns.pcap')
+            subprocess.run([bench.gate, '--family', str(family), '--write-capture', capture],
+                           check=True)
+            for _ in range(1 if bench.quick else ROUNDS):
+                theirs[family].append(peers.testpmd(capture, FRAMES, huge, bench.core))
+                ours[family].append(bench.run(bench.gate, family, 100, 100000, huge))
+    return ({family: best_of(rows) for family, rows in ours.items()},
+            {str(family): max(rows, key=lambda row: row['mpps_median'])
+             for family, rows in theirs.items()})
 
 
-def matrix(bench, pages):
-    """Variants of family, connectors, ranges and pages; the fastest run of each."""
+def matrix(bench, pages, head):
+    """Variants of family, connectors, ranges and pages; the fastest run of each. Those that were
+    measured beside testpmd are not measured again."""
     if bench.full:
         cells = list(itertools.product((4, 6), (1, 100, 10000), (10, 100000, 1000000), pages))
     else:
         cells = [(family, 100, ranges, pages[0])
                  for family, ranges in itertools.product((4, 6), (10, 100000, 1000000))]
         cells += [(family, 100, 100000, False) for family in (4, 6) if pages[0]]
-    rounds = 1 if bench.quick else 2
-    runs = {cell: [] for cell in cells}
-    for _ in range(rounds):
-        for family, connectors, ranges, huge in cells:
-            runs[family, connectors, ranges, huge].append(
-                bench.run(bench.gate, family, connectors, ranges, huge))
+    known = {(family, 100, 100000, pages[0]): [row] for family, row in head.items()}
+    runs = {cell: known.get(cell, []) for cell in cells}
+    for _ in range(1 if bench.quick or bench.full else 2):
+        for cell in cells:
+            if cell not in known:
+                runs[cell].append(bench.run(bench.gate, *cell))
     return [best_of(rows) for rows in runs.values()]
 
 
 def gate_peers(bench):
-    results = {'xdp': [], 'lookup': []}
+    """The look-up alone, XDP and nftables. The peers' 1 M ranges tell what their 100 k do not."""
+    results = {'xdp': [], 'lookup': [], 'nftables': {}}
     counts = (10, 100000) if bench.quick else (10, 100000, 1000000)
     for family, ranges in itertools.product((4, 6), counts):
         size = ['--family', family, '--ranges', ranges]
@@ -94,50 +102,65 @@ def gate_peers(bench):
                                               core=bench.core))
         results['lookup'].append(peers.read_json(
             bench.lookup, *size, '--count', 1000000 if bench.quick else 10000000, core=bench.core))
-    with tempfile.TemporaryDirectory() as folder:
-        ranges = os.path.join(folder, 'ranges')
-        os.spawnlp(os.P_WAIT, bench.gate, bench.gate, '--write-ranges', ranges)
-        results['nftables'] = peers.nftables(bench.xdp, ranges, bench.core,
-                                             20 if bench.quick else 60)
+    for family in (4, 6):
+        with tempfile.TemporaryDirectory() as folder:
+            ranges = os.path.join(folder, 'ranges')
+            subprocess.run([bench.gate, '--family', str(family), '--write-ranges', ranges], check=True)
+            results['nftables'][str(family)] = peers.nftables(bench.xdp, ranges, family, bench.core,
+                                                              20 if bench.quick else 60)
     return results
 
 
+def show_matrix(rows):
+    """Mpps and cycles; a line a family, page size and number of connectors, a column a number of
+    ranges."""
+    ranges = sorted({row['ranges'] for row in rows})
+    cells = {(row['family'], row['huge_pages'], row['connectors'], row['ranges']):
+             f'{row["mpps_median"]:.1f} ({row["cycles_median"]:.0f})' for row in rows}
+    show([('  Mpps (cycles)', *(f'{label(count)} ranges' for count in ranges))]
+         + [(f'  IPv{family}, {"huge" if huge else "4 KB"} pages, {label(connectors)} connectors',
+             *(cells.get((family, huge, connectors, count), '') for count in ranges))
+            for family, huge, connectors in sorted(
+                {key[:3] for key in cells}, key=lambda key: (key[0], not key[1], key[2]))])
+
+
 def show_gate(results):
-    head, pmd = results['head'], results['testpmd']
+    head = results['head']
     mpps = head['mpps_median']
+    rows = {row['family']: row['mpps_median'] for row in results['matrix']
+            if (row['connectors'], row['ranges'], row['huge_pages'])
+            == (100, 100000, head['huge_pages'])}
     xdp = next(row for row in results['xdp'] if row['family'] == 4 and row['ranges'] == 100000)
     pages = 'huge pages' if head['huge_pages'] else '4 KB pages'
+
+    def line(name, family, rate):
+        return (f'{name}, IPv{family}', f'{rate:.1f}', f'{head["tsc_mhz"] / rate:.1f}',
+                f'{rate / rows[family]:.2f}')
+
     print(f'\ngate: SYNs of unlisted sources dropped, one core, {FRAMES:,} distinct frames of 60 '
-          f'bytes (IPv6: 78), net_pcap infinite_rx; CPU time of the worker, median of windows of '
-          f'10 ms, the better of the runs')
-    print(f'  goal: IPv4, 100 k ranges, {pages}: {GOAL_GATE:.0f} Mpps = '
+          f'bytes (IPv6: 78), net_pcap infinite_rx, {pages}; CPU time of the worker, median of '
+          f'windows of 10 ms, the better of the runs')
+    print(f'  goal: IPv4, 100 k ranges: {GOAL_GATE:.0f} Mpps = '
           f'{head["tsc_mhz"] / GOAL_GATE:.1f} cycles of {head["tsc_mhz"]:,.0f} MHz')
-    show([('', 'Mpps', 'cycles', 'best', 'beside relaygate'),
-          (f'relaygate, IPv4, 100 connectors, 100 k ranges, {pages}', f'{mpps:.1f}',
-           f'{head["cycles_median"]:.1f}', f'{head["cycles_best"]:.1f}', '1'),
-          ('testpmd rxonly, same file (no verdict)', f'{pmd["mpps_median"]:.1f}',
-           f'{head["tsc_mhz"] / pmd["mpps_median"]:.1f}',
-           f'{head["tsc_mhz"] / pmd["mpps_best"]:.1f}', f'{pmd["mpps_median"] / mpps:.2f}')]
-         + [(f'XDP program, hash and LPM trie, IPv{row["family"]}, {label(row["ranges"])} ranges '
-             '(no receiving)', f'{row["mpps"]:.1f}', f'{head["tsc_mhz"] / row["mpps"]:.1f}', '',
-             f'{row["mpps"] / mpps:.2f}') for row in results['xdp']]
-         + [(f'nftables, netdev ingress, {kind} set, 100 k addresses (no receiving)',
-             f'{row["mpps"]:.1f}', f'{head["tsc_mhz"] / row["mpps"]:.1f}', '',
-             f'{row["mpps"] / mpps:.2f}')
-            for kind, row in results['nftables'].items() if kind != 'base_ns'])
-    print(f'  relaygate / testpmd {mpps / pmd["mpps_median"]:.2f} (floor 0.50), relaygate / XDP '
-          f'{mpps / xdp["mpps"]:.1f} (floor 2.5)')
-    print('  variants:')
-    show([('', 'Mpps', 'cycles', 'best')]
-         + [(f'IPv{row["family"]}, {label(row["connectors"])} connectors, {label(row["ranges"])} '
-             f'ranges, {"huge" if row["huge_pages"] else "4 KB"} pages', f'{row["mpps_median"]:.1f}',
-             f'{row["cycles_median"]:.1f}', f'{row["cycles_best"]:.1f}')
-            for row in results['matrix']])
+    show([('', 'Mpps', 'cycles', 'beside relaygate')]
+         + [line('relaygate, 100 connectors, 100 k ranges', family, rate)
+            for family, rate in rows.items()]
+         + [line('testpmd rxonly, same file (no verdict)', int(family), row['mpps_median'])
+            for family, row in results['testpmd'].items()]
+         + [line(f'XDP program, hash and LPM trie, {label(row["ranges"])} ranges (no receiving)',
+                 row['family'], row['mpps']) for row in results['xdp']]
+         + [line(f'nftables, netdev ingress, {kind} set, 100 k ranges (no receiving)', int(family),
+                 row['mpps']) for family, kinds in results['nftables'].items()
+            for kind, row in kinds.items() if kind != 'base_ns'])
+    print(f'  relaygate / testpmd {mpps / results["testpmd"]["4"]["mpps_median"]:.2f} (floor 0.50), '
+          f'relaygate / XDP {mpps / xdp["mpps"]:.1f} (floor 2.5)')
+    show_matrix(results['matrix'])
     print('  cycles a frame by stage (the clock read where one folder calls the next):')
     show([('', *(name for name in results['stages']['4']))]
          + [(f'IPv{family}', *(f'{value:.1f}' for value in stages.values()))
             for family, stages in results['stages'].items()])
-    print('  the look-up of the source alone, bursts of 64, random sources:')
+    print('  the look-up of the source alone, bursts of 64, '
+          f'{results["lookup"][0]["sources"]:,} random sources:')
     show([('', 'cycles', 'best', 'MB')]
          + [(f'IPv{row["family"]}, {label(row["ranges"])} ranges', f'{row["cycles_median"]:.1f}',
              f'{row["cycles_best"]:.1f}', f'{row["bytes"] / 1e6:.1f}')
@@ -149,11 +172,12 @@ def gate(bench):
     with peers.huge_pages() as huge:
         if not huge:
             print('  (no huge pages to be had: all figures with 4 KB pages)')
-        results['head'], results['testpmd'] = head_to_head(bench, huge)
+        head, results['testpmd'] = head_to_head(bench, huge)
+        results['head'] = head[4]
         results['stages'] = {
             str(family): bench.run(bench.stages, family, 100, 100000, huge)['stages']
             for family in (4, 6)}
-        results['matrix'] = matrix(bench, (True, False) if huge else (False,))
+        results['matrix'] = matrix(bench, (True, False) if huge else (False,), head)
     results.update(gate_peers(bench))
     show_gate(results)
     return results

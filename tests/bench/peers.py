@@ -4,6 +4,7 @@
 # nftables sets, the kernel's SYN cookies. Each cleans up after itself; all need root.
 """Huge pages and peers for the benchmarks of the gate."""
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import time
 
 PAGES = '/proc/sys/vm/nr_hugepages'
 GATE_PAGES = 170  # of 2 MB: the packets of one program
-ADDRESS, GATEWAY = '192.0.2.10', '192.0.2.1'
+ADDRESS, ADDRESS6, GATEWAY = '192.0.2.10', '2001:db8:1::10', '192.0.2.1'
 
 
 @contextlib.contextmanager
@@ -146,22 +147,33 @@ def rules(name, device, sets, body):
         inside(name, 'nft', 'delete', 'table', 'netdev', 'bench')
 
 
-def nftables(program, ranges, core, runs=60):
+def set_of(ranges, family, kind):
+    """A set of the hosts (IPv4) or /64s in a file, and the match that asks it."""
+    with open(ranges) as file:
+        elements = file.read().split()
+    asks = 'ip saddr' if family == 4 else 'ip6 saddr'
+    if family == 6 and kind == 'hash':
+        elements = [str(ipaddress.ip_network(text, strict=False)[0]) for text in elements]
+        asks += ' & ffff:ffff:ffff:ffff::'
+    flags = 'flags interval' if kind == 'interval' else ''
+    return (f'set sources {{ type ipv{family}_addr; {flags}\nelements = {{ {", ".join(elements)} }}\n }}',
+            f'{asks} @sources accept')
+
+
+def nftables(program, ranges, family, core, runs=60):
     """Nanoseconds a SYN that nftables drops at the ingress, beside one that it drops unseen.
     The sender is bench_xdp --live, whose own time both have."""
-    with open(ranges) as file:
-        elements = ', '.join(line.strip() for line in file)
-    match = f'ip daddr {ADDRESS} tcp dport 25 ip saddr @sources accept'
+    binding = f'ip daddr {ADDRESS}' if family == 4 else f'ip6 daddr {ADDRESS6}'
     with namespace() as name:
         def live():
-            return read_json(program, '--live', 'outer', '--ranges', 10, '--runs', runs,
-                             namespace=name, core=core)['ns']
+            return read_json(program, '--live', 'outer', '--family', family, '--ranges', 10, '--runs',
+                             runs, namespace=name, core=core)['ns']
         with rules(name, 'outer', '', 'drop'):
             base = live()
         results = {'base_ns': base}
-        for kind, flags in (('hash', ''), ('interval', 'flags interval')):
-            sets = f'set sources {{ type ipv4_addr; {flags}\nelements = {{ {elements} }}\n }}'
-            with rules(name, 'outer', sets, f'{match}\n{"drop"}'):
+        for kind in ('hash', 'interval'):
+            sources, asks = set_of(ranges, family, kind)
+            with rules(name, 'outer', sources, f'{binding} tcp dport 25 {asks}\n{"drop"}'):
                 took = live()
             results[kind] = {'ns': took - base, 'mpps': 1e3 / max(took - base, 1e-3)}
     return results

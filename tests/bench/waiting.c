@@ -216,10 +216,30 @@ static bool judge(const struct figures *f)
 	return buffers && all && fast;
 }
 
+static const char *json_path;
+
+static bool write_json(const struct figures *f)
+{
+	FILE *json = fopen(json_path, "w");
+
+	if (!json)
+		return false;
+	fprintf(json,
+		"{\"waiting\": %u, \"bytes_by_size\": %lu, \"tarpitted_bytes\": %.1f, "
+		"\"delayed_bytes\": %.1f, \"timers\": %lu, \"idle_percent\": %.4f, "
+		"\"release_cycles\": %.0f, \"alone_cycles\": %.0f, \"beside_cycles\": %.0f}\n",
+		heard.waiting, (unsigned long)bytes_by_size(), f->tarpitted_bytes, f->delayed_bytes,
+		(unsigned long)f->timers, f->idle_percent, f->release_cycles, f->alone_cycles,
+		f->beside_cycles);
+	return fclose(json) == 0;
+}
+
 static error_t option(int key, char *argument, struct argp_state *state)
 {
+	if (key == 'j')
+		json_path = argument;
 	if (key != 'w')
-		return ARGP_ERR_UNKNOWN;
+		return key == 'j' ? 0 : ARGP_ERR_UNKNOWN;
 	heard.waiting = (uint32_t)strtoul(argument, NULL, 10);
 	if (heard.waiting < 1 || heard.waiting > 1000000)
 		argp_error(state, "--waiting takes 1 to 1000000");
@@ -229,7 +249,9 @@ static error_t option(int key, char *argument, struct argp_state *state)
 int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"waiting", 'w', "N", 0, "clients of each kind (100000)", 0}, {0}};
+		{"waiting", 'w', "N", 0, "clients of each kind (100000)", 0},
+		{"json", 'j', "FILE", 0, "figures as JSON, too", 0},
+		{0}};
 	static const struct argp argp = {.options = options, .parser = option};
 	struct figures figures = {0};
 	bool good;
@@ -241,6 +263,8 @@ int main(int argc, char **argv)
 	prepare_crowd();
 	measure(&figures);
 	good = judge(&figures);
+	if (json_path && !write_json(&figures))
+		good = false;
 	close_gate();
 	pool_fini(&bench.chunk);
 	free(heard.clients);

@@ -251,3 +251,16 @@ int generate4(struct xdp_md *context)
 	packet->tcp.check = tcp_sum(packet);
 	return XDP_PASS;
 }
+
+// Those for rules that look at no sum.
+SEC("xdp")
+int generate6(struct xdp_md *context)
+{
+	struct packet6 *packet = (void *)(long)context->data;
+	struct xdp_address *source = take_source();
+
+	if (!source || (void *)(packet + 1) > (void *)(long)context->data_end)
+		return XDP_ABORTED;
+	__builtin_memcpy(&packet->ip.saddr, source->bytes, 16);
+	return XDP_PASS;
+}

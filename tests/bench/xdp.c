@@ -145,7 +145,9 @@ static double measure_live(struct bpf_program *program, const uint8_t *frame, un
 static void run_live(struct xdp_bpf *bpf, const uint8_t *frame, unsigned length,
 		     const struct options *options, FILE *json)
 {
-	double ns = measure_live(bpf->progs.generate4, frame, length, options);
+	double ns = measure_live(options->syns.family == 4 ? bpf->progs.generate4
+							   : bpf->progs.generate6,
+				 frame, length, options);
 
 	printf("into the stack of %s: %.1f ns a frame\n", options->live, ns);
 	if (json)
@@ -200,7 +202,7 @@ static int run(const struct options *options)
 	one.frames = 1;
 	syns_sources(&one, &source);
 	length = syns_frame(&one, &source, 0, gate_mac, frame);
-	memcpy(bpf->bss->syn, frame, SYN_BYTES);
+	memcpy(bpf->bss->syn, frame, SYN_BYTES); // of IPv4
 	if (options->live)
 		run_live(bpf, frame, length, options, json);
 	else
@@ -219,7 +221,7 @@ static const struct argp_option arguments[] = {
 	{"ranges", 'r', "N", 0, "of all connectors together", 0},
 	{"runs", 'n', "N", 0, "of 16,384 frames each", 0},
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered (IPv4)", 0},
-	{"live", KEY_LIVE, "INTERFACE", 0, "send to the kernel's stack (IPv4)", 0},
+	{"live", KEY_LIVE, "INTERFACE", 0, "send to the kernel's stack", 0},
 	{"json", KEY_JSON, "FILE", 0, "figures as JSON, too", 0},
 	{0},
 };
@@ -269,8 +271,7 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	if ((options.syns.family != 4 && options.syns.family != 6) || !options.syns.connectors ||
 	    !options.syns.ranges || options.syns.ranges > XDP_RANGES_MAX || !options.runs ||
-	    options.runs > RUNS_MAX ||
-	    ((options.syns.listed || options.live) && options.syns.family != 4)) {
+	    options.runs > RUNS_MAX || (options.syns.listed && options.syns.family != 4)) {
 		fprintf(stderr, "bench_xdp: an option is out of range\n");
 		return 1;
 	}

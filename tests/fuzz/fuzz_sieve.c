@@ -4,7 +4,7 @@
 // take the short way (pipeline/sieve.c): counters, log, offenders and answers are the same after
 // each burst. What the bytes mean is in tests/unit/pipeline/twins.c.
 //
-// runs: 1000
+// runs: 400
 #include "tests/unit/pipeline/twins.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

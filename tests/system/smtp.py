@@ -302,8 +302,13 @@ class Dialogue:
         self.dies('after final dot')
         self.backend.answering.wait()
         with self.backend.lock:
-            self.say('250 2.0.0 Ok: queued as Q%d' % len(self.backend.accepted))
+            # In this order: who reads the answer looks for the message.
             self.backend.accepted.append(message)
+            try:
+                self.say('250 2.0.0 Ok: queued as Q%d' % (len(self.backend.accepted) - 1))
+            except OSError:
+                self.backend.accepted.pop()
+                raise
 
     def on_rset(self, _):
         self.sender, self.recipients, self.chunks = None, [], b''

@@ -305,7 +305,7 @@ static void change_frames(struct frame frames[], unsigned count, uint8_t changes
 		uint8_t offset = cursor_u8(cursor), value = cursor_u8(cursor);
 
 		if (offset == UINT8_MAX)
-			frame->length -= value % 24;
+			frame->length -= value % 24 % frame->length;
 		else
 			frame->bytes[offset % frame->length] = value;
 	}

@@ -123,8 +123,10 @@ static void test_records_last_a_minute(void **state)
 			 TCP_TIME_WAIT_DROP);
 	lab->now += 200000;
 	assert_int_equal(tcp_time_wait_used(lab->tcp), 1);
+	assert_true(tcp_time_wait_likely(lab->tcp, tcp_hash(lab->tcp, &lab->tuple)));
 	tcp_advance(lab->tcp, lab->now);
 	assert_int_equal(tcp_time_wait_used(lab->tcp), 0);
+	assert_false(tcp_time_wait_likely(lab->tcp, tcp_hash(lab->tcp, &lab->tuple)));
 	assert_true(tcp_tuple_free(lab->tcp, &lab->tuple));
 	assert_int_equal(tcp_time_wait_input(lab->tcp, &view, lab->now, &answer),
 			 TCP_TIME_WAIT_NONE);
