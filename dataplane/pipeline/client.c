@@ -532,7 +532,7 @@ void client_timeout(struct pipeline *pipeline, struct client *client)
 	}
 }
 
-void client_evict(struct pipeline *pipeline, struct client *client)
+void client_evict(struct pipeline *pipeline, struct client *client, enum reason reason)
 {
 	const bool lingers = client->linger_deadline_us != 0;
 	struct session_step step;
@@ -544,7 +544,7 @@ void client_evict(struct pipeline *pipeline, struct client *client)
 		count_reason(pipeline, REASON_half_closed_evicted);
 	} else if (!client->leg.doomed) {
 		pipeline->reply.length = 0;
-		session_evict(&client->session, &pipeline->reply, &step);
+		session_evict(&client->session, reason, &pipeline->reply, &step);
 		client_apply(pipeline, client, &step);
 	}
 	if (!client->leg.doomed)

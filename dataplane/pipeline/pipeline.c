@@ -462,7 +462,7 @@ static uint64_t servers_due(const struct pipeline *pipeline)
 
 uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox *outbox)
 {
-	uint64_t next, bans;
+	uint64_t next, bans, holders;
 	uint64_t evicted;
 
 	pipeline->now = now;
@@ -478,6 +478,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
 	evict_for_bounds(pipeline);
+	holders = evict_for_waiters(pipeline);
 	bans = ban_turn(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)
@@ -487,6 +488,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	next = earlier(next, half_open_next_us(pipeline->half_open));
 	next = earlier(next, servers_due(pipeline));
 	next = earlier(next, bans);
+	next = earlier(next, holders);
 	// Legs that could not send are tried again soon: a resolved next hop or a free queue is
 	// noticed then.
 	if (!TAILQ_EMPTY(&pipeline->dirty))
@@ -518,9 +520,9 @@ void pipeline_stop(struct pipeline *pipeline, struct tick now)
 // Those that linger first: the others come to linger by it.
 static void drain_clients(struct pipeline *pipeline, bool force)
 {
-	static const enum client_rank order[] = {CLIENT_LINGERING,   CLIENT_REFUSED,
-						 CLIENT_PROTECTED,   CLIENT_IN_TRANSACTION,
-						 CLIENT_BEFORE_MAIL, CLIENT_TARPITTED};
+	static const enum client_rank order[] = {
+		CLIENT_LINGERING,      CLIENT_REFUSED,     CLIENT_PROTECTED, CLIENT_AT_SERVER,
+		CLIENT_IN_TRANSACTION, CLIENT_BEFORE_MAIL, CLIENT_TARPITTED};
 	struct client *client;
 
 	for (unsigned i = 0; i < 2 * CLIENT_RANKS; i++) {

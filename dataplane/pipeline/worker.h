@@ -57,6 +57,7 @@ enum client_rank {
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
 	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
+	CLIENT_AT_SERVER,      // likewise, and a server's connection is kept for it
 	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
 	CLIENT_RANKS
 };
@@ -213,6 +214,7 @@ struct pipeline {
 	// All clients, those that spoke longest ago first; without and with payload buffers.
 	struct client_list ranks[CLIENT_RANKS][2];
 	uint32_t lingering, refused; // how many of those ranks
+	uint64_t holders_us;         // when who keeps a server's connection is looked at again
 	struct leg_list dirty;
 	uint64_t log_sequence;
 	struct reset_budget resets;
@@ -356,8 +358,9 @@ uint64_t client_deadline(const struct client *client);
 void client_answer(struct pipeline *pipeline, struct client *client,
 		   const struct session_answer *answer);
 void client_drain(struct pipeline *pipeline, struct client *client, bool force);
-// Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once.
-void client_evict(struct pipeline *pipeline, struct client *client);
+// Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once. The reason
+// is for a session that is still open.
+void client_evict(struct pipeline *pipeline, struct client *client, enum reason reason);
 // Payload buffers that are kept back for replies and commands.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
@@ -403,6 +406,9 @@ bool evict_no_clients(const struct pipeline *pipeline);
 void evict_for_newcomer(struct pipeline *pipeline, bool refused);
 // Once a turn: the bounds on half-closed connections and payload buffers.
 void evict_for_bounds(struct pipeline *pipeline);
+// Where transactions wait for a server's connection, a client that keeps one and says nothing gives
+// it up. When it wants to be called again.
+uint64_t evict_for_waiters(struct pipeline *pipeline);
 
 // ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
 void exchange_recipient(struct pipeline *pipeline, struct client *client);

@@ -286,6 +286,19 @@ enum servers_choice servers_request(struct servers *servers, unsigned backend,
 	return SERVERS_WAIT;
 }
 
+unsigned servers_waiting(const struct servers *servers, unsigned backend)
+{
+	return servers_state_read(&servers->groups[backend].shared->waiting);
+}
+
+bool servers_any_waiting(const struct servers *servers)
+{
+	for (unsigned i = 0; i < servers->group_count; i++)
+		if (servers_waiting(servers, i))
+			return true;
+	return false;
+}
+
 void servers_cancel(struct servers *servers, struct servers_waiter *waiter)
 {
 	if (waiter->queued)

@@ -105,6 +105,9 @@ bool servers_find(const struct servers *servers, const char *name, unsigned *bac
 enum servers_choice servers_request(struct servers *servers, unsigned backend,
 				    struct servers_waiter *waiter, uint64_t now_us,
 				    struct servers_connection **connection, unsigned *server);
+// How many transactions of all workers wait for this backend; does any for any of them?
+unsigned servers_waiting(const struct servers *servers, unsigned backend);
+bool servers_any_waiting(const struct servers *servers);
 // The waiter gives up. Fine when it does not wait (any more).
 void servers_cancel(struct servers *servers, struct servers_waiter *waiter);
 

@@ -382,12 +382,13 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 }
 
 // Closed by us, whatever is open.
-void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step)
+void session_evict(struct session *session, enum reason reason, struct reply_buffer *reply,
+		   struct session_step *step)
 {
 	struct turn turn = {session, reply, step, {0, 0}, {0, 0}};
 
 	turn_begin(&turn);
-	refuse_and_close(&turn, REASON_session_evicted, slice_of_text(""));
+	refuse_and_close(&turn, reason, slice_of_text(""));
 	step->transaction_ended_by_client = false; // it was us
 }
 

@@ -245,7 +245,8 @@ bool session_drain(struct session *session, bool force, struct reply_buffer *rep
 		   struct session_step *step);
 
 // Room is wanted for somebody else: 421 now, whatever is open. Not after the session closed.
-void session_evict(struct session *session, struct reply_buffer *reply, struct session_step *step);
+void session_evict(struct session *session, enum reason reason, struct reply_buffer *reply,
+		   struct session_step *step);
 
 // The client's source was banned: 421 now. Not after the session closed, nor while
 // session_in_message.
