@@ -105,6 +105,7 @@ static int hire(struct crew *crew, const struct crew_settings *settings,
 		.port_count = policy->port_count,
 		.inboxes = crew->inboxes,
 		.spin = policy->gate.spin,
+		.realtime = policy->gate.realtime,
 		.state = export_worker(settings->export, index).state,
 	});
 	if (!member->worker) {

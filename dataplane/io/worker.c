@@ -29,7 +29,9 @@
 #define SEND_BURST 64
 // Of one port, a turn.
 #define TURN_FRAMES (4 * PIPELINE_BURST)
-// An idle loop turns this often at full speed, then sleeps in steps that grow to the longest.
+// An idle loop turns this often at full speed, then sleeps in steps that grow to the longest. A
+// realtime one sleeps at once: whoever never rests has a CPU's other programs starve, and then the
+// kernel gives them 50 ms in one piece (the fair server), in which a flood overruns the queue.
 #define IDLE_TURNS     200
 #define IDLE_SLEEP_NS  50000
 #define IDLE_SLEEP_MAX 500000
@@ -53,6 +55,7 @@ struct worker {
 	struct port *ports;
 	unsigned port_count;
 	bool spin;
+	unsigned patience; // idle turns before it sleeps
 	unsigned lcore;
 	struct rte_mbuf *reserved;
 	uint16_t reserved_port;
@@ -273,9 +276,9 @@ static void sleep_until(struct worker *worker, uint64_t now_us, uint64_t next_us
 	uint64_t longest;
 	struct timespec pause = {0};
 
-	if (worker->spin || ++worker->idle_turns < IDLE_TURNS || next_us <= now_us)
+	if (worker->spin || ++worker->idle_turns < worker->patience || next_us <= now_us)
 		return;
-	longest = (uint64_t)IDLE_SLEEP_NS * (1 + (worker->idle_turns - IDLE_TURNS) / 100);
+	longest = (uint64_t)IDLE_SLEEP_NS * (1 + (worker->idle_turns - worker->patience) / 100);
 	if (longest > IDLE_SLEEP_MAX)
 		longest = IDLE_SLEEP_MAX;
 	if (next_us - now_us < longest / 1000)
@@ -397,6 +400,7 @@ struct worker *worker_create(const struct worker_settings *settings)
 	worker->ports = settings->ports;
 	worker->port_count = settings->port_count;
 	worker->spin = settings->spin;
+	worker->patience = settings->realtime ? 1 : IDLE_TURNS;
 	worker->state = settings->state;
 	return worker;
 }

@@ -43,6 +43,7 @@ struct worker_settings {
 	unsigned port_count;
 	struct inboxes *inboxes; // of all workers; NULL: the only one
 	bool spin;
+	bool realtime; // it goes before all others on its CPU, so it rests whenever it can
 	struct worker_counters *state; // the row that it writes about itself
 };
 
