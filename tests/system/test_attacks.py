@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 900
 # variants: all numbers times tools
-# long: numbers times tools
+# long: all numbers times tools
 # by name: tools
 #
 # Attacks on TCP and IP, as tests/README.md lists them, each with mail beside it: what it is
