@@ -37,6 +37,17 @@ struct slow {
 	uint64_t permille; // of what he must do
 };
 
+static bool is_wanted(const struct pipeline *pipeline, const struct server_leg *leg)
+{
+	return leg->generation == pipeline->generation &&
+	       servers_short(pipeline->servers, leg->upstream.backend, leg->upstream.server);
+}
+
+bool holder_awaited(const struct pipeline *pipeline, const struct client *client)
+{
+	return client->server && is_wanted(pipeline, client->server);
+}
+
 // Is the connection's client too slow, and of use to those who wait?
 static bool is_slow(const struct pipeline *pipeline, const struct server_leg *leg,
 		    struct slow *slow)
@@ -44,9 +55,7 @@ static bool is_slow(const struct pipeline *pipeline, const struct server_leg *le
 	const struct client *client = leg->client;
 	uint64_t amount, must = RECIPIENTS_MIN;
 
-	if (!client || leg->generation != pipeline->generation ||
-	    leg->pace.runs_us == PACE_STOPPED ||
-	    !servers_short(pipeline->servers, leg->upstream.backend, leg->upstream.server))
+	if (!client || leg->pace.runs_us == PACE_STOPPED || !is_wanted(pipeline, leg))
 		return false;
 	if (client->in_body)
 		must = PACE_SECONDS * client->session.peer.connector->min_data_rate;
@@ -88,9 +97,7 @@ static unsigned look(struct pipeline *pipeline, struct slow list[GO_AT_MOST])
 
 static void dismiss(struct pipeline *pipeline, struct client *client)
 {
-	const struct upstream *upstream = &client->server->upstream;
-
-	if (!servers_short(pipeline->servers, upstream->backend, upstream->server))
+	if (!is_wanted(pipeline, client->server))
 		return;
 	client_dismiss(pipeline, client,
 		       client->in_body ? REASON_slow_sender_evicted : REASON_holder_evicted);

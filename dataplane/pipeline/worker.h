@@ -417,6 +417,8 @@ void evict_for_bounds(struct pipeline *pipeline);
 // ---- holder.c: who keeps a server's connection from others -------------------------------------
 // A server's connection is lent to this client: does his time run now?
 void holder_note(struct pipeline *pipeline, struct client *client);
+// Is one lent to it that others wait for now?
+bool holder_awaited(const struct pipeline *pipeline, const struct client *client);
 // Once a turn: where transactions wait for a server's connection, clients that keep one and are too
 // slow give it up. When it wants to be called again.
 uint64_t holder_relieve(struct pipeline *pipeline);
