@@ -126,6 +126,34 @@ def pins_lost(checks, lab):
         checks.equal('the next one stops, too', gate.stop(), 0)
 
 
+def give_pid(lab, pid):
+    """As if another process had the dead gate's number by now."""
+    path = os.path.join(lab.pins, 'instance')
+    row = json.loads(subprocess.run(['bpftool', '-j', 'map', 'lookup', 'pinned', path, 'key', '0',
+                                     '0', '0', '0'], stdout=subprocess.PIPE, check=True).stdout)
+    value = bytes(int(byte, 16) for byte in row['value'])
+    value = value[:8] + pid.to_bytes(8, 'little') + value[16:]
+    subprocess.run(['bpftool', 'map', 'update', 'pinned', path, 'key', '0', '0', '0', '0', 'value',
+                    *map(str, value)], check=True)
+
+
+def killed(checks, lab):
+    """Who asks a gate that is dead is told so at once, whoever has its process number now."""
+    with labs.Gate(lab) as gate:
+        smtp.await_backend(lab)
+        gate.kill()
+        give_pid(lab, os.getpid())
+        for command in ('reload', 'drain'):
+            # A gate that lives has a minute to answer.
+            done = subprocess.run([labs.BINARY, command, '-c', gate.file], text=True,
+                                  stderr=subprocess.PIPE, timeout=50)
+            checks.equal(f'{command} of a killed gate: exit code', done.returncode, 1)
+            checks.that(f'{command} says that none runs', 'no gate is running there' in done.stderr,
+                        done.stderr)
+        gate.start()
+        checks.equal('after a kill it starts and stops', gate.stop(), 0)
+
+
 def realtime(checks, lab):
     """The worker's thread goes first, and no other."""
     config = lab.config()
@@ -150,6 +178,7 @@ def test(checks):
             checks.equal(f'without {what}: nothing is left', traces(lab), [])
         second_instance(checks, lab)
         pins_lost(checks, lab)
+        killed(checks, lab)
         realtime(checks, lab)
         checks.equal('after a stop nothing is attached', traces(lab), [])
 
