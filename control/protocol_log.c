@@ -99,7 +99,6 @@ struct protocol_log *protocol_log_create(const struct policy *policy, unsigned w
 {
 	const struct gate_settings *gate = &policy->gate;
 	struct protocol_files_settings settings = {
-		.path = gate->protocol_log_path,
 		.version = version,
 		.file_size = gate->protocol_log_file_size,
 		.directory_size = gate->protocol_log_directory_size,
@@ -118,6 +117,7 @@ struct protocol_log *protocol_log_create(const struct policy *policy, unsigned w
 		if (!log->rings[log->workers])
 			goto destroy;
 	}
+	settings.path = log->path; // the policy may go first
 	log->files = protocol_files_open(&settings, error);
 	if (!log->files)
 		goto destroy;
