@@ -164,6 +164,8 @@ static bool is_shown(const char *text, size_t length)
 		return false;
 	if (byte[0] == 0xc2)
 		return byte[1] >= 0xa0; // U+0080 to U+009F
+	if (byte[0] == 0xd8)
+		return byte[1] != 0x9c; // U+061C
 	if (byte[0] != 0xe2)
 		return true;
 	// U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.
