@@ -9,6 +9,7 @@
 #include "control/import.h"
 #include "control/import_read.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,38 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && strcasecmp(text + length - end_length, end) == 0;
 }
 
+static int digit_of(char letter)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *found = strchr(digits, tolower((unsigned char)letter));
+
+	return found && *found ? (int)(found - digits) : -1;
+}
+
+// Without the escapes of a distinguished name (RFC 4514, section 2.4) or a canonical one: "\," and
+// "\2C", "\/". The caller frees it.
+static char *without_escapes(const char *text)
+{
+	char *copy = import_copy(text, strlen(text)), *to = copy;
+
+	while (*text) {
+		int high = -1, low = -1;
+
+		if (*text == '\\' && text[1]) {
+			high = digit_of(*++text);
+			low = high < 0 ? -1 : digit_of(text[1]);
+		}
+		if (low < 0) {
+			*to++ = *text++;
+			continue;
+		}
+		*to++ = (char)(high << 4 | low);
+		text += 2;
+	}
+	*to = '\0';
+	return copy;
+}
+
 // SERVER\NAME, NAME, a distinguished name or the path of a canonical one.
 static bool concerns(const struct import_connector *connector, const char *identity)
 {
@@ -76,10 +109,12 @@ static bool concerns(const struct import_connector *connector, const char *ident
 				    connector->server);
 	char *end =
 		import_format("/%s/Protocols/SMTP Receive Connectors/%s", connector->server, name);
+	char *plain = without_escapes(identity);
 	bool same = strcasecmp(identity, connector->origin) == 0 ||
 		    strcasecmp(identity, name) == 0 ||
-		    strncasecmp(identity, start, strlen(start)) == 0 || ends_with(identity, end);
+		    strncasecmp(plain, start, strlen(start)) == 0 || ends_with(plain, end);
 
+	free(plain);
 	free(start);
 	free(end);
 	return same;

@@ -10,16 +10,17 @@
 
 static struct command_options options = {.file = "c.json", .permissions = "p.json"};
 
-static void open_import(struct import *import, const char *groups, const char *permissions)
+static void open_named(struct import *import, const char *name, const char *groups,
+		       const char *permissions)
 {
 	char connectors[512];
 	struct import_fault fault;
 
 	snprintf(connectors, sizeof(connectors),
-		 "[{\"Name\": \"Relay\", \"Identity\": \"EX\\\\Relay\", \"Bindings\": "
+		 "[{\"Name\": \"%s\", \"Identity\": \"EX\\\\%s\", \"Bindings\": "
 		 "\"0.0.0.0:25\", \"RemoteIPRanges\": \"10.0.0.0/8\", \"AuthMechanism\": "
 		 "\"None\", \"PermissionGroups\": \"%s\"}]",
-		 groups);
+		 name, name, groups);
 	*import = (struct import){.options = &options,
 				  .policy = import_allocate(sizeof(struct policy))};
 	assert_int_equal(tree_read(import_json, connectors, strlen(connectors),
@@ -31,6 +32,11 @@ static void open_import(struct import *import, const char *groups, const char *p
 	import_connectors(import);
 	assert_int_equal(import->errors, 0);
 	import_permissions(import);
+}
+
+static void open_import(struct import *import, const char *groups, const char *permissions)
+{
+	open_named(import, "Relay", groups, permissions);
 }
 
 static void close_import(struct import *import)
@@ -181,6 +187,38 @@ static void test_entries(void **state)
 	}
 }
 
+// Characters that mean something in a distinguished or a canonical name are escaped there.
+static void test_escaped_identities(void **state)
+{
+	static const struct {
+		const char *name, *identity; // as JSON
+	} rows[] = {
+		{"Hall 3, left",
+		 "CN=Hall 3\\\\, left,CN=SMTP Receive Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"Hall 3, left",
+		 "CN=Hall 3\\\\2C left,CN=SMTP Receive Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"#1+2=3;\\\\<>\\\"",
+		 "CN=\\\\#1\\\\+2\\\\=3\\\\;\\\\\\\\\\\\<\\\\>\\\\\\\",CN=SMTP Receive "
+		 "Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"Scan/Fax", "c.test/x/EX/Protocols/SMTP Receive Connectors/Scan\\\\/Fax"},
+		{"Scan\\\\", "c.test/x/EX/Protocols/SMTP Receive Connectors/Scan\\\\"},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char permissions[512];
+		struct import import;
+
+		snprintf(permissions, sizeof(permissions),
+			 "{\"Identity\": \"%s\", \"User\": \"" ANONYMOUS
+			 "\", \"ExtendedRights\": " ANY "}",
+			 rows[i].identity);
+		open_named(&import, rows[i].name, "AnonymousUsers", permissions);
+		if (import.errors || !text_of(&import, "ExtendedRights"))
+			fail_msg("%s is not that of %s", rows[i].identity, rows[i].name);
+		close_import(&import);
+	}
+}
+
 static void test_refused(void **state)
 {
 	static const char *const rows[] = {
@@ -210,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_escaped_identities),
 		cmocka_unit_test(test_refused),
 	};
 
