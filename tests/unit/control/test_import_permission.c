@@ -73,7 +73,20 @@ static bool has_note(const struct import *import, const char *text)
 	", \"Deny\": false, \"IsInherited\": false}"
 #define ANONYMOUS "NT AUTHORITY\\\\ANONYMOUS LOGON"
 #define ANY       "\"ms-Exch-SMTP-Accept-Any-Recipient\""
-#define RELAYS    "anonymous: ms-Exch-SMTP-Accept-Any-Recipient"
+#define ALL_OF(user, access, deny)                                                                 \
+	"{\"Identity\": \"EX\\\\Relay\", \"User\": \"" user "\", \"AccessRights\": [" access       \
+	"], \"ExtendedRights\": null, \"Deny\": " deny "}"
+#define A_RIGHT(name) "anonymous: ms-Exch-" name
+#define EVERY                                                                                                                                                                                     \
+	A_RIGHT("SMTP-Submit")                                                                                                                                                                    \
+	", " A_RIGHT("SMTP-Accept-Any-Recipient") ", " A_RIGHT(                                                                                                                                   \
+		"SMTP-Accept-Any-Sender") ","                                                                                                                                                     \
+					  " " A_RIGHT("SMTP-Accept-Authoritative-Domain-Sender") ", " A_RIGHT("SMTP-Accept-Authentication-Flag") ", " A_RIGHT("SMTP-Accept-Exch50") ", " A_RIGHT( \
+						  "Accept-Headers-Routing") ", " A_RIGHT("Accept-"                                                                                                \
+											 "Headers"                                                                                                \
+											 "-Organi"                                                                                                \
+											 "zation") ", " A_RIGHT("Accept-Headers-Forest") ", " A_RIGHT("Bypass-Anti-Spam") ", " A_RIGHT("Bypass-Message-Size-Limit")
+#define RELAYS "anonymous: ms-Exch-SMTP-Accept-Any-Recipient"
 
 static void test_entries(void **state)
 {
@@ -167,6 +180,20 @@ static void test_entries(void **state)
 		 "{\"Identity\": \"EX\\\\Relay\", \"User\": \"" ANONYMOUS
 		 "\", \"AccessRights\": [\"GenericAll\"]}",
 		 NULL, NULL, "GenericAll holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "983551", "false"), NULL, NULL,
+		 "GenericAll holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ExtendedRight\"", "false"), NULL, NULL,
+		 "ExtendedRight without a name holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "256", "false"), NULL, NULL,
+		 "ExtendedRight without a name holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ReadProperty, GenericExecute\"", "true"),
+		 NULL, NULL, NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "131220", "true"), NULL, NULL, NULL},
+		// A denial of everything is one of each right
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"GenericAll\"", "true"), NULL, EVERY, NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ExtendedRight\"", "true"), NULL, EVERY,
+		 NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "256", "true"), NULL, EVERY, NULL},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
