@@ -12,11 +12,11 @@
 
 // Parameters of Exchange's receive connectors that an administrator may bring along.
 static const char *const not_in_this_version[] = {
-	"AdvertiseClientSettings", "AuthTarpitInterval",    "DefaultDomain",
-	"DomainSecureEnabled",     "EnableAuthGSSAPI",      "ExtendedProtectionPolicy",
-	"MaxAcknowledgementDelay", "MaxLogonFailures",      "OrarEnabled",
-	"ServiceDiscoveryFqdn",    "SuppressXAnonymousTls", "TlsCertificateName",
-	"TlsDomainCapabilities",   "TransportRole",
+	"AdvertiseClientSettings", "AuthTarpitInterval", "DefaultDomain",
+	"DomainSecureEnabled",     "EnableAuthGSSAPI",   "ExtendedProtectionPolicy",
+	"MaxAcknowledgementDelay", "MaxLogonFailures",   "ServiceDiscoveryFqdn",
+	"SuppressXAnonymousTls",   "TlsCertificateName", "TlsDomainCapabilities",
+	"TransportRole",
 };
 
 #define HINT_NAME_MAX 40
