@@ -99,8 +99,13 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)
-		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector,
-					 burst->places[at]);
+		reason = handshake_input(pipeline, &(struct stranger){
+							   .view = view,
+							   .tuple = &burst->tuples[at],
+							   .hash = burst->hashes[at],
+							   .connector = verdict->connector,
+							   .place = burst->places[at],
+						   });
 	else
 		reason = REASON_no_flow;
 	if (!flow && verdict->kind == VERDICT_SERVER)

@@ -293,9 +293,15 @@ void sieve_learn(struct pipeline *pipeline, uint16_t port, const struct view *vi
 // known, or 0: not asked for.
 uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
 			      uint32_t hash);
-// hash: tcp_hash of its tuple; place: what handshake_look_ahead returned, or 0.
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			    uint16_t connector, uint64_t place);
+// A segment of a listed client without a flow, and what its burst found out about it.
+struct stranger {
+	const struct view *view;
+	const struct tuple *tuple; // tcp_tuple_of
+	uint32_t hash;             // tcp_hash of it
+	uint16_t connector;
+	uint64_t place; // of a SYN: what handshake_look_ahead returned, or 0
+};
+enum reason handshake_input(struct pipeline *pipeline, const struct stranger *stranger);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 
