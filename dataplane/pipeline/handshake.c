@@ -33,6 +33,11 @@ static bool send_syn_ack(struct pipeline *pipeline, const struct tuple *tuple,
 	return send_segment(pipeline, link, &segment);
 }
 
+static bool is_syn(const struct view *view)
+{
+	return (view->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 // Does the SYN ask for something that only an entry can remember?
 static bool wants_entry(const struct tcp_options *options)
 {
@@ -46,28 +51,63 @@ static bool wants_proof(const struct pipeline *pipeline)
 	return !half_open_offers_options(pipeline->half_open);
 }
 
-static bool is_proven(const struct pipeline *pipeline, const struct stranger *syn)
+static bool is_proven(const struct pipeline *pipeline, const struct arrival *syn)
 {
-	uint64_t place = syn->place;
-
-	if (!wants_proof(pipeline))
-		return false;
-	// The cache filled within the burst.
-	if (place == 0)
-		place = sources_look_ahead(pipeline->sources, &syn->view->source);
-	return sources_remembers(pipeline->sources, place);
+	return syn->draft.place && sources_remembers(pipeline->sources, syn->draft.place);
 }
 
-uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
-			      uint32_t hash)
+// The SYNs of a burst, side by side as they are hashed.
+struct syns {
+	unsigned count;
+	struct syn_draft *drafts[PIPELINE_BURST];
+	const struct tuple *tuples[PIPELINE_BURST];
+	const struct address *sources[PIPELINE_BURST];
+	uint64_t covered[PIPELINE_BURST];
+};
+
+static void add_syn(const struct pipeline *pipeline, struct arrival *arrival, struct syns *syns)
 {
-	half_open_prefetch_bucket(pipeline->half_open, hash);
-	return wants_proof(pipeline) ? sources_look_ahead(pipeline->sources, &view->source) : 0;
+	const struct view *view = arrival->view;
+	struct syn_draft *draft = &arrival->draft;
+	struct tcp_options options;
+
+	half_open_prefetch_bucket(pipeline->half_open, arrival->hash);
+	draft->place = 0;
+	draft->offered = half_open_offers_options(pipeline->half_open);
+	draft->malformed = !options_parse(view->options, true, &options);
+	if (draft->malformed)
+		return;
+	syns->covered[syns->count] =
+		cookie_begin(&pipeline->cookie_keys, &arrival->tuple, view->sequence, &options,
+			     draft->offered && wants_entry(&options), &draft->handshake);
+	syns->tuples[syns->count] = &arrival->tuple;
+	syns->sources[syns->count] = &view->source;
+	syns->drafts[syns->count++] = draft;
+}
+
+void handshake_draft(const struct pipeline *pipeline, struct arrival arrivals[], unsigned count)
+{
+	uint64_t hashes[PIPELINE_BURST], places[PIPELINE_BURST];
+	struct syns syns;
+
+	syns.count = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (is_syn(arrivals[i].view))
+			add_syn(pipeline, &arrivals[i], &syns);
+	if (wants_proof(pipeline)) {
+		sources_look_ahead_all(pipeline->sources, syns.sources, syns.count, places);
+		for (unsigned i = 0; i < syns.count; i++)
+			syns.drafts[i]->place = places[i];
+	}
+	cookie_hashes(&pipeline->cookie_keys, syns.tuples, syns.covered, syns.count, hashes);
+	for (unsigned i = 0; i < syns.count; i++)
+		cookie_end(syns.covered[i], hashes[i], pipeline->now.now_us,
+			   &syns.drafts[i]->handshake);
 }
 
 // known: the entry that there is, or NULL.
-static void remember(struct pipeline *pipeline, const struct stranger *syn,
-		     const struct half_open_entry *known, const struct handshake *handshake)
+static void remember(struct pipeline *pipeline, const struct arrival *syn,
+		     const struct half_open_entry *known)
 {
 	const bool proven = is_proven(pipeline, syn);
 	const uint64_t now_us = pipeline->now.now_us;
@@ -75,9 +115,9 @@ static void remember(struct pipeline *pipeline, const struct stranger *syn,
 
 	// In a flood there is seldom room: then nothing is written.
 	if (known || half_open_has_room(pipeline->half_open, &syn->view->source, proven, now_us)) {
-		const struct half_open_entry entry = {.tuple = *syn->tuple,
+		const struct half_open_entry entry = {.tuple = syn->tuple,
 						      .link = syn->view->link,
-						      .handshake = *handshake,
+						      .handshake = syn->draft.handshake,
 						      .proven = proven};
 		result = half_open_insert(pipeline->half_open, &entry, syn->hash, now_us);
 	}
@@ -87,33 +127,28 @@ static void remember(struct pipeline *pipeline, const struct stranger *syn,
 		count_reason(pipeline, REASON_half_open_full);
 }
 
-// What its SYN-ACK says. REASON_NONE, or why there is none.
-static enum reason agree(struct pipeline *pipeline, const struct stranger *syn,
-			 struct handshake *handshake)
+// What its SYN-ACK says; NULL: the SYN is malformed.
+static const struct handshake *agree(struct pipeline *pipeline, struct arrival *syn)
 {
 	const struct half_open_entry *known =
-		half_open_find(pipeline->half_open, syn->tuple, syn->hash);
-	struct tcp_options options;
-	bool has_entry;
+		half_open_find(pipeline->half_open, &syn->tuple, syn->hash);
 
 	// The same SYN again: the same answer, whatever the cookie's epoch is by now.
-	if (known && known->handshake.client_isn == syn->view->sequence) {
-		*handshake = known->handshake;
-		return REASON_NONE;
-	}
-	if (!options_parse(syn->view->options, true, &options))
-		return REASON_syn_malformed;
-	has_entry = wants_entry(&options) && half_open_offers_options(pipeline->half_open);
-	cookie_make(&pipeline->cookie_keys, syn->tuple, syn->view->sequence, &options, has_entry,
-		    pipeline->now.now_us, handshake);
-	remember(pipeline, syn, known, handshake);
-	return REASON_NONE;
+	if (known && known->handshake.client_isn == syn->view->sequence)
+		return &known->handshake;
+	// The cache filled, or was emptied, within the burst.
+	if (syn->draft.offered != half_open_offers_options(pipeline->half_open))
+		handshake_draft(pipeline, syn, 1);
+	if (syn->draft.malformed)
+		return NULL;
+	remember(pipeline, syn, known);
+	return &syn->draft.handshake;
 }
 
-static enum reason syn_input(struct pipeline *pipeline, const struct stranger *syn)
+static enum reason syn_input(struct pipeline *pipeline, struct arrival *syn)
 {
 	const struct view *view = syn->view;
-	struct handshake handshake;
+	const struct handshake *handshake;
 	enum reason reason;
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
@@ -123,11 +158,11 @@ static enum reason syn_input(struct pipeline *pipeline, const struct stranger *s
 	reason = admit_syn(pipeline, view, syn->connector);
 	if (reason != REASON_NONE)
 		return reason;
-	reason = agree(pipeline, syn, &handshake);
-	if (reason != REASON_NONE)
-		return reason;
+	handshake = agree(pipeline, syn);
+	if (!handshake)
+		return REASON_syn_malformed;
 	// To where this SYN came from: another router may have brought it than the one before.
-	if (!send_syn_ack(pipeline, syn->tuple, &view->link, &handshake))
+	if (!send_syn_ack(pipeline, &syn->tuple, &view->link, handshake))
 		return REASON_syn_unsent;
 	pipeline->counters.connectors[syn->connector]->syns++;
 	return REASON_NONE;
@@ -135,10 +170,10 @@ static enum reason syn_input(struct pipeline *pipeline, const struct stranger *s
 
 // Bytes of a client that does not wait for the greeting may overtake its ACK. The ACK, or the same
 // bytes again, will follow: no RST for them, nor for an ACK right behind a window full of them.
-static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct stranger *ack)
+static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct arrival *ack)
 {
 	const struct half_open_entry *entry =
-		half_open_find(pipeline->half_open, ack->tuple, ack->hash);
+		half_open_find(pipeline->half_open, &ack->tuple, ack->hash);
 	const struct view *view = ack->view;
 	uint32_t ahead;
 
@@ -149,7 +184,7 @@ static bool is_ahead_of_ack(const struct pipeline *pipeline, const struct strang
 }
 
 // Is this the ACK of a SYN-ACK of ours? Fills what the handshake agreed on.
-static enum reason check_cookie(struct pipeline *pipeline, const struct stranger *ack,
+static enum reason check_cookie(struct pipeline *pipeline, const struct arrival *ack,
 				struct handshake *handshake)
 {
 	const struct view *view = ack->view;
@@ -157,12 +192,12 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct stranger
 	struct tcp_options options;
 
 	if (!options_parse(view->options, false, &options) ||
-	    !cookie_check(&pipeline->cookie_keys, ack->tuple, view->sequence, view->acknowledgment,
+	    !cookie_check(&pipeline->cookie_keys, &ack->tuple, view->sequence, view->acknowledgment,
 			  &options, pipeline->now.now_us, handshake))
 		return is_ahead_of_ack(pipeline, ack) ? REASON_tcp_state : REASON_cookie_invalid;
 	if (!handshake->has_entry)
 		return REASON_NONE;
-	entry = half_open_find(pipeline->half_open, ack->tuple, ack->hash);
+	entry = half_open_find(pipeline->half_open, &ack->tuple, ack->hash);
 	if (!entry || entry->handshake.our_isn != handshake->our_isn ||
 	    entry->handshake.client_isn != handshake->client_isn)
 		return REASON_cookie_no_entry;
@@ -170,11 +205,11 @@ static enum reason check_cookie(struct pipeline *pipeline, const struct stranger
 	return REASON_NONE;
 }
 
-static enum reason ack_input(struct pipeline *pipeline, const struct stranger *ack)
+static enum reason ack_input(struct pipeline *pipeline, const struct arrival *ack)
 {
 	const struct view *view = ack->view;
 	const uint16_t connector = ack->connector;
-	struct tcp_accept accept = {.tuple = *ack->tuple,
+	struct tcp_accept accept = {.tuple = ack->tuple,
 				    .our_mss = mss_of(pipeline, view),
 				    .peer_window = view->window};
 	struct admission_result admitted;
@@ -193,7 +228,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct stranger *a
 		// In silence the handshake stays open: it is judged again when its ACK comes again.
 		if (pipeline->policy->connectors[connector].limits[admitted.limit].action ==
 		    ABOVE_RESET)
-			half_open_remove(pipeline->half_open, ack->tuple, ack->hash);
+			half_open_remove(pipeline->half_open, &ack->tuple, ack->hash);
 		return reason;
 	}
 	accept.our_isn = handshake.our_isn;
@@ -202,7 +237,7 @@ static enum reason ack_input(struct pipeline *pipeline, const struct stranger *a
 	accept.timestamp_offset = handshake.timestamp_offset;
 	evict_for_newcomer(pipeline, admitted.limit != LIMIT_WITHIN);
 	client = client_create(pipeline, &accept, &view->link, connector, &admitted);
-	half_open_remove(pipeline->half_open, ack->tuple, ack->hash); // refused, it is over, too
+	half_open_remove(pipeline->half_open, &ack->tuple, ack->hash); // refused, it is over, too
 	if (!client) {
 		if (admitted.limit == LIMIT_WITHIN)
 			admission_close(pipeline->sources,
@@ -216,34 +251,34 @@ static enum reason ack_input(struct pipeline *pipeline, const struct stranger *a
 }
 
 // A reset ends the half-open entry if it is in sequence; nothing else listens to it.
-static enum reason reset_input(struct pipeline *pipeline, const struct stranger *reset)
+static enum reason reset_input(struct pipeline *pipeline, const struct arrival *reset)
 {
 	const struct half_open_entry *entry =
-		half_open_find(pipeline->half_open, reset->tuple, reset->hash);
+		half_open_find(pipeline->half_open, &reset->tuple, reset->hash);
 
 	if (!entry || reset->view->sequence != entry->handshake.client_isn + 1)
 		return REASON_no_flow;
-	half_open_remove(pipeline->half_open, reset->tuple, reset->hash);
+	half_open_remove(pipeline->half_open, &reset->tuple, reset->hash);
 	return REASON_NONE;
 }
 
 // The SYN that reopened left no trace in the record: its ACK is known by the cookie, if it is newer
 // than all of the old connection. REASON_time_wait when it does not complete a handshake.
-static enum reason reopening_input(struct pipeline *pipeline, const struct stranger *stranger)
+static enum reason reopening_input(struct pipeline *pipeline, struct arrival *arrival)
 {
-	const struct view *view = stranger->view;
+	const struct view *view = arrival->view;
 	enum reason reason;
 
 	if ((view->flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    !tcp_time_wait_newer(pipeline->tcp, view))
 		return REASON_time_wait;
-	reason = ack_input(pipeline, stranger);
+	reason = ack_input(pipeline, arrival);
 	return reason == REASON_NONE || admit_refused(reason) ? reason : REASON_time_wait;
 }
 
-enum reason handshake_input(struct pipeline *pipeline, const struct stranger *stranger)
+enum reason handshake_input(struct pipeline *pipeline, struct arrival *arrival)
 {
-	const struct view *view = stranger->view;
+	const struct view *view = arrival->view;
 	enum tcp_time_wait time_wait = TCP_TIME_WAIT_NONE;
 	struct segment answer;
 	enum reason reason = admit_source(pipeline, view);
@@ -251,26 +286,26 @@ enum reason handshake_input(struct pipeline *pipeline, const struct stranger *st
 	if (reason != REASON_NONE)
 		return reason;
 
-	if (tcp_time_wait_likely(pipeline->tcp, stranger->hash))
+	if (tcp_time_wait_likely(pipeline->tcp, arrival->hash))
 		time_wait = tcp_time_wait_input(pipeline->tcp, view, pipeline->now.now_us, &answer);
 	switch (time_wait) {
 	case TCP_TIME_WAIT_ANSWER:
-		reason = reopening_input(pipeline, stranger);
+		reason = reopening_input(pipeline, arrival);
 		if (reason == REASON_time_wait)
 			send_segment(pipeline, &view->link, &answer);
 		return reason;
 	case TCP_TIME_WAIT_DROP:
-		return reopening_input(pipeline, stranger);
+		return reopening_input(pipeline, arrival);
 	case TCP_TIME_WAIT_NONE:
 	case TCP_TIME_WAIT_REOPEN:
 		break;
 	}
 	if (view->flags & TCP_RST)
-		return reset_input(pipeline, stranger);
+		return reset_input(pipeline, arrival);
 	if (view->flags & TCP_SYN)
-		reason = view->flags & TCP_ACK ? REASON_no_flow : syn_input(pipeline, stranger);
+		reason = view->flags & TCP_ACK ? REASON_no_flow : syn_input(pipeline, arrival);
 	else
-		reason = view->flags & TCP_ACK ? ack_input(pipeline, stranger) : REASON_no_flow;
+		reason = view->flags & TCP_ACK ? ack_input(pipeline, arrival) : REASON_no_flow;
 	switch (reason) {
 	case REASON_draining:
 		if (!pipeline->draining && pipeline->policy->gate.refuse != REFUSE_RESET)

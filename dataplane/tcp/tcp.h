@@ -70,6 +70,9 @@ struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple);
 // bring the bucket, then the flow into the cache. tcp_likely_user, when the flow is there: the user
 // of the flow that is most likely meant, or NULL. A hint, to be fetched and not to be believed.
 uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple);
+// tcp_hash of at most HASH_BURST tuples: the low half of each.
+void tcp_hash_all(const struct tcp *tcp, const struct tuple *const tuples[], unsigned count,
+		  uint64_t hashes[]);
 void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash);
 void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash);
 const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash);

@@ -222,6 +222,17 @@ void twins_input(struct twins *twins, uint16_t port, const struct slice frames[]
 	compare(twins);
 }
 
+void twins_input_apart(struct twins *twins, uint16_t port, const struct slice frames[],
+		       unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pipeline_input(twins->watched.pipeline, port, &frames[i], 1, twins->now,
+			       &twins->watched.outbox);
+	pipeline_input(twins->other.pipeline, port, frames, count, twins->now,
+		       &twins->other.outbox);
+	compare(twins);
+}
+
 static void reload(struct twins *twins, struct twin *twin, const char *gate, bool bound)
 {
 	pipeline_adopt(twin->pipeline, next_generation(twin, load(gate, bound)), twins->now,
