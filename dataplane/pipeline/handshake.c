@@ -14,23 +14,23 @@ static uint16_t mss_of(const struct pipeline *pipeline, const struct view *view)
 	return (uint16_t)(mtu - (address_is_ipv4(&view->source) ? 40 : 60));
 }
 
-static bool send_syn_ack(struct pipeline *pipeline, const struct tuple *tuple,
-			 const struct link *link, const struct handshake *handshake)
+static void make_syn_ack(const struct pipeline *pipeline, const struct tuple *tuple,
+			 const struct link *link, const struct handshake *handshake,
+			 struct segment *segment)
 {
 	uint16_t mtu = pipeline->policy->ports[link->port].mtu;
-	struct segment segment; // but for its options, each field by itself: a flood waits for it
 
-	segment.tuple = *tuple;
-	segment.sequence = handshake->our_isn;
-	segment.acknowledgment = handshake->client_isn + 1;
-	segment.flags = TCP_SYN | TCP_ACK;
-	segment.payload = NULL;
-	segment.payload_offset = 0;
-	segment.payload_length = 0;
+	// But for its options, each field by itself: a flood waits for it.
+	segment->tuple = *tuple;
+	segment->sequence = handshake->our_isn;
+	segment->acknowledgment = handshake->client_isn + 1;
+	segment->flags = TCP_SYN | TCP_ACK;
+	segment->payload = NULL;
+	segment->payload_offset = 0;
+	segment->payload_length = 0;
 	tcp_syn_ack_options(pipeline->tcp, &handshake->options,
 			    (uint16_t)(mtu - (address_is_ipv4(&tuple->remote) ? 40 : 60)),
-			    handshake->our_timestamp, &segment);
-	return send_segment(pipeline, link, &segment);
+			    handshake->our_timestamp, segment);
 }
 
 static bool is_syn(const struct view *view)
@@ -149,6 +149,7 @@ static enum reason syn_input(struct pipeline *pipeline, struct arrival *syn)
 {
 	const struct view *view = syn->view;
 	const struct handshake *handshake;
+	struct segment syn_ack;
 	enum reason reason;
 
 	if (!net_can_be_peer(pipeline->net, &view->source))
@@ -162,7 +163,8 @@ static enum reason syn_input(struct pipeline *pipeline, struct arrival *syn)
 	if (!handshake)
 		return REASON_syn_malformed;
 	// To where this SYN came from: another router may have brought it than the one before.
-	if (!send_syn_ack(pipeline, &syn->tuple, &view->link, handshake))
+	make_syn_ack(pipeline, &syn->tuple, &view->link, handshake, &syn_ack);
+	if (!send_answer(pipeline, syn->index, &view->link, &syn_ack))
 		return REASON_syn_unsent;
 	pipeline->counters.connectors[syn->connector]->syns++;
 	return REASON_NONE;
@@ -326,7 +328,10 @@ enum reason handshake_input(struct pipeline *pipeline, struct arrival *arrival)
 void handshake_timeout(struct pipeline *pipeline)
 {
 	const struct half_open_entry *entry;
+	struct segment syn_ack;
 
-	while ((entry = half_open_expire(pipeline->half_open, pipeline->now.now_us)))
-		send_syn_ack(pipeline, &entry->tuple, &entry->link, &entry->handshake);
+	while ((entry = half_open_expire(pipeline->half_open, pipeline->now.now_us))) {
+		make_syn_ack(pipeline, &entry->tuple, &entry->link, &entry->handshake, &syn_ack);
+		send_segment(pipeline, &entry->link, &syn_ack);
+	}
 }

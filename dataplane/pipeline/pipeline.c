@@ -191,6 +191,7 @@ static void hash_all(struct pipeline *pipeline, struct burst *burst)
 		struct arrival *arrival = &burst->arrivals[i];
 
 		arrival->view = burst->tcp[i];
+		arrival->index = index_of(burst, burst->tcp[i]);
 		arrival->tuple = tcp_tuple_of(burst->tcp[i]);
 		arrival->connector = burst->verdicts[i].connector;
 		tuples[i] = &arrival->tuple;

@@ -256,6 +256,10 @@ void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
+// The same, in answer to frame `index` of this burst, which is not looked at any more: short enough
+// for OUTBOX_ANSWER_MAX.
+bool send_answer(struct pipeline *pipeline, unsigned index, const struct link *link,
+		 const struct segment *segment);
 // RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
@@ -299,6 +303,7 @@ struct syn_draft {
 // A segment that the gate kept, and what its burst found out about it.
 struct arrival {
 	const struct view *view;
+	unsigned index;         // of its frame in the burst
 	struct tuple tuple;     // tcp_tuple_of
 	uint32_t hash;          // tcp_hash of it
 	uint16_t connector;     // CONNECTOR_NONE: none of a client

@@ -285,6 +285,8 @@ static void test_burst_is_answered_as_if_each_came_alone(void **state)
 		twins_pass(twins, i % 64 == 0 ? 40000000 : random_below(&random, 30000));
 	}
 	assert_true(twins->other.connectors[0].syns > SYN_BURSTS * 8);
+	assert_int_equal(twins->other.answered, twins->other.connectors[0].syns);
+	assert_int_equal(twins->watched.answered, 0);
 	assert_true(twins->other.reasons[REASON_syn_malformed].count > SYN_BURSTS / 8);
 	assert_true(twins->other.reasons[REASON_half_open_full].count > SYN_BURSTS / 8);
 	assert_true(twins->other.reasons[REASON_half_open_evicted].count > SYN_BURSTS / 8);
