@@ -49,7 +49,8 @@ typedef unsigned long long counters_u64;
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(tarpitted, "replies kept back for TarpitInterval")                                       \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")                       \
-	X(connections_refused, "SYNs and handshakes above a limit of the connector")
+	X(connections_refused, "SYNs and handshakes above a limit of the connector")               \
+	X(listed, "gauge: 1 while the policy in force has the connector")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
 #define PORT_COUNTERS(X)                                                                           \

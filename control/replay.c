@@ -284,8 +284,10 @@ static int create_rows(struct replay *replay)
 	memset(replay->connectors, 0, policy->connector_count * sizeof(*replay->connectors));
 	memset(replay->ports, 0, policy->port_count * sizeof(*replay->ports));
 	memset(replay->reasons, 0, REASON_COUNT * sizeof(*replay->reasons));
-	for (unsigned i = 0; i < policy->connector_count; i++)
+	for (unsigned i = 0; i < policy->connector_count; i++) {
 		replay->connector_rows[i] = &replay->connectors[i];
+		replay->connectors[i].listed = 1;
+	}
 	for (unsigned i = 0; i < policy->port_count; i++)
 		replay->port_rows[i] = &replay->ports[i];
 	return 0;

@@ -110,6 +110,43 @@ def sessions(checks, lab, gate, backend):
     settled(gate)
 
 
+def shown(gate):
+    """The connectors as `status` has them: names of its text; rows of JSON; names of Prometheus."""
+    text = tool(gate, 'status')[1].split('\nconnector ')[1].split('\n\n')[0].splitlines()[1:]
+    rows = json.loads(tool(gate, 'status', '--json')[1])['connectors']
+    metrics = re.findall(r'^relaygate_connector_sessions_total\{connector="(.*)"\}',
+                         tool(gate, 'status', '--prometheus')[1], re.MULTILINE)
+    return ([re.sub(r' +\d.*', '', line) for line in text], {row['name']: row for row in rows},
+            metrics)
+
+
+def gone(checks, lab, gate):
+    """A connector that left the file is shown while it has sessions, and comes back as it was."""
+    config = lab.config()
+    del config[RELAY]
+    with smtp.Client(lab, 'app') as client:
+        client.greet()
+        reload(checks, gate, config)
+        names, rows, metrics = shown(gate)
+        checks.that('gone, with a session: said so', 'Anonymous Relay (gone)' in names, names)
+        checks.equal('gone, with a session: not listed', rows['Anonymous Relay']['listed'], 0)
+        checks.that('gone, with a session: its series goes on', 'Anonymous Relay' in metrics)
+        checks.equal('others are listed', rows['Submission']['listed'], 1)
+        checks.that('others are not gone', 'Submission' in names, names)
+        client.quit()
+    labs.wait_for('its session ends', lambda: 'Anonymous Relay' not in shown(gate)[1])
+    names, _, metrics = shown(gate)
+    checks.that('gone, without one: not shown', not [name for name in names if 'Relay' in name],
+                names)
+    checks.that('nor in Prometheus', 'Anonymous Relay' not in metrics, metrics)
+    before = gate.connectors_at_rest()['Anonymous Relay']
+    checks.that('its row is still there', before['sessions'] > 0)
+    reload(checks, gate, lab.config())
+    after = shown(gate)[1]['Anonymous Relay']
+    checks.equal('back again it counts on', {**before, 'listed': 1}, {**after, 'name': before['name']})
+    settled(gate)
+
+
 def renamed(checks, lab, gate):
     config = lab.config()
     config['connector Relay Two'] = dict(config[RELAY])
@@ -382,6 +419,7 @@ def rules(checks, lab):
         smtp.await_backend(lab)
         sessions(checks, lab, gate, backend)
         renamed(checks, lab, gate)
+        gone(checks, lab, gate)
         servers(checks, lab, gate, backend)
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
