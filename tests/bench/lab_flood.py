@@ -25,7 +25,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import lab as labs  # noqa: E402 (from the folder above)
-import lab_relay  # noqa: E402
+import middles  # noqa: E402
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
 LISTED = {4: ('203.0.112.0', 20), 6: ('2001:db8:600d::', 64)}
@@ -61,7 +61,7 @@ def relaygate(lab):
     config['gate']['MaxSessions'] = '4000'
     config['gate']['Realtime'] = 'yes'
     config['backend cluster']['MaxConnections'] = '200'
-    config['backend cluster']['Servers'] = f'{lab_relay.SERVER}:25'
+    config['backend cluster']['Servers'] = f'{middles.SERVER}:25'
     ranges = ', '.join('%s/%d' % source for source in LISTED.values())
     # What an operator sets who expects forged SYNs from a network that he lists.
     config['connector Flooded'] = dict(config['connector Submission'], RemoteIPRanges=ranges,
@@ -70,15 +70,11 @@ def relaygate(lab):
         yield gate
 
 
-def haproxy(lab):
-    return lab_relay.haproxy(lab)
-
-
 def postscreen(lab):
-    return lab_relay.postfix(lab, POSTSCREEN, POSTSCREEN_MAIN)
+    return middles.postfix(lab, POSTSCREEN, POSTSCREEN_MAIN)
 
 
-MIDDLES = {'HAProxy': haproxy, 'postscreen': postscreen, 'relaygate': relaygate}
+MIDDLES = {'HAProxy': middles.haproxy, 'postscreen': postscreen, 'relaygate': relaygate}
 SAME_RATE = 'relaygate at HAProxy\'s rate'
 
 
@@ -131,15 +127,17 @@ class Offer:
     def run(self, seconds):
         """The rate of messages sent, failures of batches, the longest batch in seconds."""
         begun, due, first = time.monotonic(), 0, None
+        end = begun + seconds
         with open(self.file, 'wb') as told:
             told.truncate()
         with open(self.file, 'ab') as told:
-            while (now := time.monotonic() - begun) < seconds:
-                if now >= due * SLICE:
+            while (now := time.monotonic()) < end or first is None:
+                if now >= begun + due * SLICE:
                     self.begin(told)
                     due += 1
-                if first is None and now >= WARM:
+                if first is None and now >= begun + WARM:
                     first = self.sent()
+                    end = first[0] + seconds - WARM  # as long, however late it is
                 self.look()
                 time.sleep(0.01)
             last = self.sent()
