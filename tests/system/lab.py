@@ -104,7 +104,11 @@ class Lab:
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix='relaygate-test.')
         os.chmod(self.folder, 0o755)  # Postfix's user reads below it
-        self.command('up', '--dir', os.path.join(self.folder, 'lab'))
+        try:
+            self.command('up', '--dir', os.path.join(self.folder, 'lab'))
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         return self
 
     def __exit__(self, *_):
@@ -214,14 +218,25 @@ class Gate:
         self.process = None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if self.process:
+                self.kill()
+            raise
         return self
 
     def __exit__(self, kind, *_):
-        self.stop()
-        if kind:
-            print('--- the gate said:', flush=True)
-            print(read(self.log).decode(errors='replace')[-4000:], flush=True)
+        """A gate that crashed, or ends in another way than in good order, fails every test."""
+        code = 'nothing'
+        try:
+            code = self.stop()
+        finally:
+            if kind or code:
+                print('--- the gate said:', flush=True)
+                print(read(self.log).decode(errors='replace')[-4000:], flush=True)
+        if code and not kind:
+            raise RuntimeError(f'the gate ended with {code}')
 
     def start(self):
         """Returns when the gate says that it takes frames (sd_notify READY=1)."""
