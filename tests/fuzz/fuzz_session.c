@@ -10,6 +10,7 @@
 // runs: 30000
 #include "dataplane/smtp/reply_parser.h"
 #include "dataplane/smtp/session.h"
+#include "tests/fuzz/path.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,29 +101,13 @@ static void check_body(struct play *play, struct slice bytes)
 	play->sum += bytes.length;
 }
 
-// Up to the '>' that no quotes hold; parameters may follow.
-static size_t path_length(struct slice text)
-{
-	bool quoted = false;
-
-	for (size_t i = 0; i < text.length; i++) {
-		if (quoted && text.data[i] == '\\')
-			i++;
-		else if (text.data[i] == '"')
-			quoted = !quoted;
-		else if (text.data[i] == '>' && !quoted)
-			return i + 1;
-	}
-	return 0;
-}
-
 // Judged from the text alone: without the right to relay, no byte may separate parts of the path
 // unless what follows or precedes is ours.
 static void check_recipient(struct play *play)
 {
 	char text[SESSION_COMMAND_MAX];
 	const struct slice all = session_recipient(&play->session, text, sizeof(text));
-	const struct slice path = slice_first(all, path_length(all));
+	const struct slice path = slice_first(all, path_end(all));
 
 	assert(!memchr(all.data, '\r', all.length) && !memchr(all.data, '\n', all.length));
 	assert(path.length == all.length || all.data[path.length] == ' ');
