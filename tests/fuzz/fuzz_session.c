@@ -12,6 +12,7 @@
 #include "dataplane/smtp/session.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -24,7 +25,8 @@ enum {
 	OPTION_2016 = 8,
 	OPTION_EHLO = 16, // a greeting and MAIL go before the input
 	OPTION_CHAOS = 32,
-	OPTION_CHUNKS = 64, // client and server may use BDAT, for BINARYMIME, too
+	OPTION_CHUNKS = 64,     // client and server may use BDAT, for BINARYMIME, too
+	OPTION_ALTERNATE = 128, // RCPT may have ORAR=, addresses may be long
 };
 
 static struct accepted_domain domains[] = {
@@ -99,20 +101,55 @@ static void check_body(struct play *play, struct slice bytes)
 	play->sum += bytes.length;
 }
 
+// Is it an address of ours, or <postmaster>?
+static bool is_ours(const char *path, size_t length)
+{
+	static const char ours[] = "own.test>";
+	const size_t ours_length = sizeof(ours) - 1;
+	if (strncasecmp(path, "<postmaster>", length) == 0)
+		return true;
+	return length > ours_length &&
+	       strncasecmp(path + length - ours_length, ours, ours_length) == 0 &&
+	       (path[length - ours_length - 1] == '@' || path[length - ours_length - 1] == '.');
+}
+
+// ORAR=, its xtext decoded once more.
+static void check_alternate(const char *text, size_t length)
+{
+	static const char start[] = "ORAR=rfc822;";
+	char path[SESSION_COMMAND_MAX] = "<";
+	size_t used = 1;
+	assert(length > sizeof(start) - 1 && strncasecmp(text, start, sizeof(start) - 1) == 0);
+	for (size_t i = sizeof(start) - 1; i < length; i++) {
+		unsigned code = (uint8_t)text[i];
+		if (text[i] == '+') {
+			assert(i + 2 < length && sscanf(text + i + 1, "%2X", &code) == 1);
+			i += 2;
+		}
+		path[used++] = (char)code;
+	}
+	path[used++] = '>';
+	assert(is_ours(path, used));
+}
+
 // Judged from the text alone: without the right to relay, no byte may separate parts of the path
 // unless what follows or precedes is ours.
 static void check_recipient(struct play *play)
 {
 	char text[SESSION_COMMAND_MAX];
-	const struct slice path = session_recipient(&play->session, text, sizeof(text));
-	assert(path.length >= 3 && path.data[0] == '<' && path.data[path.length - 1] == '>');
+	struct slice path = session_recipient(&play->session, text, sizeof(text));
+	const bool relay = play->options & OPTION_RELAY;
 	assert(!memchr(path.data, '\r', path.length) && !memchr(path.data, '\n', path.length));
-	if (play->options & OPTION_RELAY || strncasecmp(text, "<postmaster>", path.length) == 0)
-		return;
-	static const char ours[] = "own.test>";
-	const size_t length = sizeof(ours) - 1;
-	assert(path.length > length && strncasecmp(text + path.length - length, ours, length) == 0);
-	assert(text[path.length - length - 1] == '@' || text[path.length - length - 1] == '.');
+	if (path.length > 0 && path.data[path.length - 1] != '>') {
+		const uint8_t *space = memrchr(path.data, ' ', path.length);
+		assert(space && play->options & OPTION_ALTERNATE);
+		const size_t before = (size_t)(space - path.data);
+		if (!relay)
+			check_alternate(text + before + 1, path.length - before - 1);
+		path = slice_first(path, before);
+	}
+	assert(path.length >= 3 && path.data[0] == '<' && path.data[path.length - 1] == '>');
+	assert(relay || is_ours(text, path.length));
 }
 
 static void check_reply(struct play *play)
@@ -264,6 +301,8 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	play.servers.extensions = SMTP_EXTENSION_8BITMIME;
 	if (play.options & OPTION_CHUNKS)
 		play.servers.extensions |= SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME;
+	if (play.options & OPTION_ALTERNATE)
+		play.servers.extensions |= SMTP_EXTENSION_XLONGADDR | SMTP_EXTENSION_XORAR;
 	play.policy = (struct policy){.domains = domains, .domain_count = 1};
 	play.policy.gate.dialect =
 		play.options & OPTION_2016 ? REPLY_DIALECT_2016 : REPLY_DIALECT_2007;
@@ -283,6 +322,8 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 		.eight_bit_mime = true,
 		.chunking = play.options & OPTION_CHUNKS,
 		.binary_mime = play.options & OPTION_CHUNKS,
+		.long_addresses = play.options & OPTION_ALTERNATE,
+		.orar = play.options & OPTION_ALTERNATE,
 		.bare_linefeed_rejection = true,
 		.max_recipients = tight ? 2 : 100,
 		.max_protocol_errors = tight ? 3 : UINT32_MAX,
