@@ -77,15 +77,20 @@ static bool has_note(const struct import *import, const char *text)
 	"{\"Identity\": \"EX\\\\Relay\", \"User\": \"" user "\", \"AccessRights\": [" access       \
 	"], \"ExtendedRights\": null, \"Deny\": " deny "}"
 #define A_RIGHT(name) "anonymous: ms-Exch-" name
-#define EVERY                                                                                                                                                                                     \
-	A_RIGHT("SMTP-Submit")                                                                                                                                                                    \
-	", " A_RIGHT("SMTP-Accept-Any-Recipient") ", " A_RIGHT(                                                                                                                                   \
-		"SMTP-Accept-Any-Sender") ","                                                                                                                                                     \
-					  " " A_RIGHT("SMTP-Accept-Authoritative-Domain-Sender") ", " A_RIGHT("SMTP-Accept-Authentication-Flag") ", " A_RIGHT("SMTP-Accept-Exch50") ", " A_RIGHT( \
-						  "Accept-Headers-Routing") ", " A_RIGHT("Accept-"                                                                                                \
-											 "Headers"                                                                                                \
-											 "-Organi"                                                                                                \
-											 "zation") ", " A_RIGHT("Accept-Headers-Forest") ", " A_RIGHT("Bypass-Anti-Spam") ", " A_RIGHT("Bypass-Message-Size-Limit")
+// clang-format off
+#define EVERY \
+	A_RIGHT("SMTP-Submit") ", " \
+	A_RIGHT("SMTP-Accept-Any-Recipient") ", " \
+	A_RIGHT("SMTP-Accept-Any-Sender") ", " \
+	A_RIGHT("SMTP-Accept-Authoritative-Domain-Sender") ", " \
+	A_RIGHT("SMTP-Accept-Authentication-Flag") ", " \
+	A_RIGHT("SMTP-Accept-Exch50") ", " \
+	A_RIGHT("Accept-Headers-Routing") ", " \
+	A_RIGHT("Accept-Headers-Organization") ", " \
+	A_RIGHT("Accept-Headers-Forest") ", " \
+	A_RIGHT("Bypass-Anti-Spam") ", " \
+	A_RIGHT("Bypass-Message-Size-Limit")
+// clang-format on
 #define RELAYS "anonymous: ms-Exch-SMTP-Accept-Any-Recipient"
 
 static void test_entries(void **state)
