@@ -54,6 +54,15 @@ CASES = (
     (('status', '--json', '--prometheus'), 1, (), ('either --json or --prometheus',)),
     (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '2001:db8::10'), 1, (),
      ('one is IPv4',)),
+    (('explain', '-c', SAMPLE, '--to', '192.0.2.10'), 1, (), ('explain needs --from IP',)),
+    (('capture', 'tcp'), 1, (), ('capture needs -w FILE',)),
+    (('check', '-c', SAMPLE, '-c', SAMPLE), 1, (), ('--config is given twice',)),
+    (('check', '-c', ''), 1, (), ('--config is empty',)),
+    (('ban', 'list', '-c', SAMPLE, '--for', '1h'), 1, (), ('ban list does not take --for: it takes',
+                                                           '--json')),
+    (('ban', 'add', '192.0.2.1', '-c', SAMPLE, '--json'), 1, (), ('ban add does not take --json',)),
+    (('--json', '-c', SAMPLE, 'check'), 1, (), ('check does not take --json',)),
+    (('check', '--help', '--json'), 0, ('Usage: relaygate check',), ()),
     # Who asks for what there is not is told what there is.
     (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.99'), 0,
      ('destination is none of our addresses', 'ours: 192.0.2.10 (port outside, line 73)'), ()),
@@ -65,15 +74,6 @@ CASES = (
     (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10'), 0,
      ('250-PIPELINING\n', '250-DSN (if all servers have it)\n', '250-CHUNKING\n',
       '250 SMTPUTF8 (if all servers have it)\n'), ()),
-    (('explain', '-c', SAMPLE, '--to', '192.0.2.10'), 1, (), ('explain needs --from IP',)),
-    (('capture', 'tcp'), 1, (), ('capture needs -w FILE',)),
-    (('check', '-c', SAMPLE, '-c', SAMPLE), 1, (), ('--config is given twice',)),
-    (('check', '-c', ''), 1, (), ('--config is empty',)),
-    (('ban', 'list', '-c', SAMPLE, '--for', '1h'), 1, (), ('ban list does not take --for: it takes',
-                                                           '--json')),
-    (('ban', 'add', '192.0.2.1', '-c', SAMPLE, '--json'), 1, (), ('ban add does not take --json',)),
-    (('--json', '-c', SAMPLE, 'check'), 1, (), ('check does not take --json',)),
-    (('check', '--help', '--json'), 0, ('Usage: relaygate check',), ()),
 )
 USAGE = re.compile(r'^  (?:-(\w), |    )--([\w-]+)(=\S+)?', re.MULTILINE)
 
