@@ -13,6 +13,7 @@
 #include "tests/fuzz/path.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -26,7 +27,7 @@ enum {
 	OPTION_EHLO = 16, // a greeting and MAIL go before the input
 	OPTION_CHAOS = 32,
 	OPTION_CHUNKS = 64, // client and server may use BDAT, for BINARYMIME, too
-	OPTION_MORE = 128,  // all other extensions
+	OPTION_MORE = 128,  // all other extensions: RCPT may have ORAR=, addresses may be long
 };
 
 static struct accepted_domain domains[] = {
@@ -101,6 +102,53 @@ static void check_body(struct play *play, struct slice bytes)
 	play->sum += bytes.length;
 }
 
+// Is it an address of ours, or <postmaster>?
+static bool is_ours(const char *path, size_t length)
+{
+	static const char ours[] = "own.test>";
+	const size_t ours_length = sizeof(ours) - 1;
+	if (strncasecmp(path, "<postmaster>", length) == 0)
+		return true;
+	return length > ours_length &&
+	       strncasecmp(path + length - ours_length, ours, ours_length) == 0 &&
+	       (path[length - ours_length - 1] == '@' || path[length - ours_length - 1] == '.');
+}
+
+// An alternate recipient, its xtext decoded once more.
+static void check_alternate(struct slice address)
+{
+	char path[SESSION_COMMAND_MAX] = "<";
+	size_t used = 1;
+	for (size_t i = 0; i < address.length; i++) {
+		unsigned code = address.data[i];
+		if (code == '+') {
+			assert(i + 2 < address.length &&
+			       sscanf((const char *)address.data + i + 1, "%2X", &code) == 1);
+			i += 2;
+		}
+		path[used++] = (char)code;
+	}
+	path[used++] = '>';
+	assert(is_ours(path, used));
+}
+
+// What follows the path: of the parameters ORAR= alone names a recipient.
+static void check_parameters(struct slice rest)
+{
+	static const char start[] = " ORAR=rfc822;";
+	const size_t length = sizeof(start) - 1;
+	while (rest.length > 0) {
+		const uint8_t *space = memchr(rest.data + 1, ' ', rest.length - 1);
+		const size_t end = space ? (size_t)(space - rest.data) : rest.length;
+		if (end > 5 && strncasecmp((const char *)rest.data, start, 6) == 0) {
+			assert(end > length &&
+			       strncasecmp((const char *)rest.data, start, length) == 0);
+			check_alternate(slice_from(slice_first(rest, end), length));
+		}
+		rest = slice_from(rest, end);
+	}
+}
+
 // Judged from the text alone: without the right to relay, no byte may separate parts of the path
 // unless what follows or precedes is ours.
 static void check_recipient(struct play *play)
@@ -108,16 +156,14 @@ static void check_recipient(struct play *play)
 	char text[SESSION_COMMAND_MAX];
 	const struct slice all = session_recipient(&play->session, text, sizeof(text));
 	const struct slice path = slice_first(all, path_end(all));
+	const bool relay = play->options & OPTION_RELAY;
 
 	assert(!memchr(all.data, '\r', all.length) && !memchr(all.data, '\n', all.length));
 	assert(path.length == all.length || all.data[path.length] == ' ');
 	assert(path.length >= 3 && path.data[0] == '<' && path.data[path.length - 1] == '>');
-	if (play->options & OPTION_RELAY || strncasecmp(text, "<postmaster>", path.length) == 0)
-		return;
-	static const char ours[] = "own.test>";
-	const size_t length = sizeof(ours) - 1;
-	assert(path.length > length && strncasecmp(text + path.length - length, ours, length) == 0);
-	assert(text[path.length - length - 1] == '@' || text[path.length - length - 1] == '.');
+	assert(relay || is_ours(text, path.length));
+	if (!relay)
+		check_parameters(slice_from(all, path.length));
 }
 
 // A piece may break several limits and hold a bad line ending, too: what is seen first depends on
@@ -285,7 +331,8 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 		play.servers.extensions |= SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME;
 	if (play.options & OPTION_MORE)
 		play.servers.extensions |= SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8 |
-					   SMTP_EXTENSION_XLONGADDR | SMTP_EXTENSION_SIZE;
+					   SMTP_EXTENSION_XLONGADDR | SMTP_EXTENSION_XORAR |
+					   SMTP_EXTENSION_SIZE;
 	play.policy = (struct policy){.domains = domains, .domain_count = 1};
 	play.policy.gate.dialect =
 		play.options & OPTION_2016 ? REPLY_DIALECT_2016 : REPLY_DIALECT_2007;
@@ -308,6 +355,7 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 		.delivery_status_notification = play.options & OPTION_MORE,
 		.smtp_utf8 = play.options & OPTION_MORE,
 		.long_addresses = play.options & OPTION_MORE,
+		.orar = play.options & OPTION_MORE,
 		.bare_linefeed_rejection = true,
 		.max_recipients = tight ? 2 : 100,
 		.max_protocol_errors = tight ? 3 : UINT32_MAX,
