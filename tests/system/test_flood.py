@@ -54,7 +54,7 @@ def lost_on_cables(lab):
 
 def tally(lab, gate):
     """(dropped as no_connector, lost before the gate could take them), as they come to rest."""
-    return labs.at_rest('the tally', lambda: (
+    return gate.at_rest('the tally', lambda: (
         gate.reason('no_connector'),
         gate.ports()['outside']['device_missed'] + lost_on_cables(lab)))
 

@@ -95,7 +95,7 @@ def totals(gate):
 
 
 def settle(gate):
-    return labs.at_rest('the totals', lambda: totals(gate))
+    return gate.at_rest('the totals', lambda: totals(gate))
 
 
 def traffic(checks, lab, mac):

@@ -90,7 +90,7 @@ def early_talkers(checks, lab, gate):
     heard, seconds = first_words(lab, 'app', b'EHLO c.test\r\n')
     checks.that('a host of another connector does not wait', heard.startswith('220 '), heard)
     # He may have spoken before his greeting arrived, which is counted, whatever his connector does.
-    before = labs.at_rest('it', lambda: gate.reason('greet_early_talker'))
+    before = gate.at_rest('it', lambda: gate.reason('greet_early_talker'))
     # Another source, which is not remembered.
     heard, seconds = first_words(lab, 'remote', b'EHLO c.test\r\n')
     checks.that('who talks early is closed at once', '521 5.5.1' in heard and seconds < DELAY,
@@ -98,7 +98,7 @@ def early_talkers(checks, lab, gate):
     heard, seconds = first_words(lab, 'remote', b'EHLO c.test\r\n', family=6)
     checks.that('over IPv6, too', '521 5.5.1' in heard and seconds < DELAY, (heard, seconds))
     checks.equal('both are counted',
-                 labs.at_rest('it', lambda: gate.reason('greet_early_talker')) - before, 2)
+                 gate.at_rest('it', lambda: gate.reason('greet_early_talker')) - before, 2)
     with lab.connect('remote') as sock:
         sock.sendall(b'GET / HTTP/1.1\r\n')
         heard = sock.makefile('rb').read().decode()
@@ -162,16 +162,10 @@ def ask(lab, gate, host='host', family=4):
 
         # RCPT before the lists' answer is no failure of anybody: it is said again.
         def judged():
-            late = exactly(gate, 'dnsbl_late')
+            late = gate.reason('dnsbl_late')
             reply = client.command(f'RCPT TO:<{ACCEPTED}>')
-            return reply if exactly(gate, 'dnsbl_late') == late else None
+            return reply if gate.reason('dnsbl_late') == late else None
         return labs.wait_for('the lists have answered', judged)
-
-
-def exactly(gate, reason):
-    """A counter as it stands, and not as the last sum had it."""
-    found = re.search(rf'^{reason} +\w+ +(\d+)', gate.table('reasons_table'), re.M)
-    return int(found[1]) if found else 0
 
 
 def lists(checks, lab):

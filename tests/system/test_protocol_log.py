@@ -194,7 +194,7 @@ def full(checks, lab, gate, path):
         checks.starts('the file system is full and mail passes', deliver(lab, 'host'), '250')
         sent += 1
     checks.starts('and goes on to', deliver(lab, 'host'), '250')
-    lost = labs.at_rest('lines lost', lambda: gate.reason('protocol_log_unwritten')) - missing
+    lost = gate.at_rest('lines lost', lambda: gate.reason('protocol_log_unwritten')) - missing
     checks.that('lines were lost and counted', lost > 0)
     os.unlink(ballast)
     with smtp.Client(lab, 'host') as client:

@@ -64,7 +64,7 @@ def more_mail_than_connections(checks, backend, lab, gate):
         row['sessions_open'] for row in gate.connectors().values()) == SESSIONS, 30)
     in_hand = lambda: len(backend.seen) - len(backend.accepted)  # noqa: E731
     labs.wait_for('the server has its hands full', lambda: in_hand() >= MOST)
-    labs.at_rest('what the server has in hand', in_hand)
+    gate.at_rest('what the server has in hand', in_hand)
     checks.equal('messages at the server at once: MaxConnections', in_hand(), MOST)
     checks.equal('and connections', len(backend.connections), MOST)
     backend.answering.set()
@@ -105,7 +105,7 @@ def accounts(gate):
 
 
 def check_accounts(checks, gate, when):
-    frames, drops = labs.at_rest('the totals', lambda: accounts(gate))
+    frames, drops = gate.at_rest('the totals', lambda: accounts(gate))
     checks.equal(f'{when}: frames in are those accepted and those dropped', frames['frames_in'],
                  frames['frames_accepted'] + sum(drops.values()))
     checks.that(f'{when}: no frame was lost between workers', 'handover_full' not in drops, drops)
