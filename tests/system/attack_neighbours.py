@@ -148,7 +148,7 @@ def neighbours_without_number(scene, family):
         if number % 200 == 199:
             link.fence()
     link.fence()
-    moved = scene.moved()
+    moved = scene.counted_until({})
     full = moved.pop('neighbour_full', 0)
     scene.checks.equal(f'{label}: nothing is dropped', moved, {})
     scene.checks.that(f'{label}: {full} displaced', SOLICITORS - NEIGHBOURS <= full <= SOLICITORS)
