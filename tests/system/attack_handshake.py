@@ -137,8 +137,9 @@ def numbers(scene, family):
         peers[-1].send(SYN, sequence=peers[-1].isn, acknowledgment=0)
         if number % 100 == 99:
             seen += [s.sequence for s in scene.link.answers(100) if s.flags == SYN | ACK]
-    scene.checks.that(f'{label}: all different', len(set(seen)) == len(seen) == SAMPLES,
-                      f'{len(set(seen))} of {len(seen)}')
+    # Of 28 bits two of the samples are the same in one run of 130, three pairs in one of 10 million.
+    scene.checks.that(f'{label}: all different', len(seen) == SAMPLES and
+                      len(set(seen)) >= SAMPLES - 2, f'{len(set(seen))} of {len(seen)}')
     ones = [sum(number >> bit & 1 for number in seen) / len(seen) for bit in range(32)]
     # Six standard deviations: chance alone goes beyond once in 10 million runs.
     scene.checks.that(f'{label}: each bit is set in 43 to 57 % of them (MAC bits)',
