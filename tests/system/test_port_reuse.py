@@ -32,6 +32,7 @@ def session(lab, family, port, leave):
         except OSError as error:
             if not own_port_is_busy(error):
                 return f'{type(error).__name__}: {error}'
+            time.sleep(0.0005)
 
 
 def greeted(lab, family, port, leave):

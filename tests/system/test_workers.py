@@ -86,9 +86,11 @@ def arp_answers(lab, questions):
         sender = socket.inet_aton(f'192.0.2.{100 + i}')
         link.send(b'\xff' * 6 + own + struct.pack('!HHHBBH', 0x0806, 1, 0x0800, 6, 4, 1) + own
                   + sender + bytes(6) + gate)
-    answers, end = 0, time.monotonic() + 10
-    link.settimeout(1)  # longer than any worker sleeps
+    answers, end = 0, time.monotonic() + 20
+    link.settimeout(20)
     while time.monotonic() < end:
+        if answers == questions:
+            link.settimeout(1)  # more of them? longer than any worker sleeps
         try:
             frame = link.recv(2048)
         except TimeoutError:
