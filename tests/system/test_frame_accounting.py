@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 200
+# timeout: 400
 #
 # Every frame that the gate took is counted once: frames_in = frames_accepted + the sum of all
 # reasons of kind drop, exactly, read with bpftool after mail, scans, floods, pings and a table of

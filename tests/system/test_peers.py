@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 150
+# timeout: 300
 # long: yes
 #
 # Linux TCP as the peer in unusual states, in both roles: half close, windows that stay closed for

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 120
+# timeout: 300
 # long: yes
 #
 # A client that connects again from the same port right after it left (a NAT or a busy smarthost does):
