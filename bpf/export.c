@@ -6,6 +6,7 @@
 
 #include "bpf/export_internal.h"
 #include "bpf/message.h"
+#include "bpf/pin_journal.h"
 #include "bpf/pins.h"
 #include <assert.h>
 #include <errno.h>
@@ -135,7 +136,6 @@ int export_open(const char *directory, const struct export_shape *shape, struct 
 		char error[EXPORT_ERROR_MAX])
 {
 	struct export *export = calloc(1, sizeof(*export));
-	bool created = false;
 	int result;
 
 	error[0] = '\0';
@@ -149,32 +149,59 @@ int export_open(const char *directory, const struct export_shape *shape, struct 
 		result = message_failed(error, -ENOMEM, directory, "open the counters");
 		goto free_export;
 	}
-	export->lock = pins_lock(directory, &created, error);
+	export->lock = pins_lock(directory, &export->created, error);
 	if (export->lock < 0) {
 		result = export->lock;
 		goto free_export;
 	}
-	result = export_maps_load(export, error);
+	result = pin_journal_open(export->lock, &export->journal);
 	if (result)
-		goto unload;
+		message_failed(error, result, directory, "list the pins");
+	if (result == 0)
+		result = export_maps_load(export, error);
+	if (result) {
+		export_abandon(export);
+		return result;
+	}
 	result = open_tables(export);
 	if (result) {
 		message_failed(error, result, directory, "open the counters");
-		goto unload;
+		export_abandon(export);
+		return result;
 	}
 	*out = export;
 	return 0;
 
-unload:
-	close_tables(export);
-	export_maps_unload(export);
-	if (created)
-		rmdir(directory); // goes only while it is empty
-	close(export->lock);
 free_export:
 	free(export->directory);
 	free(export);
 	return result;
+}
+
+void export_settle(struct export *export)
+{
+	pin_journal_settle(export->journal);
+	export->journal = NULL;
+	export_maps_settle(export);
+}
+
+static void release(struct export *export)
+{
+	export_xdp_forget(export);
+	close_tables(export);
+	export_maps_unload(export);
+	close(export->lock);
+	free(export->directory);
+	free(export);
+}
+
+void export_abandon(struct export *export)
+{
+	export_maps_restore(export);
+	pin_journal_undo(export->journal);
+	if (export->created)
+		rmdir(export->directory); // goes only while it is empty
+	release(export);
 }
 
 void export_close(struct export *export)
@@ -182,12 +209,8 @@ void export_close(struct export *export)
 	if (!export)
 		return;
 	export_sum(export);
-	export_xdp_forget(export);
-	close_tables(export);
-	export_maps_unload(export);
-	close(export->lock);
-	free(export->directory);
-	free(export);
+	export_settle(export);
+	release(export);
 }
 
 int export_remove(const char *directory, char error[EXPORT_ERROR_MAX])

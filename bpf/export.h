@@ -50,6 +50,11 @@ struct export_worker {
 // line on what this kernel cannot offer.
 int export_open(const char *directory, const struct export_shape *shape, struct export **out,
 		char error[EXPORT_ERROR_MAX]);
+// The start is over: what it replaced is forgotten. Until then export_abandon() ends it.
+void export_settle(struct export *export);
+// The start failed: the pins and what they hold are as export_open() found them, as far as the
+// process still may; a directory that it made goes, too.
+void export_abandon(struct export *export);
 // Leaves the pins; adds the totals up a last time.
 void export_close(struct export *export);
 // Removes every pin and the directory: what `relaygate run` does at a clean stop if told so. After
@@ -81,7 +86,8 @@ struct offender_counters *export_offenders(struct export *export);
 struct instance_record *export_instance(struct export *export);
 const struct request_record *export_requests(const struct export *export);
 
-// Gives the pins and the directory to a user, so that they can be removed after root was dropped.
+// Gives the pins and the directory to a user, so that they can be removed after root was dropped;
+// or takes them back from one whom a former instance gave them to.
 int export_chown(struct export *export, uint32_t uid, uint32_t gid);
 
 // ---- The XDP program of an af_xdp port -------------------------------------------------------

@@ -79,7 +79,7 @@ int export_bans_pin(struct export *export, char error[EXPORT_ERROR_MAX])
 	if (export->former_bans >= 0)
 		result = copy_bans(export->former_bans, map);
 	if (result == 0)
-		result = pins_replace(map, export->directory, "bans");
+		result = export_maps_pin(export, map, "bans");
 	return result ? message_failed(error, result, export->directory, "pin the map of bans") : 0;
 }
 

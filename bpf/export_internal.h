@@ -7,6 +7,7 @@
 #include "bpf/export.h"
 #include "bpf/table.h"
 
+struct pin_journal;
 struct counters_bpf; // the loaded object: bpftool's skeleton of counters.bpf.c
 struct steered;      // an interface with our XDP program: xdp.c
 
@@ -36,12 +37,15 @@ struct export_memory {
 	// Rows of a former instance whose map had another size.
 	unsigned char *former_rows;
 	unsigned former_count;
+	void *before; // until the start is over: what an adopted map held, if we change it
 };
 
 struct export
 {
 	char *directory;
-	int lock; // descriptor of the directory, holds the lock
+	int lock;                    // descriptor of the directory, holds the lock
+	bool created;                // the directory
+	struct pin_journal *journal; // until the start is over
 	struct export_shape shape;
 	struct counters_bpf *bpf;
 	struct export_memory memory[EXPORT_MAPS];
@@ -53,6 +57,11 @@ struct export
 
 // Opens, adopts, loads, pins and maps the counter maps and attaches the tables.
 int export_maps_load(struct export *export, char error[EXPORT_ERROR_MAX]);
+// Pins in place of what is there, which comes back if the start fails.
+int export_maps_pin(struct export *export, int fd, const char *name);
+// What adopted maps held comes back, or is forgotten.
+void export_maps_restore(struct export *export);
+void export_maps_settle(struct export *export);
 void export_maps_unload(struct export *export);
 // Widens the tables' first column for a name of this length.
 void export_maps_widen(struct export *export, const struct table *table, size_t length);

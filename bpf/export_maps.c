@@ -11,6 +11,7 @@
 
 #include "bpf/layout.h"
 #include "bpf/message.h"
+#include "bpf/pin_journal.h"
 #include "bpf/pins.h"
 #include "counters.skel.h"
 #include <bpf/bpf.h>
@@ -27,6 +28,7 @@ struct map_row {
 	enum export_map needs; // adopted only together with this one; EXPORT_MAPS = none
 	bool by_name;          // rows that are carried over by name when they cannot be adopted
 	bool listed;           // rows are numbered by the list of reasons
+	bool others;           // a start changes nothing in it
 };
 
 #define MAP_OF(name)                                                                               \
@@ -123,14 +125,15 @@ static const struct map_row map_rows[EXPORT_MAPS] = {
 					  false},
 	[EXPORT_MAP_REASONS_WORKER] = {MAP_ROW(reasons_worker), EXPORT_MAP_REASONS, true, true},
 	[EXPORT_MAP_PORTS_WORKER] = {MAP_ROW(ports_worker), EXPORT_MAP_PORTS, true, false},
-	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false},
+	[EXPORT_MAP_LOG] = {MAP_ROW(log), EXPORT_MAP_REASONS_WORKER, false, false, true},
 	[EXPORT_MAP_WORKERS] = {MAP_ROW(workers), EXPORT_MAPS, false, false},
 	[EXPORT_MAP_SERVERS] = {MAP_ROW(servers), EXPORT_MAPS, false, false},
 	[EXPORT_MAP_OFFENDERS] = {MAP_ROW(offenders), EXPORT_MAPS, false, false},
-	[EXPORT_MAP_CAPTURE] = {"capture", map_capture, one_entry, EXPORT_MAPS, false, false},
-	[EXPORT_MAP_CAPTURED] = {MAP_ROW(captured), EXPORT_MAPS, false, false},
+	[EXPORT_MAP_CAPTURE] = {"capture", map_capture, one_entry, EXPORT_MAPS, false, false, true},
+	[EXPORT_MAP_CAPTURED] = {MAP_ROW(captured), EXPORT_MAPS, false, false, true},
 	[EXPORT_MAP_INSTANCE] = {"instance", map_instance, one_entry, EXPORT_MAPS, false, false},
-	[EXPORT_MAP_REQUESTS] = {"requests", map_requests, one_entry, EXPORT_MAPS, false, false},
+	[EXPORT_MAP_REQUESTS] = {"requests", map_requests, one_entry, EXPORT_MAPS, false, false,
+				 true},
 };
 #undef MAP_ROW
 
@@ -285,7 +288,7 @@ static int pin_and_map(struct export *export, int which, char error[EXPORT_ERROR
 	int result = 0;
 
 	if (!memory->adopted)
-		result = pins_replace(bpf_map__fd(map), export->directory, row->name);
+		result = export_maps_pin(export, bpf_map__fd(map), row->name);
 	if (result)
 		return message_failed(error, result, export->directory, "pin a map");
 	memory->bytes = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
@@ -293,6 +296,13 @@ static int pin_and_map(struct export *export, int which, char error[EXPORT_ERROR
 	if (!memory->start)
 		return message_failed(error, -errno, export->directory, "map the counters");
 	return 0;
+}
+
+int export_maps_pin(struct export *export, int fd, const char *name)
+{
+	int result = pin_journal_keep(export->journal, name);
+
+	return result ? result : pins_replace(fd, export->directory, name);
 }
 
 static int attach_table(struct export *export, const struct bpf_program *program,
@@ -306,7 +316,7 @@ static int attach_table(struct export *export, const struct bpf_program *program
 
 	if (!link)
 		return -errno;
-	result = pins_replace(bpf_link__fd(link), export->directory, pin);
+	result = export_maps_pin(export, bpf_link__fd(link), pin);
 	bpf_link__destroy(link); // the pin keeps it
 	return result;
 }
@@ -334,10 +344,28 @@ static int attach_tables(struct export *export, char error[EXPORT_ERROR_MAX])
 		if (bpf_program__fd(tables[i].program) >= 0)
 			result = attach_table(export, tables[i].program, tables[i].map,
 					      tables[i].pin);
-		else // a table of a former instance would print its old map
+		else { // a table of a former instance would print its old map
+			result = pin_journal_keep(export->journal, tables[i].pin);
 			pins_remove(export->directory, tables[i].pin);
+		}
 		if (result)
 			return message_failed(error, result, export->directory, tables[i].pin);
+	}
+	return 0;
+}
+
+// What a start changes in the maps that it adopts.
+static int keep(struct export *export, char error[EXPORT_ERROR_MAX])
+{
+	for (int i = 0; i < EXPORT_MAPS; i++) {
+		struct export_memory *memory = &export->memory[i];
+
+		if (!memory->adopted || map_rows[i].others)
+			continue;
+		memory->before = malloc(memory->bytes);
+		if (!memory->before)
+			return message_failed(error, -ENOMEM, export->directory, "keep a map");
+		memcpy(memory->before, memory->start, memory->bytes);
 	}
 	return 0;
 }
@@ -361,8 +389,26 @@ int export_maps_load(struct export *export, char error[EXPORT_ERROR_MAX])
 	for (int i = 0; i < EXPORT_MAPS && result == 0; i++)
 		result = pin_and_map(export, i, error);
 	if (result == 0)
+		result = keep(export, error);
+	if (result == 0)
 		result = attach_tables(export, error);
 	return result;
+}
+
+void export_maps_restore(struct export *export)
+{
+	for (int i = 0; i < EXPORT_MAPS; i++)
+		if (export->memory[i].before)
+			memcpy(export->memory[i].start, export->memory[i].before,
+			       export->memory[i].bytes);
+}
+
+void export_maps_settle(struct export *export)
+{
+	for (int i = 0; i < EXPORT_MAPS; i++) {
+		free(export->memory[i].before);
+		export->memory[i].before = NULL;
+	}
 }
 
 void export_maps_unload(struct export *export)
@@ -371,6 +417,7 @@ void export_maps_unload(struct export *export)
 		struct export_memory *memory = &export->memory[i];
 
 		free(memory->former_rows);
+		free(memory->before);
 		if (memory->start)
 			munmap(memory->start, memory->bytes);
 		*memory = (struct export_memory){0};

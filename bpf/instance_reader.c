@@ -6,6 +6,7 @@
 
 #include "bpf/message.h"
 #include "bpf/pinned_rows.h"
+#include "bpf/pins.h"
 #include <string.h>
 #include <sys/mman.h>
 
@@ -40,6 +41,11 @@ void export_instance_close(struct instance_reader *reader)
 	if (reader->requests)
 		munmap(reader->requests, sizeof(*reader->requests));
 	*reader = (struct instance_reader){0};
+}
+
+pid_t export_instance_owner(const char *directory)
+{
+	return pins_lock_owner(directory);
 }
 
 bool export_instance_read(const struct instance_reader *reader, struct instance_record *copy)

@@ -265,7 +265,11 @@ struct owner {
 static int chown_pin(int directory_fd, const char *name, const void *context)
 {
 	const struct owner *owner = context;
+	struct stat found;
 
+	if (fstatat(directory_fd, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    found.st_uid == owner->uid && found.st_gid == owner->gid)
+		return 0; // who is no owner may not even say so
 	return fchownat(directory_fd, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) < 0
 		       ? -errno
 		       : 0;
@@ -274,9 +278,8 @@ static int chown_pin(int directory_fd, const char *name, const void *context)
 int pins_chown(const char *directory, uid_t uid, gid_t gid)
 {
 	struct owner owner = {.uid = uid, .gid = gid};
-	int result = for_each_pin(directory, chown_pin, &owner);
+	int result = chown_pin(AT_FDCWD, directory, &owner);
 
-	if (result == 0 && chown(directory, uid, gid) < 0)
-		result = -errno;
-	return result;
+	// The directory first: from then on its former owner puts nothing in.
+	return result ? result : for_each_pin(directory, chown_pin, &owner);
 }

@@ -135,7 +135,7 @@ const struct view_snapshot *view_reader_take(struct view_reader *reader)
 	export_instance_read(&reader->instance, &view->instance);
 	for (unsigned kind = 0; kind < ROW_KINDS; kind++)
 		take_kind(reader, (enum row_kind)kind);
-	view->pid = (int)pins_lock_owner(reader->directory);
+	view->pid = (int)export_instance_owner(reader->directory);
 	return view;
 }
 

@@ -375,6 +375,10 @@ static const struct key keys[] = {
 	 .help = "Offer XLONGADDR, if all servers have it: addresses of up to 1860 octets, lines "
 		 "of "
 		 "up to 8000."},
+	{CONNECTOR(orar), .name = "OrarEnabled", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Offer XORAR, if all servers have it: RCPT may name an alternate recipient "
+		 "(ORAR=), "
+		 "judged as a recipient is. A long address there needs LongAddressesEnabled."},
 	{CONNECTOR(smtp_utf8), .name = "SmtpUtf8Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer SMTPUTF8, if all servers have it."},
 	{CONNECTOR(bare_linefeed_rejection), .name = "BareLinefeedRejectionEnabled",

@@ -219,6 +219,7 @@ struct connector {
 	bool binary_mime; // only with chunking
 	bool chunking;
 	bool long_addresses;
+	bool orar; // Originator Requested Alternate Recipient
 	bool smtp_utf8;
 
 	bool bare_linefeed_rejection;

@@ -9,8 +9,6 @@
 #include "config/policy.h"
 #include "control/commands.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +23,8 @@
 struct asking {
 	struct instance_reader reader;
 	struct instance_record record;
+	const char *directory;
+	pid_t gate; // its process, as seen from here
 };
 
 static uint64_t now_ms(void)
@@ -35,11 +35,11 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-// Is there a process that the record speaks of? One that may not be signalled is one, too.
-static bool is_alive(const struct instance_record *record)
+// Is it there, and not about to end?
+static bool is_alive(struct asking *asking)
 {
-	return strcmp(record->state, "stopped") != 0 &&
-	       (kill((pid_t)record->pid, 0) == 0 || errno == EPERM);
+	asking->gate = export_instance_owner(asking->directory);
+	return asking->gate && strcmp(asking->record.state, "stopped") != 0;
 }
 
 static int no_gate(const char *directory)
@@ -53,12 +53,12 @@ static bool is_stopping(const struct instance_record *record)
 	return strcmp(record->state, "stopping") == 0;
 }
 
-static int stopping(const struct instance_record *record)
+static int stopping(const struct asking *asking)
 {
 	fprintf(stderr,
-		"relaygate: the gate (process %llu) is stopping: it takes no new sessions, and "
+		"relaygate: the gate (process %d) is stopping: it takes no new sessions, and "
 		"nothing else can be asked of it\n",
-		(unsigned long long)record->pid);
+		(int)asking->gate);
 	return EXIT_WRONG;
 }
 
@@ -70,19 +70,19 @@ static int begin(struct asking *asking, const char *directory)
 		fprintf(stderr, "relaygate: %s\n", error);
 		return EXIT_WRONG;
 	}
-	if (!export_instance_read(&asking->reader, &asking->record) || !is_alive(&asking->record)) {
+	asking->directory = directory;
+	if (!export_instance_read(&asking->reader, &asking->record) || !is_alive(asking)) {
 		export_instance_close(&asking->reader);
 		return no_gate(directory);
 	}
 	if (!is_stopping(&asking->record))
 		return EXIT_FINE;
 	export_instance_close(&asking->reader);
-	return stopping(&asking->record);
+	return stopping(asking);
 }
 
 // Until the number stands in the record at this place.
-static int await(struct asking *asking, const counters_u64 *answered, uint64_t number,
-		 const char *directory)
+static int await(struct asking *asking, const counters_u64 *answered, uint64_t number)
 {
 	const struct timespec look = {.tv_nsec = LOOK_NS};
 	uint64_t end = now_ms() + SILENT_MS;
@@ -92,13 +92,13 @@ static int await(struct asking *asking, const counters_u64 *answered, uint64_t n
 
 		if (read && *answered >= number)
 			return EXIT_FINE;
-		if (read && !is_alive(&asking->record))
-			return no_gate(directory);
+		if (read && !is_alive(asking))
+			return no_gate(asking->directory);
 		if (read && is_stopping(&asking->record))
-			return stopping(&asking->record);
+			return stopping(asking);
 		if (now_ms() > end) {
-			fprintf(stderr, "relaygate: the gate (process %llu) does not answer\n",
-				(unsigned long long)asking->record.pid);
+			fprintf(stderr, "relaygate: the gate (process %d) does not answer\n",
+				(int)asking->gate);
 			return EXIT_WRONG;
 		}
 		nanosleep(&look, NULL);
@@ -121,23 +121,24 @@ static int tell_reload(const struct instance_record *record)
 }
 
 // Is the file that the gate reads, as its process sees the path, surely another one than this?
-static bool is_another_file(const struct instance_record *record, const char *path)
+static bool is_another_file(const struct asking *asking, const char *path)
 {
+	const struct instance_record *record = &asking->record;
 	char theirs[sizeof(record->file) + 64];
 	struct stat ours, other;
 
-	snprintf(theirs, sizeof(theirs), "/proc/%llu/%s/%s", (unsigned long long)record->pid,
+	snprintf(theirs, sizeof(theirs), "/proc/%d/%s/%s", (int)asking->gate,
 		 record->file[0] == '/' ? "root" : "cwd", record->file);
 	return stat(path, &ours) == 0 && stat(theirs, &other) == 0 &&
 	       (ours.st_ino != other.st_ino || ours.st_dev != other.st_dev);
 }
 
-static int ask_reload(struct asking *asking, const char *directory, const char *path)
+static int ask_reload(struct asking *asking, const char *path)
 {
 	uint64_t number;
 	int result;
 
-	if (is_another_file(&asking->record, path)) {
+	if (is_another_file(asking, path)) {
 		fprintf(stderr,
 			"relaygate: %s: not reloaded: the gate reads the file that it was started "
 			"with, %s: copy yours there\n",
@@ -145,7 +146,7 @@ static int ask_reload(struct asking *asking, const char *directory, const char *
 		return EXIT_WRONG;
 	}
 	number = export_instance_ask_reload(&asking->reader);
-	result = await(asking, &asking->record.reload_answered, number, directory);
+	result = await(asking, &asking->record.reload_answered, number);
 	return result == EXIT_FINE ? tell_reload(&asking->record) : result;
 }
 
@@ -162,7 +163,7 @@ int command_reload(const struct command_options *options)
 	directory = policy->gate.pin_directory;
 	result = begin(&asking, directory);
 	if (result == EXIT_FINE) {
-		result = ask_reload(&asking, directory, options->config);
+		result = ask_reload(&asking, options->config);
 		export_instance_close(&asking.reader);
 	}
 	policy_destroy(policy);
@@ -181,7 +182,7 @@ int command_drain(const struct command_options *options)
 	if (result == EXIT_FINE) {
 		uint64_t number = export_instance_ask_drain(&asking.reader, !options->undo);
 
-		result = await(&asking, &asking.record.drain_answered, number, directory);
+		result = await(&asking, &asking.record.drain_answered, number);
 		if (result == EXIT_FINE)
 			printf("%s\n", asking.record.state);
 		export_instance_close(&asking.reader);

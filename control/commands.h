@@ -34,7 +34,7 @@ struct command_options {
 	const char *write;   // replay --write OUT.pcap, capture -w FILE, or NULL
 
 	// capture
-	const char *filter;    // an expression of pcap-filter(7), or NULL
+	char *filter;          // an expression of pcap-filter(7), or NULL
 	const char *reason;    // --reason NAME, or NULL
 	const char *connector; // --connector NAME, or NULL
 	const char *count;     // --count N, or NULL

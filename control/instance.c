@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(POLICY_WORKERS_MAX == SPREAD_WORKERS_MAX, "one limit of workers");
 
@@ -49,6 +50,7 @@ struct instance {
 	struct resolver *resolver; // NULL: there are no DNS lists
 	struct crew *crew;
 	struct state_rows *state_rows;
+	bool launched;
 	struct standing standing; // what is told of all this, once there is an export
 	char *error;
 };
@@ -314,8 +316,11 @@ static int drop_root(struct instance *instance)
 	const char *user = instance->policy->gate.user;
 	uint32_t uid, gid;
 
+	// What a former instance gave to its User is not that user's any more.
 	if (!user)
-		return 0;
+		return export_chown(instance->export, geteuid(), getegid())
+			       ? fail(instance, "the pins of a former User cannot be taken back")
+			       : 0;
 	if (!privileges_lookup(user, &uid, &gid) && give_away(instance, uid, gid))
 		return -1;
 	return privileges_drop(user, instance->error, INSTANCE_ERROR_MAX);
@@ -340,6 +345,8 @@ static int launch(struct instance *instance)
 		return fail(instance, error);
 	if (crew_launch(instance->crew))
 		return fail(instance, "the worker threads do not start");
+	export_settle(instance->export);
+	instance->launched = true;
 	standing_enter(&instance->standing, "running");
 	return 0;
 }
@@ -370,9 +377,11 @@ static void release(struct instance *instance)
 		generations_destroy(instance->generations);
 	else
 		policy_destroy(instance->policy);
-	if (instance->export) {
+	if (instance->launched) {
 		standing_enter(&instance->standing, "stopped");
 		export_close(instance->export);
+	} else if (instance->export) {
+		export_abandon(instance->export);
 	}
 	free(instance->own);
 	free(instance->spread);

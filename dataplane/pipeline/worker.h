@@ -256,6 +256,10 @@ void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
+// The same, in answer to frame `index` of this burst, which is not looked at any more: short enough
+// for OUTBOX_ANSWER_MAX.
+bool send_answer(struct pipeline *pipeline, unsigned index, const struct link *link,
+		 const struct segment *segment);
 // RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
@@ -289,13 +293,26 @@ uint64_t sieve_drop(struct pipeline *pipeline, uint16_t port, const struct slice
 void sieve_learn(struct pipeline *pipeline, uint16_t port, const struct view *view);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
-// Of a SYN, with its burst: fetches ahead what will be looked at. Returns where its source may be
-// known, or 0: not asked for.
-uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
-			      uint32_t hash);
-// hash: tcp_hash of its tuple; place: what handshake_look_ahead returned, or 0.
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			    uint16_t connector, uint64_t place);
+// What a SYN is answered, if nothing is known of it yet; made with its burst.
+struct syn_draft {
+	uint64_t place;             // where its source may be known, or 0: not asked for
+	struct handshake handshake; // unless malformed
+	bool malformed;             // its options are
+	bool offered;               // half_open_offers_options was so
+};
+// A segment that the gate kept, and what its burst found out about it.
+struct arrival {
+	const struct view *view;
+	unsigned index;         // of its frame in the burst
+	struct tuple tuple;     // tcp_tuple_of
+	uint32_t hash;          // tcp_hash of it
+	uint16_t connector;     // CONNECTOR_NONE: none of a client
+	struct syn_draft draft; // of a SYN: handshake_draft
+};
+// Of the SYNs among a burst: drafts, and what will be looked at is fetched ahead.
+void handshake_draft(const struct pipeline *pipeline, struct arrival arrivals[], unsigned count);
+// A segment of a listed client that belongs to no flow.
+enum reason handshake_input(struct pipeline *pipeline, struct arrival *arrival);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 

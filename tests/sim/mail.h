@@ -29,6 +29,7 @@ struct mail {
 	uint8_t *text; // in DATA form, without the final dot
 	size_t length;
 	bool first;         // of its session
+	bool binary;        // it was announced with BODY=BINARYMIME
 	bool finished;      // the client sent CR LF . CR LF
 	unsigned delivered; // the server answered 250
 	unsigned code;      // final answer that the client read, 0 = none

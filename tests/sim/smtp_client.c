@@ -107,7 +107,8 @@ static void begin_mail(struct client_mind *mind)
 		(uint32_t)(mind->chunks.used ? mind->chunks.length : mail_of(mind)->length));
 	mind->stage = MAIL;
 	say(mind, "MAIL FROM:<alice@client.test>");
-	if (mind->chunks.used && mind->has_binary && mind->script.binary)
+	mail_of(mind)->binary = mind->chunks.used && mind->has_binary && mind->script.binary;
+	if (mail_of(mind)->binary)
 		say(mind, " BODY=BINARYMIME");
 	say(mind, "\r\n");
 	if (mind->script.pipelining) {

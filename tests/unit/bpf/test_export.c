@@ -7,6 +7,7 @@
 #include "tests/unit/bpf/bpffs.h"
 
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -409,6 +410,61 @@ static void test_chown_then_remove_without_root(void **state)
 	assert_int_equal(access(directory, F_OK), -1);
 }
 
+static unsigned pins_in(const char *directory)
+{
+	DIR *stream = opendir(directory);
+	unsigned count = 0;
+
+	while (stream && readdir(stream))
+		count++;
+	if (stream)
+		closedir(stream);
+	return count;
+}
+
+// A start that fails: of an instance that was never there nothing is left, and of a former one
+// everything, whether its maps were adopted, replaced or filled up with other names.
+static void test_abandoned_start_leaves_what_was(void **state)
+{
+	const char *directory = *state;
+	static const struct export_shape wider = {
+		.workers = 2, .connectors_max = 3, .ports_max = 4, .log_records = 16};
+	struct export *export = open_shape(directory, &shape);
+	unsigned slot, pins;
+
+	connector(export, "never");
+	export_abandon(export);
+	assert_int_equal(access(directory, F_OK), -1);
+
+	export = open_shape(directory, &shape);
+	for (unsigned i = 0; i < shape.connectors_max; i++) {
+		slot = connector(export, (const char *[]){"a", "b", "c", "d"}[i]);
+		export_worker(export, i % 3).connectors[slot].messages = 10 + i;
+	}
+	export_settle(export);
+	export_close(export);
+	pins = pins_in(directory);
+
+	export = open_shape(directory, &shape);
+	for (unsigned i = 0; i < shape.connectors_max; i++)
+		connector(export, (const char *[]){"e", "f", "g", "h"}[i]);
+	assert_int_equal(total_messages(directory, "a"), -1);
+	export_abandon(export);
+	export = open_shape(directory, &wider);
+	connector(export, "i");
+	export_abandon(export);
+	assert_int_equal(pins_in(directory), pins);
+	assert_int_equal(total_messages(directory, "e"), -1);
+
+	export = open_shape(directory, &shape);
+	export_sum(export);
+	for (unsigned i = 0; i < shape.connectors_max; i++)
+		assert_int_equal(total_messages(directory, (const char *[]){"a", "b", "c", "d"}[i]),
+				 10 + i);
+	export_close(export);
+	assert_int_equal(pins_in(directory), pins);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bpffs_setup, bpffs_teardown)
@@ -427,6 +483,7 @@ int main(void)
 		TEST(test_without_root),
 		TEST(test_without_kernel_btf),
 		TEST(test_chown_then_remove_without_root),
+		TEST(test_abandoned_start_leaves_what_was),
 	};
 
 	// The tables need the kernel's BTF.
