@@ -129,7 +129,7 @@ def claims(scene, family):
         kind = frames.IPV6
     for packet in packets:
         link.send_packet(packet, kind=kind)
-    link.fence()
+    link.settle(1, lambda: len(link.defences))
     scene.expect(f'{label}: one event in ten seconds',
                  {'address_claimed': len(packets), 'address_conflict': 1})
     scene.checks.equal(f'{label}: defended once', link.defences, [ours])

@@ -280,11 +280,9 @@ class Gate:
         of up to 100 ms ago, or of longer ago on a busy machine."""
         sums = {}
         for row in self.rows(f'{pin}_worker'):
-            sum_ = sums.setdefault(row['name'], dict(row, **{
-                key: 0 for key, value in row.items() if isinstance(value, int)}))
+            total = sums.setdefault(row['name'], {})
             for key, value in row.items():
-                if isinstance(value, int):
-                    sum_[key] += value
+                total[key] = total.get(key, 0) + value if isinstance(value, int) else value
         return sums
 
     def connectors(self):
