@@ -23,7 +23,7 @@ INACTIVITY_SECONDS, LINGER_SECONDS = 6, 2
 RUDE = ('greet_early_talker', 'greet_pipelining')
 BACKGROUND = {'neighbour_unresolved'}
 GROWTH_MAX = 1 << 20
-PATIENT, PATIENTS = 102, 16 # addresses whose connector has no short time limit, of each family
+HASTY = 102 # number of the address, of each family, whose connector has a short time limit
 
 
 class Witness:
@@ -77,10 +77,6 @@ class Scene:
     def peer(self, family, number=0, **how):
         return raw.Peer(self.link, self.address(family, number), next(self.ports), **how)
 
-    def patient(self, number):
-        """One that may be silent as long as a busy machine takes, over either family in turn."""
-        return self.peer((4, 6)[number % 2], PATIENT + number // 2 % PATIENTS)
-
     # ---- Counters as they stand ----
 
     def table(self, name):
@@ -92,7 +88,7 @@ class Scene:
 
     def sessions_open(self):
         return sum(int(row[4]) for row in self.table('connectors_table')
-                   if row[0] in ('Attackers', 'Patient'))
+                   if row[0] in ('Attackers', 'Hasty'))
 
     def moved(self):
         """What moved since the last call, by name; the lab's own noise is left out."""
@@ -192,30 +188,16 @@ class Scene:
         self.checks.that(f'{name}: the gate lives', self.gate.alive())
 
     def await_no_sessions(self, what, seconds=30):
-        labs.wait_for(f'{what}: no session of the attacker is left',
-                      lambda: self.pumped(self.sessions_open) == 0, seconds)
-        self.checks.that(f'{what}: no session of the attacker is left', True)
-
-    def give_up(self, what, peers):
-        """Ends connections whose bytes the gate may not have taken: RST where it says that it is."""
-        mine = {(peer.address, peer.port): peer for peer in peers}
-        for peer in peers:
-            peer.reset()
-
+        """Whatever the gate still says is answered by an RST at the number that it waits for."""
         def gone():
-            for segment in self.link.answers():
-                peer = mine.get((segment.destination, segment.destination_port))
-                if peer:
-                    peer.send(RST, sequence=segment.acknowledgment)
+            for said in self.link.answers():
+                self.link.send_packet(frames.ip(frames.tcp(
+                    said.destination, said.source, flags=RST, sequence=said.acknowledgment,
+                    ports=(said.destination_port, 25)), said.destination, said.source))
             return self.sessions_open() == 0
 
-        labs.wait_for(f'{what}: no session of the attacker is left', gone, 30)
+        labs.wait_for(f'{what}: no session of the attacker is left', gone, seconds)
         self.checks.that(f'{what}: no session of the attacker is left', True)
-
-    def pumped(self, reading):
-        """A reading, while the attacker's addresses go on answering ARP and ND."""
-        self.link.pump()
-        return reading()
 
 
 def configuration(lab, changes):
@@ -227,11 +209,10 @@ def configuration(lab, changes):
     config['connector Attackers'] = dict(
         config['connector Submission'], Comment='addresses of no kernel',
         RemoteIPRanges='192.0.2.128/25, 2001:db8:1::a:0/112, '
-        '192.0.2.0, 10.0.0.1, 2001:db8:2::1',
-        ConnectionInactivityTimeout=f'{INACTIVITY_SECONDS}s')
-    config['connector Patient'] = dict(
-        config['connector Attackers'], ConnectionInactivityTimeout='9m',
-        RemoteIPRanges='192.0.2.232-192.0.2.247, 2001:db8:1::a:e8-2001:db8:1::a:f7')
+        '192.0.2.0, 10.0.0.1, 2001:db8:2::1', ConnectionInactivityTimeout='9m')
+    config['connector Hasty'] = dict(
+        config['connector Attackers'], RemoteIPRanges=f'192.0.2.{130 + HASTY}, '
+        f'2001:db8:1::a:{130 + HASTY:x}', ConnectionInactivityTimeout=f'{INACTIVITY_SECONDS}s')
     for section, keys in changes.items():
         config[section].update(keys)
     return config
@@ -239,8 +220,8 @@ def configuration(lab, changes):
 
 @contextlib.contextmanager
 def scene(checks, **changes):
-    """changes: {section: {key: value}} for the configuration; the foe's connectors are Attackers
-    and, for those of his who sit there for long, Patient."""
+    """changes: {section: {key: value}} for the configuration. The foe's connectors are Attackers,
+    which lets him be silent for as long as a busy machine takes, and Hasty."""
     with labs.Lab() as lab:
         lab.command('backend', 'sink')
         with labs.Gate(lab, configuration(lab, changes)) as gate:
@@ -252,7 +233,7 @@ def scene(checks, **changes):
             with raw.Link(lab, 'stranger', mac, ()) as link:
                 made = Scene(checks, lab, gate, link, witnesses)
                 link.addresses.update(made.address(family, number) for family in labs.FAMILIES
-                                      for number in range(PATIENT + PATIENTS))
+                                      for number in range(HASTY + 1))
                 for witness in witnesses:
                     witness.thread.start()
                 try:

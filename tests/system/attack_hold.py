@@ -23,7 +23,7 @@ class Holder:
     told = True    # the end is an RST: the gate still owed something
 
     def __init__(self, scene, family):
-        self.peer = scene.peer(family).connect()
+        self.peer = scene.peer(family, attack.HASTY).connect()
         self.reset = False
         self.begin(self.peer)
 
@@ -141,7 +141,7 @@ def drive(scene, holders):
 
 def fill_gaps(scene):
     """Flows whose runs take all that is given to bytes beyond gaps: the last quarter is not."""
-    peers = [scene.patient(number).connect() for number in range(GAP_FLOWS)]
+    peers = [scene.peer((4, 6)[number % 2], number).connect() for number in range(GAP_FLOWS)]
     scene.moved()
     for number in range(RUNS_MAX):
         for peer in peers:
@@ -159,7 +159,7 @@ def hoard(scene):
     with scene.attack(f'T5, buffers hoarded by {GAP_FLOWS + HOARDERS} clients'):
         peers = fill_gaps(scene)
         for number in range(HOARDERS):
-            peer = scene.patient(number)
+            peer = scene.peer((4, 6)[number % 2], number % 100)
             peer.window = 0
             peer.open()
             peer.send()
@@ -173,7 +173,9 @@ def hoard(scene):
         scene.mails_pass(10)
         scene.checks.that('T5 hoard: mail passes before any time limit strikes',
                           'smtp_timeout' not in scene.moved())
-    scene.give_up('T5 hoard', peers)
+    for peer in peers:
+        peer.reset()
+    scene.await_no_sessions('T5 hoard')
 
 
 def run(scene):

@@ -20,7 +20,7 @@ def sessions(scene):
     """So many are open when the next one is refused."""
     peers, refused = [], False
     while not refused and len(peers) < attack.SESSIONS + 10:
-        peer = scene.patient(len(peers))
+        peer = scene.peer(4, len(peers) % 100)
         peer.open()
         peer.say(b'EHLO a.example\r\nMAIL FROM:<a@sender.test>\r\n') # nobody's place for 10 s
         peers.append(peer)
@@ -37,7 +37,7 @@ def sessions(scene):
 
 def runs(scene):
     """So many runs of all flows together: the last quarter of the pool is not for gaps."""
-    peers = [scene.patient(number).connect() for number in range(FLOWS)]
+    peers = [scene.peer((4, 6)[number % 2], number).connect() for number in range(FLOWS)]
     scene.moved()
     for number in range(RUNS_MAX):
         for peer in peers:
