@@ -486,7 +486,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
 	evict_for_bounds(pipeline);
-	holders = evict_for_waiters(pipeline);
+	holders = holder_relieve(pipeline);
 	bans = ban_turn(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)

@@ -7,6 +7,7 @@
 #define RELAYGATE_PIPELINE_WORKER_H
 
 #include "bpf/capture.h"
+#include "dataplane/base/pace.h"
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/admission.h"
@@ -114,6 +115,7 @@ struct server_leg {
 	struct upstream upstream;
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
+	struct pace pace;              // of that session: recipients, then octets of the message
 	struct server_leg *next_probe; // of all probes
 	TAILQ_ENTRY(server_leg) in_all;
 	struct chunk_queue staged; // of the message, not yet in a chunk
@@ -222,7 +224,7 @@ struct pipeline {
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
-	struct server_leg_list server_legs; // all
+	struct server_leg_list server_legs; // all, in no order (holder.c)
 	bool draining;
 	struct capture capture;
 	bool closed; // no new connections
@@ -378,6 +380,11 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force);
 // Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once. The reason
 // is for a session that is still open.
 void client_evict(struct pipeline *pipeline, struct client *client, enum reason reason);
+// Its transaction is given up for others: 421, and its server's connection is reset, whatever was
+// said on it. Not while suspended nor lingering.
+void client_dismiss(struct pipeline *pipeline, struct client *client, enum reason reason);
+// More than a buffer of what it was told?
+bool client_leaves_unread(const struct pipeline *pipeline, const struct client *client);
 // Payload buffers that are kept back for replies and commands.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
@@ -423,9 +430,15 @@ bool evict_no_clients(const struct pipeline *pipeline);
 void evict_for_newcomer(struct pipeline *pipeline, bool refused);
 // Once a turn: the bounds on half-closed connections and payload buffers.
 void evict_for_bounds(struct pipeline *pipeline);
-// Where transactions wait for a server's connection, a client that keeps one and says nothing gives
-// it up. When it wants to be called again.
-uint64_t evict_for_waiters(struct pipeline *pipeline);
+
+// ---- holder.c: who keeps a server's connection from others -------------------------------------
+// A server's connection is lent to this client: does his time run now?
+void holder_note(struct pipeline *pipeline, struct client *client);
+// Is one lent to it that others wait for now?
+bool holder_awaited(const struct pipeline *pipeline, const struct client *client);
+// Once a turn: where transactions wait for a server's connection, clients that keep one and are too
+// slow give it up. When it wants to be called again.
+uint64_t holder_relieve(struct pipeline *pipeline);
 
 // ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
 void exchange_recipient(struct pipeline *pipeline, struct client *client);
@@ -441,6 +454,8 @@ void exchange_reset(struct pipeline *pipeline, struct client *client);
 void exchange_abort(struct pipeline *pipeline, struct client *client);
 void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		     const struct upstream_result *result);
+// The same, but the connection is reset in any case: its place is free at once.
+void exchange_drop(struct pipeline *pipeline, struct client *client);
 // Waiting transactions that can go on, or gave up.
 void exchange_waiters(struct pipeline *pipeline);
 // Those that wait for a backend which the newest policy does not have.
