@@ -174,6 +174,8 @@ typedef unsigned long long counters_u64;
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(holder_evicted, refusal,                                                                 \
 	  "idle session closed for the server's connection it kept: others waited for one")        \
+	X(slow_sender_evicted, refusal,                                                            \
+	  "message below MinDataRate given up for its server's connection: others waited")         \
 	X(smtp_banned, refusal, "session closed because its source is banned")                     \
 	X(smtp_limit_ban, refusal, "connection of a banned source (BanAction)")                    \
 	X(smtp_limit_block_list, refusal,                                                          \

@@ -167,6 +167,9 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 		if (line->may_be_refused)
 			json_object_object_add(row, "backend_may_refuse",
 					       json_object_new_boolean(true));
+		if (line->if_servers_have_it)
+			json_object_object_add(row, "if_servers_have_it",
+					       json_object_new_boolean(true));
 		if (line->delay_ms)
 			json_object_object_add(row, "delay_ms",
 					       json_object_new_int64(line->delay_ms));
@@ -228,7 +231,49 @@ static void print_entry(const char *list, const struct ip_entry *entry, const ch
 	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
 }
 
-static void print_choice(const struct choice *choice, const char *refusal)
+static void print_addresses(const struct policy *policy)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	for (unsigned i = 0; i < policy->port_count; i++)
+		for (unsigned j = 0; j < policy->ports[i].address_count; j++)
+			printf("  ours: %s (port %s, line %u)\n",
+			       address_format(&policy->ports[i].addresses[j].address, text),
+			       policy->ports[i].name, policy->ports[i].line);
+}
+
+// Of enabled connectors; with `owners`, of those whose ranges were looked at.
+static void print_bindings(const struct policy *policy, const struct choice *choice, bool owners)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		const struct connector *connector = &policy->connectors[i];
+
+		for (unsigned j = 0; j < connector->binding_count; j++) {
+			const struct endpoint *binding = &connector->bindings[j];
+
+			if (!connector->enabled ||
+			    (owners && choice_owner(policy, connector, &choice->to) != binding))
+				continue;
+			printf("  %s%s, binding %s (line %u)\n",
+			       owners ? "it is in no range of " : "there is ", connector->name,
+			       endpoint_format(binding, text), connector->line);
+		}
+	}
+}
+
+// What there is in place of what was asked for.
+static void print_alternatives(const struct policy *policy, const struct choice *choice)
+{
+	if (choice->reason == REASON_ip_not_ours)
+		print_addresses(policy);
+	else if (choice->reason == REASON_no_binding || choice->reason == REASON_no_connector)
+		print_bindings(policy, choice, choice->reason == REASON_no_connector);
+}
+
+static void print_choice(const struct policy *policy, const struct choice *choice,
+			 const char *refusal)
 {
 	if (choice->connector) {
 		printf("Connector: %s (line %u)\n  by its ", choice->connector->name,
@@ -238,6 +283,7 @@ static void print_choice(const struct choice *choice, const char *refusal)
 	}
 	if (refusal)
 		printf("Refused: %s\n", refusal);
+	print_alternatives(policy, choice);
 	for (unsigned i = 0; i < choice->rival_count; i++) {
 		const struct rival *rival = &choice->rivals[i];
 
@@ -312,13 +358,14 @@ static void print_rehearsal(const struct rehearsal *rehearsal)
 			printf("  %s (after %s)\n", line->text,
 			       value_format_time(line->delay_ms, delay));
 		else
-			printf("  %s%s\n", line->by_client ? "> " : "", line->text);
+			printf("  %s%s%s\n", line->by_client ? "> " : "", line->text,
+			       line->if_servers_have_it ? " (if all servers have it)" : "");
 	}
 }
 
 static void print_text(const struct answer *answer)
 {
-	print_choice(answer->choice, answer->refusal);
+	print_choice(answer->policy, answer->choice, answer->refusal);
 	explain_ban_print(&answer->ban);
 	if (answer->refusal)
 		return;

@@ -236,15 +236,25 @@ static void on_text(void *context, const char *bytes, int length)
 	reader->length += (size_t)length;
 }
 
+#define ESCAPE_BYTES 7
+
 // The value of _xHHHH_ at a text's beginning, -1 when there is none.
 static long escape(const char *text, size_t length)
 {
 	char digits[5] = {0};
 
-	if (length < 7 || text[0] != '_' || text[1] != 'x' || text[6] != '_' ||
+	if (length < ESCAPE_BYTES || text[0] != '_' || text[1] != 'x' || text[6] != '_' ||
 	    strspn(memcpy(digits, text + 2, 4), "0123456789abcdefABCDEF") != 4)
 		return -1;
 	return strtol(digits, NULL, 16);
+}
+
+// The character that two halves of a pair stand for, 0 when they are none.
+static long joined(long high, long low)
+{
+	if (high < 0xd800 || high > 0xdbff || low < 0xdc00 || low > 0xdfff)
+		return 0;
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
 static size_t put_utf8(char *out, long code)
@@ -260,26 +270,37 @@ static size_t put_utf8(char *out, long code)
 		out[1] = (char)(0x80 | (code & 0x3f));
 		return 2;
 	}
-	out[0] = (char)(0xe0 | code >> 12);
-	out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-	out[2] = (char)(0x80 | (code & 0x3f));
-	return 3;
+	if (code < 0x10000) {
+		out[0] = (char)(0xe0 | code >> 12);
+		out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (code & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | code >> 18);
+	out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (code & 0x3f));
+	return 4;
 }
 
-// What XML cannot hold is written as _xHHHH_; it never becomes longer than that.
+// What XML cannot hold is written as _xHHHH_, and each half of a pair; it never becomes longer than
+// that.
 static void unescape(struct reader *reader)
 {
 	size_t used = 0;
 
 	for (size_t i = 0; i < reader->length;) {
-		long code = escape(reader->text + i, reader->length - i);
+		long code = escape(reader->text + i, reader->length - i), pair;
 
 		if (code < 0) {
 			reader->text[used++] = reader->text[i++];
-		} else {
-			used += put_utf8(reader->text + used, code);
-			i += 7;
+			continue;
 		}
+		i += ESCAPE_BYTES;
+		pair = joined(code, escape(reader->text + i, reader->length - i));
+		if (pair)
+			i += ESCAPE_BYTES;
+		used += put_utf8(reader->text + used, pair ? pair : code);
 	}
 	reader->length = used;
 }

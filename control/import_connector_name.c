@@ -83,6 +83,7 @@ static void gather(struct import *import, const struct import_value *value, unsi
 		   const struct import_value ***sources, unsigned *count)
 {
 	const char *file = import->options->file;
+	const struct import_value *name = import_member(value, "Name");
 
 	if (value->kind == IMPORT_LIST && depth < 3) {
 		for (const struct import_value *item = import_first_item(value); item;
@@ -92,7 +93,7 @@ static void gather(struct import *import, const struct import_value *value, unsi
 	}
 	if (value->kind == IMPORT_NULL)
 		return;
-	if (value->kind != IMPORT_OBJECT || !import_member(value, "Name") ||
+	if (value->kind != IMPORT_OBJECT || !name || !import_read_text(name) ||
 	    !import_member(value, "Bindings")) {
 		// Said once: an export of something else holds many of them.
 		if (!import->errors)

@@ -9,6 +9,7 @@
 #include "control/import.h"
 #include "control/import_read.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,38 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && strcasecmp(text + length - end_length, end) == 0;
 }
 
+static int digit_of(char letter)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *found = strchr(digits, tolower((unsigned char)letter));
+
+	return found && *found ? (int)(found - digits) : -1;
+}
+
+// Without the escapes of a distinguished name (RFC 4514, section 2.4) or a canonical one: "\," and
+// "\2C", "\/". The caller frees it.
+static char *without_escapes(const char *text)
+{
+	char *copy = import_copy(text, strlen(text)), *to = copy;
+
+	while (*text) {
+		int high = -1, low = -1;
+
+		if (*text == '\\' && text[1]) {
+			high = digit_of(*++text);
+			low = high < 0 ? -1 : digit_of(text[1]);
+		}
+		if (low < 0) {
+			*to++ = *text++;
+			continue;
+		}
+		*to++ = (char)(high << 4 | low);
+		text += 2;
+	}
+	*to = '\0';
+	return copy;
+}
+
 // SERVER\NAME, NAME, a distinguished name or the path of a canonical one.
 static bool concerns(const struct import_connector *connector, const char *identity)
 {
@@ -76,10 +109,12 @@ static bool concerns(const struct import_connector *connector, const char *ident
 				    connector->server);
 	char *end =
 		import_format("/%s/Protocols/SMTP Receive Connectors/%s", connector->server, name);
+	char *plain = without_escapes(identity);
 	bool same = strcasecmp(identity, connector->origin) == 0 ||
 		    strcasecmp(identity, name) == 0 ||
-		    strncasecmp(identity, start, strlen(start)) == 0 || ends_with(identity, end);
+		    strncasecmp(plain, start, strlen(start)) == 0 || ends_with(plain, end);
 
+	free(plain);
 	free(start);
 	free(end);
 	return same;
@@ -183,12 +218,56 @@ static rights_mask right_of(struct import *import, unsigned connector, const cha
 	}
 }
 
-static rights_mask rights_of(struct import *import, unsigned connector,
-			     const struct import_value *value)
+// Numbers of ActiveDirectoryRights, as JSON has them where the export was made on the server
+// itself.
+#define ACCESS_EXTENDED_RIGHT 0x100u
+#define ACCESS_GENERIC_ALL    0xf01ffu
+
+static bool has_access(const struct import_value *value, const char *name, uint64_t bits)
+{
+	const struct import_value *access = import_member(value, "AccessRights");
+
+	for (const struct import_value *item = access ? import_first_item(access) : NULL; item;
+	     item = import_next_item(item)) {
+		uint64_t number;
+
+		if (item->text && strstr(item->text, name))
+			return true;
+		if (!import_read_number(item, &number) && number != UINT64_MAX &&
+		    (number & bits) == bits)
+			return true;
+	}
+	return false;
+}
+
+// An entry about every right there is: full control, or extended rights of which none is named.
+static rights_mask all_rights(struct import *import, unsigned connector,
+			      const struct import_value *value, bool deny)
 {
 	const struct import_value *list = import_member(value, "ExtendedRights");
-	const struct import_value *access = import_member(value, "AccessRights");
-	rights_mask rights = 0;
+	bool named = list && import_first_item(list);
+	const char *what;
+
+	if (has_access(value, "GenericAll", ACCESS_GENERIC_ALL))
+		what = "GenericAll";
+	else if (!named && has_access(value, "ExtendedRight", ACCESS_EXTENDED_RIGHT))
+		what = "ExtendedRight without a name";
+	else
+		return 0;
+	if (deny)
+		return (RIGHT_LAST << 1) - RIGHT_FIRST;
+	import_note(import, connector, "AccessRights",
+		    "%s holds every right there: none of it is taken here; write under "
+		    "ExtendedRights what is meant",
+		    what);
+	return 0;
+}
+
+static rights_mask rights_of(struct import *import, unsigned connector,
+			     const struct import_value *value, bool deny)
+{
+	const struct import_value *list = import_member(value, "ExtendedRights");
+	rights_mask rights = all_rights(import, connector, value, deny);
 
 	for (const struct import_value *item = list ? import_first_item(list) : NULL; item;
 	     item = import_next_item(item)) {
@@ -200,12 +279,6 @@ static rights_mask rights_of(struct import *import, unsigned connector,
 			import_error(import, connector, "ExtendedRights",
 				     "an entry that is no name of a right");
 	}
-	for (const struct import_value *item = access ? import_first_item(access) : NULL; item;
-	     item = import_next_item(item))
-		if (item->text && strstr(item->text, "GenericAll"))
-			import_note(import, connector, "AccessRights",
-				    "GenericAll holds every right there: none of it is taken here; "
-				    "write under ExtendedRights what is meant");
 	return rights;
 }
 
@@ -247,7 +320,7 @@ static void count_entry(struct import *import, struct access *access,
 				tell_inherited(import, access->connector, user, right);
 		return;
 	}
-	rights = rights_of(import, access->connector, value);
+	rights = rights_of(import, access->connector, value, deny);
 	(deny ? access->denied : access->allowed)[principal] |= rights;
 	access->entries++;
 }
@@ -302,8 +375,10 @@ static void settle(struct import *import, const struct access *access)
 	if (denied)
 		import_take(import, access->connector, "DeniedRights", denied);
 	if (!access->entries && groups)
-		import_note(import, access->connector, "PermissionGroups",
-			    "--permissions has no entry for it: its groups are taken as they are");
+		import_note(
+			import, access->connector, "PermissionGroups",
+			"--permissions has no entry for it of anonymous, authenticated, externally "
+			"secured or partner: its groups are taken as they are");
 	free(granted);
 	free(denied);
 }

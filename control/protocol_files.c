@@ -52,25 +52,40 @@ struct listing {
 	size_t count, room;
 };
 
+// The directory at the path, made if it is not there: 0 or -errno, and the one before is kept.
+static int open_directory(struct protocol_files *files)
+{
+	bool made = mkdir(files->settings.path, 0750) == 0;
+	int directory = open(files->settings.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory < 0)
+		return -errno;
+	if (files->directory >= 0)
+		close(files->directory);
+	files->directory = directory;
+	files->made = made;
+	return 0;
+}
+
 struct protocol_files *protocol_files_open(const struct protocol_files_settings *settings,
 					   char error[PROTOCOL_FILES_ERROR_MAX])
 {
 	struct protocol_files *files = calloc(1, sizeof(*files));
+	int result;
 
 	if (!files) {
 		snprintf(error, PROTOCOL_FILES_ERROR_MAX, "out of memory");
 		return NULL;
 	}
 	files->settings = *settings;
-	files->file = -1;
-	files->made = mkdir(settings->path, 0750) == 0;
-	files->directory = open(settings->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (files->directory >= 0)
+	files->directory = files->file = -1;
+	result = open_directory(files);
+	if (!result)
 		return files;
 	snprintf(error, PROTOCOL_FILES_ERROR_MAX,
 		 "[gate] ReceiveProtocolLogPath: %s: %s; the directory must exist, or be one that "
 		 "can be made",
-		 settings->path, strerror(errno));
+		 settings->path, strerror(-result));
 	free(files);
 	return NULL;
 }
@@ -245,12 +260,24 @@ static bool write_header(struct protocol_files *files, uint64_t wall_us)
 	return false;
 }
 
+// Was the directory removed by somebody else? Nothing can be made in it any more, but in what has
+// its place.
+static void follow_directory(struct protocol_files *files)
+{
+	struct stat status;
+
+	if (fstat(files->directory, &status) || status.st_nlink == 0)
+		open_directory(files);
+}
+
 // The next file of the line's day, with its header.
 static bool begin_file(struct protocol_files *files, uint64_t wall_us)
 {
-	struct listing listing = list_files(files);
+	struct listing listing;
 	unsigned number = 1;
 
+	follow_directory(files);
+	listing = list_files(files);
 	files->day = day_of(wall_us);
 	make_room(files, &listing, files->settings.file_size, wall_us);
 	for (size_t i = 0; i < listing.count; i++)

@@ -16,7 +16,7 @@ struct protocol_files;
 #define PROTOCOL_FILES_LINE_MAX 3072
 
 struct protocol_files_settings {
-	const char *path;        // absolute; made, but not its parents
+	const char *path;        // absolute; made, but not its parents; again when it is removed
 	const char *version;     // ours, for the header
 	uint64_t file_size;      // bytes
 	uint64_t directory_size; // of all files; at least file_size

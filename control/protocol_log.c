@@ -99,7 +99,6 @@ struct protocol_log *protocol_log_create(const struct policy *policy, unsigned w
 {
 	const struct gate_settings *gate = &policy->gate;
 	struct protocol_files_settings settings = {
-		.path = gate->protocol_log_path,
 		.version = version,
 		.file_size = gate->protocol_log_file_size,
 		.directory_size = gate->protocol_log_directory_size,
@@ -118,6 +117,7 @@ struct protocol_log *protocol_log_create(const struct policy *policy, unsigned w
 		if (!log->rings[log->workers])
 			goto destroy;
 	}
+	settings.path = log->path; // the policy may go first
 	log->files = protocol_files_open(&settings, error);
 	if (!log->files)
 		goto destroy;
@@ -164,6 +164,8 @@ static bool is_shown(const char *text, size_t length)
 		return false;
 	if (byte[0] == 0xc2)
 		return byte[1] >= 0xa0; // U+0080 to U+009F
+	if (byte[0] == 0xd8)
+		return byte[1] != 0x9c; // U+061C
 	if (byte[0] != 0xe2)
 		return true;
 	// U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.

@@ -405,7 +405,7 @@ static int run(struct replay *replay, const struct command_options *options,
 
 int command_replay(const struct command_options *options)
 {
-	struct replay replay = {.outbox = {reserve, commit}};
+	struct replay replay = {.outbox = {.reserve = reserve, .commit = commit}};
 	enum replay_backend_mood mood = REPLAY_BACKEND_ACCEPT;
 	char error[REPLAY_ERROR_MAX] = "out of memory";
 	struct policy *policy;

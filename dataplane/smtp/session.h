@@ -35,7 +35,7 @@
 #define SESSION_SENDER_SHORT 52
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
-#define SESSION_COMMAND_MAX 2816 // a long path, and the parameters that go on
+#define SESSION_COMMAND_MAX 4352 // a long path, and the parameters that go on
 
 // What is known of the DNS lists that were asked about a client.
 enum session_listing {

@@ -286,7 +286,7 @@ static inline void prepare_crowd(void)
 {
 	size_t bytes = bench.sessions * sizeof(uint32_t);
 
-	bench.outbox = (struct outbox){reserve, commit};
+	bench.outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	bench.now = (struct tick){10000000, 1790000000000000ull};
 	bench.ports[0] = (struct packet_port){.mac = {2, 0, 0, 0, 0, 1}};
 	bench.client_port = (struct packet_port){.mac = {2, 0, 0, 0, 0, 2}};

@@ -142,7 +142,7 @@ struct gate *gate_new(const uint8_t configuration[OPERATION_CONFIGURATION])
 
 	gate->policy = *loaded(&ruleset);
 	resize(&gate->policy.gate, configuration);
-	gate->outbox = (struct outbox){reserve, commit};
+	gate->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	gate->now = (struct tick){10000000, 1790000000000000ull};
 	// Well-behaved peers unless the input says otherwise.
 	peers_init(&gate->peers, (uint8_t)~configuration[0]);

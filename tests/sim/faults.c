@@ -36,6 +36,7 @@
 	X(no_back_off, "time-outs do not back off")                                                \
 	X(back_off_too_far, "time-outs back off without a limit")                                  \
 	X(probed_for_ever, "tail loss probes take the place of time-outs")                         \
+	X(kept_alive_too_often, "idle connections are kept alive ten times as often")              \
 	X(paws_refuses, "PAWS refuses equal timestamps")                                           \
 	X(paws_accepts, "PAWS refuses nothing")                                                    \
 	X(cookie_not_checked, "any ACK completes a handshake")                                     \
@@ -57,6 +58,8 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(holders_kept, "who is slow keeps a server's connection from those who wait")             \
+	X(quick_ones_go, "who is not slow loses a server's connection as well")                    \
 	X(generation_not_counted, "a session does not count as using its policy")                  \
 	X(generation_kept, "a session that ends goes on counting as using its policy")             \
 	X(former_flows_dropped, "what the newest policy does not list is dropped, flows too")      \
@@ -71,6 +74,7 @@
 	X(chunk_count_short, "BDAT counts one octet too few")                                      \
 	X(last_chunk_of_a_part, "an abandoned message's chunk is said to be the last")             \
 	X(chunks_pipelined, "chunks are sent to servers that must be waited for")                  \
+	X(keywords_made_up, "clients are told of keywords that no server has")                     \
 	X(log_goes_back, "each record of the log is older than the one before")
 
 enum fault {
@@ -250,6 +254,12 @@ WRAP(void, tcp_advance, struct tcp *tcp, uint64_t now_us)
 {
 	if (!planted(tcp, FAULT_time_wait_for_ever))
 		__real_tcp_advance(tcp, now_us);
+}
+
+WRAP(void, tcp_set_keepalive, struct flow *flow, uint32_t interval_ms)
+{
+	__real_tcp_set_keepalive(flow, chosen == FAULT_kept_alive_too_often ? interval_ms / 10
+									    : interval_ms);
 }
 
 WRAP(enum reason, tcp_path_mtu, struct tcp *tcp, struct flow *flow, uint32_t sequence, uint32_t mtu)
@@ -537,6 +547,15 @@ WRAP(enum servers_choice, servers_request, struct servers *servers, unsigned bac
 	return choice;
 }
 
+WRAP(unsigned, servers_extensions, const struct servers *servers, unsigned backend)
+{
+	unsigned extensions = __real_servers_extensions(servers, backend);
+
+	return chosen == FAULT_keywords_made_up && extensions
+		       ? extensions | SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING
+		       : extensions;
+}
+
 WRAP(bool, upstream_reset, struct upstream *upstream, const struct policy *policy, uint64_t now_us,
      struct upstream_commands *commands)
 {
@@ -608,6 +627,20 @@ WRAP(void, servers_adopt, struct servers *servers, struct servers *old, struct r
 WRAP(bool, generation_unused, const struct generation *generation)
 {
 	return chosen == FAULT_moved_on_in_transaction || __real_generation_unused(generation);
+}
+
+WRAP(uint64_t, holder_relieve, struct pipeline *pipeline)
+{
+	return chosen == FAULT_holders_kept ? UINT64_MAX : __real_holder_relieve(pipeline);
+}
+
+WRAP(bool, pace_measure, const struct pace *pace, uint64_t now_us, uint64_t *amount)
+{
+	bool over = __real_pace_measure(pace, now_us, amount);
+
+	if (chosen == FAULT_quick_ones_go)
+		*amount = 0;
+	return over || chosen == FAULT_quick_ones_go;
 }
 
 WRAP(bool, session_in_message, const struct session *session)

@@ -70,6 +70,7 @@ struct gate {
 	unsigned held_count;
 	uint64_t reloads, next_reload_us;
 	struct dice reload_dice;
+	bool withdrew; // keywords of EHLO: a reload left no server that it had heard of
 	struct generation_news news;
 	struct packet_port ports[GATE_PORTS];
 	struct gate_worker workers[GATE_WORKERS_MAX];

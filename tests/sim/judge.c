@@ -50,7 +50,6 @@ static const enum reason lossless[] = {
 	REASON_tcp_no_buffer,
 	REASON_tcp_out_of_order_full,
 	REASON_tcp_syn_challenged,
-	REASON_tcp_unacceptable,
 	REASON_buffers_low,
 	REASON_cookie_no_entry,
 	REASON_sessions_full,
@@ -82,6 +81,32 @@ static bool plain(const struct plan *plan)
 	return !plan->server_literal && plan->forgeries == 0;
 }
 
+// No segment is outside of the window but keep-alives, by which the first gate looks after its idle
+// connections to the second one: each of those is.
+static const char *judge_unacceptable(const struct world *world, char text[JUDGE_TEXT])
+{
+	for (unsigned i = 0; i < world->gate_count; i++) {
+		const struct gate *gate = &world->gates[i];
+		unsigned long long counted = gate_reason(gate, REASON_tcp_unacceptable);
+
+		if (counted == gate->watch.keep_alives)
+			continue;
+		snprintf(text, JUDGE_TEXT, "%llu times tcp_unacceptable, %u keep-alives came",
+			 counted, gate->watch.keep_alives);
+		return text;
+	}
+	return NULL;
+}
+
+// The first gate hears of the second one's keywords now and then. Those that depend on a server are
+// gone while a reload has left the second gate only servers that it has not probed yet; a client
+// that was told of them before, and uses them, is put off.
+static bool may_be_put_off(const struct world *world, const struct mail *mail)
+{
+	return mail->code == 451 && mail->binary && world->plan.chain && world->gates[1].withdrew &&
+	       gate_reason(&world->gates[0], REASON_backend_lacks_extension) > 0;
+}
+
 // Every mail that may pass is acknowledged, if no mail before it ended the session.
 static const char *judge_mails(const struct world *world, char text[JUDGE_TEXT])
 {
@@ -92,13 +117,13 @@ static const char *judge_mails(const struct world *world, char text[JUDGE_TEXT])
 
 		open |= mail->first;
 		if (open && (mail->kind == MAIL_ORDINARY || mail->kind == MAIL_HALF_CLOSED) &&
-		    mail->code != 250) {
+		    mail->code != 250 && !may_be_put_off(world, mail)) {
 			snprintf(text, JUDGE_TEXT, "mail %u was answered %u in a good world", i,
 				 mail->code);
 			return text;
 		}
 		open &= mail->kind != MAIL_BARE_LINE_FEED && mail->kind != MAIL_CUT &&
-			mail->kind != MAIL_LEFT;
+			mail->kind != MAIL_LEFT && mail->kind != MAIL_SLOW;
 	}
 	return NULL;
 }
@@ -114,7 +139,10 @@ static const char *judge_good(const struct world *world, char text[JUDGE_TEXT])
 		verdict = judge_reasons(world, in_vain, sizeof(in_vain) / sizeof(in_vain[0]), text);
 	if (!verdict && !may_time_out(world))
 		verdict = judge_reasons(world, &(enum reason){REASON_smtp_timeout}, 1, text);
-	if (!verdict && world->plan.climate == CLIMATE_CALM && plain(&world->plan))
+	if (verdict || world->plan.climate != CLIMATE_CALM || !plain(&world->plan))
+		return verdict;
+	verdict = judge_unacceptable(world, text);
+	if (!verdict)
 		verdict = judge_reasons(world, lossless, sizeof(lossless) / sizeof(lossless[0]),
 					text);
 	return verdict;

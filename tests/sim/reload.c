@@ -177,9 +177,15 @@ void gate_reload(struct gate *gate)
 
 void gate_adopt(struct gate *gate, struct gate_worker *worker)
 {
+	struct pipeline *pipeline = worker->pipeline;
+	unsigned before;
+
 	gate->watch.worker = (unsigned)(worker - gate->workers);
-	if (pipeline_generation(worker->pipeline) != newest(gate)->number)
-		pipeline_adopt(worker->pipeline, newest(gate), gate->now, &gate->outbox);
+	if (pipeline_generation(pipeline) == newest(gate)->number)
+		return;
+	before = servers_extensions(pipeline->servers, 0);
+	pipeline_adopt(pipeline, newest(gate), gate->now, &gate->outbox);
+	gate->withdrew |= before && !servers_extensions(pipeline->servers, 0);
 }
 
 void gate_free_generations(struct gate *gate)

@@ -20,6 +20,7 @@
 #define PROBE_SLACK_MS   40u       // timers have a grain, and a full device holds a probe back
 #define CHECK_EACH_US    50000u
 #define COOKIE_US        130000000u // two epochs of a SYN cookie
+#define KEEP_ALIVE_US    5000000u   // of silence, on idle connections to servers
 
 struct range {
 	uint32_t from, to;
@@ -61,7 +62,8 @@ struct watched {
 	uint32_t edge;         // of the largest window offered to the gate
 	uint32_t confirmed;    // largest acknowledgment of the gate's bytes
 	uint64_t confirmed_us; // when that came: the time-out begins anew (RFC 6298 section 5.3)
-	uint64_t heard_us;     // last segment of the peer
+	uint64_t segment_us;   // last segment of the peer
+	uint64_t heard_us;     // the same, or a router's packet that may be about it
 	uint64_t owed_us;      // bytes came that no segment of the gate answered; 0 = none
 	unsigned owed_full;    // full segments of them
 	uint32_t answer_due;   // a hint for the text: where they end
@@ -302,6 +304,15 @@ static void note_bytes(struct watched *flow, const struct literal *segment, uint
 		flow->owed_full++;
 }
 
+// An empty segment left of all that the gate has acknowledged, so that it must answer (RFC 9293
+// section 3.8.4).
+static void note_keep_alive(struct watch *watch, const struct watched *flow,
+			    const struct literal *segment)
+{
+	watch->keep_alives += literal_span(segment) == 0 &&
+			      segment->sequence - flow->peer_isn == flow->acknowledged - 1;
+}
+
 // The SYN cookie of which this ACK makes a connection.
 static const struct handshake *completed(const struct watched *flow, const struct literal *segment)
 {
@@ -375,7 +386,7 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 	}
 	if (!flow)
 		return;
-	flow->heard_us = now_us;
+	flow->segment_us = flow->heard_us = now_us;
 	watch->arrived = flow;
 	if (segment->flags & LITERAL_SYN) {
 		peer_syn(flow, segment);
@@ -387,6 +398,7 @@ void watch_in(struct watch *watch, const uint8_t *frame, size_t length, uint64_t
 		return;
 	if (segment->flags & LITERAL_ACK)
 		note_acknowledgment(flow, segment, now_us);
+	note_keep_alive(watch, flow, segment);
 	note_bytes(flow, segment, now_us);
 }
 
@@ -542,6 +554,19 @@ static void judge_repetition(struct watch *watch, struct watched *flow,
 	flow->first_us = now_us;
 }
 
+// Left of what the peer confirmed stands a keep-alive: only what is idle is kept alive, and servers
+// alone.
+static void judge_keep_alive(struct watch *watch, const struct watched *flow,
+			     const struct literal *segment, uint64_t now_us)
+{
+	if (!watch->rules.prompt || segment->sequence - flow->gate_isn >= flow->confirmed)
+		return;
+	if (literal_span(segment) == 0 &&
+	    (!flow->active || now_us - flow->segment_us < KEEP_ALIVE_US))
+		blame(watch, flow, "keeps alive what is not idle (ms)",
+		      (uint32_t)((now_us - flow->segment_us) / 1000), 0);
+}
+
 static void judge_timestamp(struct watch *watch, struct watched *flow,
 			    const struct literal *segment)
 {
@@ -565,6 +590,7 @@ static void judge_segment(struct watch *watch, struct watched *flow, const struc
 		judge_bytes(watch, flow, segment);
 	judge_fin(watch, flow, segment);
 	judge_repetition(watch, flow, segment, now_us);
+	judge_keep_alive(watch, flow, segment, now_us);
 	judge_timestamp(watch, flow, segment);
 }
 

@@ -4,7 +4,8 @@
 // the gate said, in sequence arithmetic of its own, and holds the gate to it: no acknowledgment or
 // SACK block of bytes that never came, no byte beyond the peer's window, no repeated byte that
 // differs, no window that shrinks, an ACK in time, a FIN at one place, repetitions that come and
-// back off, nothing after a reset, no session without a handshake.
+// back off, keep-alives on idle connections to servers alone, nothing after a reset, no session
+// without a handshake.
 // It sees frames only, so it knows nothing of why; both kinds of peers are watched alike.
 #ifndef RELAYGATE_SIM_WATCH_H
 #define RELAYGATE_SIM_WATCH_H
@@ -15,7 +16,7 @@
 
 struct watch_rules {
 	uint32_t receive_buffer; // the gate's: its windows are not larger
-	bool prompt;             // ACKs must come in time
+	bool prompt;             // ACKs must come in time, and keep-alives not before it
 	bool repeats;            // what servers lost, too, must be repeated in time
 	const char *print;       // each segment, after this name; NULL = nothing
 };
@@ -30,6 +31,7 @@ struct watch {
 	struct watched *arrived;
 	struct literal arrival;
 	uint64_t next_check_us;
+	unsigned keep_alives;   // that came on connections that the gate knows
 	char fault[WATCH_TEXT]; // the first one; empty = none
 };
 

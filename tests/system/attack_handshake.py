@@ -121,7 +121,7 @@ def without_entry(scene, family):
 def numbers(scene, family):
     """T3: our first numbers over ports and numbers of the client's: no order, no repetition."""
     label = f'IPv{family}: T3 {SAMPLES} first numbers'
-    seen, peers = [], []
+    told, peers = {}, [] # by what was asked: a SYN-ACK may come twice
     for number in range(SAMPLES):
         if number % 2:
             peers[-1].isn += 64000 # the same 4-tuple again
@@ -129,12 +129,16 @@ def numbers(scene, family):
             peers.append(scene.peer(family, number % 7))
         peers[-1].send(SYN, sequence=peers[-1].isn, acknowledgment=0)
         if number % 100 == 99:
-            seen += [s.sequence for s in scene.link.answers(100) if s.flags == SYN | ACK]
-    scene.checks.that(f'{label}: all different', len(set(seen)) == len(seen) >= SAMPLES,
-                      f'{len(set(seen))} of {len(seen)}')
+            told.update(((s.destination, s.destination_port, s.acknowledgment), s.sequence)
+                        for s in scene.link.answers(100) if s.flags == SYN | ACK)
+    seen = list(told.values())
+    # Of 2,000 numbers out of 2^28 two are the same in one run of 134, five pairs in one of 10^13.
+    twice = len(seen) - len(set(seen))
+    scene.checks.that(f'{label}: no more than chance are the same',
+                      len(seen) == SAMPLES and twice < 5, f'{twice} of {len(seen)}')
     ones = [sum(number >> bit & 1 for number in seen) / len(seen) for bit in range(32)]
-    scene.checks.that(f'{label}: each bit is set in 45 to 55 % of them (MAC bits)',
-                      all(0.45 < share < 0.55 for share in ones[:28]), ones)
+    scene.checks.that(f'{label}: each bit is set in 44 to 56 % of them (MAC bits)',
+                      all(0.44 < share < 0.56 for share in ones[:28]), ones)
     steps = [(b - a) & 0xffffffff for a, b in zip(seen, seen[1:])]
     near = sum(min(step, (1 << 32) - step) < 1 << 24 for step in steps)
     scene.checks.that(f'{label}: {near} of {len(steps)} steps are below 2^24',

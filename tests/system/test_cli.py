@@ -13,6 +13,7 @@ import tempfile
 import lab as labs
 
 SAMPLE = os.path.join(labs.ROOT, 'config', 'relaygate.ini')
+CAMPUS = os.path.join(labs.ROOT, 'config', 'examples', 'campus.ini')
 BROKEN = '[gate]\nName = mx.test\nMaxSesions = 3\n'
 
 # Arguments; exit code; words on stdout; words on stderr.
@@ -62,6 +63,17 @@ CASES = (
     (('ban', 'add', '192.0.2.1', '-c', SAMPLE, '--json'), 1, (), ('ban add does not take --json',)),
     (('--json', '-c', SAMPLE, 'check'), 1, (), ('check does not take --json',)),
     (('check', '--help', '--json'), 0, ('Usage: relaygate check',), ()),
+    # Who asks for what there is not is told what there is.
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.99'), 0,
+     ('destination is none of our addresses', 'ours: 192.0.2.10 (port outside, line 73)'), ()),
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10:587'), 0,
+     ('no connector is bound to', 'there is Internet, binding 192.0.2.10:25 (line 96)'), ()),
+    (('explain', '-c', CAMPUS, '--from', '192.0.2.1', '--to', '10.1.0.25'), 0,
+     ('source in no RemoteIPRanges', 'it is in no range of Campus, binding 10.1.0.25:25 (line 18)',
+      'it is in no range of Printing lab'), ()),
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10'), 0,
+     ('250-PIPELINING\n', '250-DSN (if all servers have it)\n', '250-CHUNKING\n',
+      '250 SMTPUTF8 (if all servers have it)\n'), ()),
 )
 USAGE = re.compile(r'^  (?:-(\w), |    )--([\w-]+)(=\S+)?', re.MULTILINE)
 

@@ -147,6 +147,7 @@ REFUSED = (
     ('null', 'null', ('{file}', 'no connector')),
     ('a number', '42', ('{file}', 'no receive connector')),
     ('a list of texts', '["a"]', ('{file}', 'no receive connector')),
+    ('a name that is no text', changed(Name={'a': 1}), ('{file}', 'no receive connector')),
     ('something else that was exported', '[{"Name": "a", "Id": 4}]', ('no receive connector',)),
     ('XML cut in the middle', clixml('<Obj>')[:-3], ('{file}:1:', 'not XML')),
     ('XML of something else', '<html><body/></html>', ('{file}:1:', 'Export-Clixml')),

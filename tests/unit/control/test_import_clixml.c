@@ -32,7 +32,12 @@ static void test_elements(void **state)
 		{"<S N=\"a\">_x20AC_</S>", "€"},
 		{"<S N=\"a\">_x0000_</S>", "\xef\xbf\xbd"}, // NUL is no text
 		{"<S N=\"a\">_xD83D_</S>", "\xef\xbf\xbd"}, // half a pair
-		{"<S N=\"a\">_x004_</S>", "_x004_"},        // no escape
+		{"<S N=\"a\">_xDE00_</S>", "\xef\xbf\xbd"},
+		{"<S N=\"a\">_xD83D__xDE00_</S>", "😀"},
+		{"<S N=\"a\">_xdbff__xdfff_</S>", "\xf4\x8f\xbf\xbf"},
+		{"<S N=\"a\">_xD83D__x0041_</S>", "\xef\xbf\xbd\x41"},
+		{"<S N=\"a\">_xD83D__xD83D__xDE00_</S>", "\xef\xbf\xbd😀"},
+		{"<S N=\"a\">_x004_</S>", "_x004_"}, // no escape
 		{"<S N=\"a\">_x00g1_</S>", "_x00g1_"},
 		{"<S N=\"a\">_x004</S>", "_x004"},
 		{"<S N=\"b\">xxxxxx_</S><S N=\"a\">_x0041</S>", "_x0041"},

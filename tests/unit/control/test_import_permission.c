@@ -10,16 +10,17 @@
 
 static struct command_options options = {.file = "c.json", .permissions = "p.json"};
 
-static void open_import(struct import *import, const char *groups, const char *permissions)
+static void open_named(struct import *import, const char *name, const char *groups,
+		       const char *permissions)
 {
 	char connectors[512];
 	struct import_fault fault;
 
 	snprintf(connectors, sizeof(connectors),
-		 "[{\"Name\": \"Relay\", \"Identity\": \"EX\\\\Relay\", \"Bindings\": "
+		 "[{\"Name\": \"%s\", \"Identity\": \"EX\\\\%s\", \"Bindings\": "
 		 "\"0.0.0.0:25\", \"RemoteIPRanges\": \"10.0.0.0/8\", \"AuthMechanism\": "
 		 "\"None\", \"PermissionGroups\": \"%s\"}]",
-		 groups);
+		 name, name, groups);
 	*import = (struct import){.options = &options,
 				  .policy = import_allocate(sizeof(struct policy))};
 	assert_int_equal(tree_read(import_json, connectors, strlen(connectors),
@@ -31,6 +32,11 @@ static void open_import(struct import *import, const char *groups, const char *p
 	import_connectors(import);
 	assert_int_equal(import->errors, 0);
 	import_permissions(import);
+}
+
+static void open_import(struct import *import, const char *groups, const char *permissions)
+{
+	open_named(import, "Relay", groups, permissions);
 }
 
 static void close_import(struct import *import)
@@ -67,7 +73,20 @@ static bool has_note(const struct import *import, const char *text)
 	", \"Deny\": false, \"IsInherited\": false}"
 #define ANONYMOUS "NT AUTHORITY\\\\ANONYMOUS LOGON"
 #define ANY       "\"ms-Exch-SMTP-Accept-Any-Recipient\""
-#define RELAYS    "anonymous: ms-Exch-SMTP-Accept-Any-Recipient"
+#define ALL_OF(user, access, deny)                                                                 \
+	"{\"Identity\": \"EX\\\\Relay\", \"User\": \"" user "\", \"AccessRights\": [" access       \
+	"], \"ExtendedRights\": null, \"Deny\": " deny "}"
+#define A_RIGHT(name) "anonymous: ms-Exch-" name
+#define EVERY                                                                                                                                                                                     \
+	A_RIGHT("SMTP-Submit")                                                                                                                                                                    \
+	", " A_RIGHT("SMTP-Accept-Any-Recipient") ", " A_RIGHT(                                                                                                                                   \
+		"SMTP-Accept-Any-Sender") ","                                                                                                                                                     \
+					  " " A_RIGHT("SMTP-Accept-Authoritative-Domain-Sender") ", " A_RIGHT("SMTP-Accept-Authentication-Flag") ", " A_RIGHT("SMTP-Accept-Exch50") ", " A_RIGHT( \
+						  "Accept-Headers-Routing") ", " A_RIGHT("Accept-"                                                                                                \
+											 "Headers"                                                                                                \
+											 "-Organi"                                                                                                \
+											 "zation") ", " A_RIGHT("Accept-Headers-Forest") ", " A_RIGHT("Bypass-Anti-Spam") ", " A_RIGHT("Bypass-Message-Size-Limit")
+#define RELAYS "anonymous: ms-Exch-SMTP-Accept-Any-Recipient"
 
 static void test_entries(void **state)
 {
@@ -161,6 +180,20 @@ static void test_entries(void **state)
 		 "{\"Identity\": \"EX\\\\Relay\", \"User\": \"" ANONYMOUS
 		 "\", \"AccessRights\": [\"GenericAll\"]}",
 		 NULL, NULL, "GenericAll holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "983551", "false"), NULL, NULL,
+		 "GenericAll holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ExtendedRight\"", "false"), NULL, NULL,
+		 "ExtendedRight without a name holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "256", "false"), NULL, NULL,
+		 "ExtendedRight without a name holds every right there"},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ReadProperty, GenericExecute\"", "true"),
+		 NULL, NULL, NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "131220", "true"), NULL, NULL, NULL},
+		// A denial of everything is one of each right
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"GenericAll\"", "true"), NULL, EVERY, NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "\"ExtendedRight\"", "true"), NULL, EVERY,
+		 NULL},
+		{"AnonymousUsers", ALL_OF(ANONYMOUS, "256", "true"), NULL, EVERY, NULL},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -177,6 +210,38 @@ static void test_entries(void **state)
 			fail_msg("row %zu: %s: %u errors, granted %s, denied %s, note %s", i,
 				 rows[i].permissions, import.errors, granted ? granted : "-",
 				 denied ? denied : "-", rows[i].note ? rows[i].note : "-");
+		close_import(&import);
+	}
+}
+
+// Characters that mean something in a distinguished or a canonical name are escaped there.
+static void test_escaped_identities(void **state)
+{
+	static const struct {
+		const char *name, *identity; // as JSON
+	} rows[] = {
+		{"Hall 3, left",
+		 "CN=Hall 3\\\\, left,CN=SMTP Receive Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"Hall 3, left",
+		 "CN=Hall 3\\\\2C left,CN=SMTP Receive Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"#1+2=3;\\\\<>\\\"",
+		 "CN=\\\\#1\\\\+2\\\\=3\\\\;\\\\\\\\\\\\<\\\\>\\\\\\\",CN=SMTP Receive "
+		 "Connectors,CN=Protocols,CN=EX,CN=x"},
+		{"Scan/Fax", "c.test/x/EX/Protocols/SMTP Receive Connectors/Scan\\\\/Fax"},
+		{"Scan\\\\", "c.test/x/EX/Protocols/SMTP Receive Connectors/Scan\\\\"},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char permissions[512];
+		struct import import;
+
+		snprintf(permissions, sizeof(permissions),
+			 "{\"Identity\": \"%s\", \"User\": \"" ANONYMOUS
+			 "\", \"ExtendedRights\": " ANY "}",
+			 rows[i].identity);
+		open_named(&import, rows[i].name, "AnonymousUsers", permissions);
+		if (import.errors || !text_of(&import, "ExtendedRights"))
+			fail_msg("%s is not that of %s", rows[i].identity, rows[i].name);
 		close_import(&import);
 	}
 }
@@ -210,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_escaped_identities),
 		cmocka_unit_test(test_refused),
 	};
 

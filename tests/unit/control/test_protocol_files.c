@@ -230,21 +230,43 @@ static void test_no_directory(void **state)
 	assert_non_null(strstr(error, "ReceiveProtocolLogPath: /nowhere/at/all: No such file"));
 }
 
-// The directory goes while we run, and comes back with nobody the wiser: lines are lost, counted,
-// and then written again.
+// The directory goes while we run: where nobody can make it again lines are lost and counted. Once
+// there is one at its place, they are written again.
 static void test_directory_gone(void **state)
 {
 	struct protocol_files *files = open_files(65536, 1 << 20, 0);
 	int error;
 
 	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(folder), 0);
 	add(files, NOON_US, LINE);
 	add(files, NOON_US, LINE);
 	protocol_files_flush(files, NOON_US);
 	assert_int_equal(protocol_files_lost(files, &error), 2);
 	assert_int_equal(error, ENOENT);
-	protocol_files_close(files);
+	assert_int_equal(mkdir(folder, 0700), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
+	add(files, NOON_US, "again\r\n");
+	protocol_files_flush(files, NOON_US);
+	assert_int_equal(lost(files), 2);
+	assert_string_equal(read_file("RECV20260922-1.log") + strlen(header), "again\r\n");
+	protocol_files_close(files);
+}
+
+// With the file that is written in it, and all that is lost is what was there.
+static void test_directory_removed_with_its_file(void **state)
+{
+	struct protocol_files *files = open_files(65536, 1 << 20, 0);
+
+	add(files, NOON_US, LINE);
+	protocol_files_flush(files, NOON_US);
+	assert_int_equal(unlink(in_folder("RECV20260922-1.log")), 0);
+	assert_int_equal(rmdir(path), 0);
+	add(files, NOON_US, "after\r\n");
+	protocol_files_flush(files, NOON_US);
+	assert_int_equal(lost(files), 0);
+	assert_string_equal(read_file("RECV20260922-1.log") + strlen(header), "after\r\n");
+	protocol_files_close(files);
 }
 
 // ---- Full -------------------------------------------------------------------------------------
@@ -317,6 +339,7 @@ int main(void)
 		IN_FOLDER(test_removed_under_us),
 		IN_FOLDER(test_no_directory),
 		IN_FOLDER(test_directory_gone),
+		IN_FOLDER(test_directory_removed_with_its_file),
 		IN_FOLDER(test_full_file_system),
 	};
 

@@ -75,10 +75,11 @@ static void test_data(void **state)
 		{"a\tb\033[31m\x7f", "a?b?[31m?"},
 		{"J\303\266rg", "J\303\266rg"},
 		{"cut \303", "cut ?"},
+		{"Arabic \330\233 \330\235", "Arabic \330\233 \330\235"},
 		{"overlong \300\257", "overlong ??"},
 		{"latin \344,", "\"latin ?,\""},
 		{"C1 \302\233m \302\240", "C1 ?m \302\240"},
-		{"turned \342\200\256 \342\201\246 \342\200\250", "turned ? ? ?"},
+		{"turned \342\200\256 \342\201\246 \342\200\250 \330\234", "turned ? ? ? ?"},
 		{"not \342\200\223 \342\202\254 \342\201\252",
 		 "not \342\200\223 \342\202\254 \342\201\252"},
 	};
@@ -155,12 +156,13 @@ static void put(struct protocol_log *log, unsigned worker, uint64_t wall_us, con
 
 static void test_workers_in_the_order_of_time(void **state)
 {
-	char folder[] = "/tmp/protocol-log-XXXXXX", error[PROTOCOL_FILES_ERROR_MAX];
-	char name[64], text[4096], *at;
+	char parent[] = "/tmp/protocol-log-XXXXXX", error[PROTOCOL_FILES_ERROR_MAX];
+	char folder[64], name[96], text[4096], *at;
 	struct protocol_log *log;
 	FILE *file;
 
-	assert_non_null(mkdtemp(folder));
+	assert_non_null(mkdtemp(parent));
+	snprintf(folder, sizeof(folder), "%s/log", parent);
 	policy.gate.protocol_log_path = folder;
 	log = protocol_log_create(&policy, 2, "1.2", error);
 	assert_int_equal(protocol_log_adopt(log, &policy, NULL), 0);
@@ -185,9 +187,11 @@ static void test_workers_in_the_order_of_time(void **state)
 		assert_non_null(at);
 	}
 	assert_null(strstr(at + 1, "1st"));
-	// A directory that is gone: lost, and counted.
+	// A directory that is gone, and its parent: lost, and counted. The policy is gone before.
 	unlink(name);
 	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(rmdir(parent), 0);
+	memset(folder, 0, sizeof(folder));
 	put(log, 0, NOON_US + 6, "6th");
 	put(log, 1, NOON_US + 7, "7th");
 	assert_int_equal(protocol_log_drain(log, NOON_US), 2);

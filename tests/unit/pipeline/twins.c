@@ -70,6 +70,18 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	return twin->frame;
 }
 
+// What the frame said is gone at once, whatever is written there.
+static uint8_t *answer(struct outbox *outbox, unsigned index)
+{
+	struct twin *twin = (struct twin *)outbox;
+
+	if (!twin->received)
+		return NULL;
+	memset((uint8_t *)twin->received[index].data, 0xee, twin->received[index].length);
+	twin->answered++;
+	return reserve(outbox, 0);
+}
+
 static void commit(struct outbox *outbox, uint16_t length)
 {
 	struct twin *twin = (struct twin *)outbox;
@@ -97,7 +109,7 @@ static void open_twin(struct twins *twins, struct twin *twin, const char *gate, 
 	struct policy *policy = load(gate, true);
 	struct pipeline_settings settings = {.ports = twins->ports};
 
-	twin->outbox = (struct outbox){reserve, commit};
+	twin->outbox = (struct outbox){.reserve = reserve, .commit = commit, .answer = answer};
 	twin->offenders = offenders_create(42, twins->now.now_us);
 	assert(twin->offenders);
 	twin->servers = servers_shared_create(policy, 1);
@@ -219,6 +231,19 @@ void twins_input(struct twins *twins, uint16_t port, const struct slice frames[]
 		       &twins->watched.outbox);
 	pipeline_input(twins->other.pipeline, port, frames, count, twins->now,
 		       &twins->other.outbox);
+	compare(twins);
+}
+
+void twins_input_apart(struct twins *twins, uint16_t port, struct slice frames[], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pipeline_input(twins->watched.pipeline, port, &frames[i], 1, twins->now,
+			       &twins->watched.outbox);
+	assert(port == 0); // answers are compared as those of this one
+	twins->other.received = frames;
+	pipeline_input(twins->other.pipeline, port, frames, count, twins->now,
+		       &twins->other.outbox);
+	twins->other.received = NULL;
 	compare(twins);
 }
 
