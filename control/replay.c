@@ -300,7 +300,8 @@ static int create_gate(struct replay *replay, enum replay_backend_mood mood)
 
 	replay->now = (struct tick){START_US, replay->first_wall_us};
 	replay->ruleset = ruleset_create(replay->policy);
-	replay->backend = replay_backend_create(replay->policy, mood, replay->now.now_us);
+	replay->backend = replay_backend_create(replay->policy, replay->places.ports, mood,
+						replay->now.now_us);
 	if (!replay->ruleset || !replay->backend || create_rows(replay))
 		return -1;
 	settings.ruleset = replay->ruleset;

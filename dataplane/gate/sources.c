@@ -16,8 +16,10 @@
 #include "dataplane/base/prefetch.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WAYS         8 // three cache lines
 #define ENTRIES_MAX  (1u << 23)
@@ -85,17 +87,15 @@ void sources_destroy(struct sources *sources)
 
 uint64_t sources_number(const struct address *address)
 {
-	const uint8_t *bytes = address->bytes;
-	uint64_t number = 0;
+	uint64_t upper;
+	uint32_t ipv4;
 
 	if (address_is_ipv4(address)) {
-		bytes = address_ipv4_bytes(address);
-		return 0xffull << 56 | (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 |
-		       (uint64_t)bytes[2] << 8 | bytes[3];
+		memcpy(&ipv4, address->bytes + 12, sizeof(ipv4));
+		return 0xffull << 56 | be32toh(ipv4);
 	}
-	for (unsigned i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
-	return number;
+	memcpy(&upper, address->bytes, sizeof(upper));
+	return be64toh(upper);
 }
 
 // What is hashed of a name, beside its scope.

@@ -180,6 +180,8 @@ bool client_renew(struct session_quota *quota, struct session_peer *peer)
 	peer->blocked =
 		!peer->allowed && ip_list_find(&policy->ip_block, &peer->client.address, wall_us);
 	generation_leave(pipeline, old);
+	if (client->verbose)
+		protocol_permissions(pipeline, client);
 	return true;
 }
 

@@ -542,6 +542,8 @@ void capture_sent(struct pipeline *pipeline, uint16_t port, struct slice frame);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
 void protocol_open(struct pipeline *pipeline, struct client *client);
+// The rights that it has from now on; protocol_open tells the first ones.
+void protocol_permissions(struct pipeline *pipeline, struct client *client);
 void protocol_step(struct pipeline *pipeline, struct client *client,
 		   const struct session_step *step);
 void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);

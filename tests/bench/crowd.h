@@ -153,6 +153,19 @@ static inline void hear(uint32_t i, const char *code)
 			 ((bench.answer.flags & TCP_FIN) != 0);
 }
 
+// A handshake, with the cookie that was given, and the greeting read.
+static inline void shake_hands(uint32_t i)
+{
+	bench.said[i] = i * 2654435761u;
+	say(i, TCP_SYN, NULL);
+	if (!bench.answered)
+		exit(1);
+	bench.heard[i] = bench.answer.sequence + 1;
+	say(i, TCP_ACK, NULL);
+	hear(i, "220");
+	say(i, TCP_ACK, NULL);
+}
+
 // ---- The gate --------------------------------------------------------------------------------
 
 static void report(void *context, enum diagnostic_severity severity, const char *text)

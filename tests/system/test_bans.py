@@ -174,14 +174,14 @@ def shared(gate, family):
 def dropped_exactly(checks, lab, gate, family, xdp):
     """Each packet is counted once, and where XDP drops it, it is never seen."""
     name = f'IPv{family}'
-    before = labs.at_rest('the counters', lambda: (
+    before = gate.at_rest('the counters', lambda: (
         gate.ports()['outside']['frames_banned'], gate.reason('banned'),
         gate.connectors()['Submission']['frames'], listed(gate)[NAMES[family]]['packets']))
     send_syns(lab, family)
     want = PACKETS if xdp else 0
     labs.wait_for('the packets are counted', lambda: gate.ports()['outside']['frames_banned']
                   + gate.reason('banned') >= before[0] + before[1] + PACKETS)
-    after = labs.at_rest('the counters', lambda: (
+    after = gate.at_rest('the counters', lambda: (
         gate.ports()['outside']['frames_banned'], gate.reason('banned'),
         gate.connectors()['Submission']['frames'], listed(gate)[NAMES[family]]['packets']))
     checks.equal(f'{name}: dropped by XDP, dropped by the gate, seen by it, counted in the entry',
@@ -307,7 +307,7 @@ def full(checks, lab):
             replies)
         # Forty points each: the third and the fourth would ban him.
         checks.equal('which is counted each time',
-                     labs.at_rest('it', lambda: gate.reason('bans_full')) - before, 2)
+                     gate.at_rest('it', lambda: gate.reason('bans_full')) - before, 2)
         checks.equal('the list is as it was', len(listed(gate)), 16)
         for family in labs.FAMILIES:
             others_pass(checks, lab, family)
@@ -379,7 +379,7 @@ def million(checks, lab):
 
 
 def accounts(checks, gate):
-    rows, drops = labs.at_rest('the counters', lambda: (gate.ports(), gate.drops()))
+    rows, drops = gate.at_rest('the counters', lambda: (gate.ports(), gate.drops()))
     checks.equal('frames in = accepted + drops',
                  sum(row['frames_in'] - row['frames_accepted'] for row in rows.values()),
                  sum(drops.values()))

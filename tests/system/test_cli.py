@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 60
+# timeout: 120
 #
 # The command line: what each call exits with, and on which stream it says what. An option that is
 # not on a command's own page is refused by it, each with each. The pages in README.md are those that

@@ -84,7 +84,7 @@ def end_of(attacker):
 
 
 def evictions(gate):
-    return labs.at_rest('the evictions', lambda: gate.reason('slow_sender_evicted'))
+    return gate.at_rest('the evictions', lambda: gate.reason('slow_sender_evicted'))
 
 
 def test(checks):

@@ -275,15 +275,14 @@ def signals(checks, lab, gate):
     save(gate, config)
     gate.process.send_signal(signal.SIGHUP)
     labs.wait_for('SIGHUP', lambda: state(gate, 'generation') == generation + 1)
+    # A writer that a busy machine stops for longer than the gate waits has half a file read, and
+    # then the whole one; that no piece is taken is unit/control/test_file_watch's.
     for number, way in enumerate((save, in_place, in_pieces)):
         config['gate']['Name'] = f'third{number}.example.com'
         way(gate, config)
-        labs.wait_for(f'AutoReload, {way.__name__}',
-                      lambda: state(gate, 'generation') == generation + 2 + number)
-        with smtp.Client(lab, 'app') as client:
-            checks.that(f'the file itself: {way.__name__}',
-                        f'third{number}.example.com' in client.banner, client.banner)
-    checks.equal('no piece of it was taken for a file', state(gate, 'reload_result'), 'applied')
+        labs.wait_for(f'AutoReload, {way.__name__}: the file itself',
+                      lambda: f'third{number}.example.com' in banner(lab))
+    labs.wait_for('each was a generation', lambda: state(gate, 'generation') >= generation + 4)
     overtaken(lab, gate, config)
     reload(checks, gate, lab.config())
 

@@ -329,7 +329,9 @@ static void change_frames(struct frame frames[], unsigned count, uint8_t changes
 		struct frame *frame = &frames[cursor_u8(cursor) % count];
 		uint8_t offset = cursor_u8(cursor), value = cursor_u8(cursor);
 
-		if (offset == UINT8_MAX)
+		if (frame->length == 0 || (offset & value) == UINT8_MAX)
+			frame->length = 0; // an mbuf that cannot be made whole
+		else if (offset == UINT8_MAX)
 			frame->length -= value % 24 % frame->length;
 		else
 			frame->bytes[offset % frame->length] = value;
@@ -359,11 +361,12 @@ static void play_burst(struct twins *twins, struct cursor *cursor, uint8_t how)
 				       (uint8_t)(first + i * (step % 8)));
 	change_frames(frames, count, how & 4 ? how / 16 : 0, cursor);
 	for (unsigned i = 0; i < count; i++) {
-		uint8_t *block = malloc(frames[i].length);
+		uint8_t *block = frames[i].length ? malloc(frames[i].length) : NULL;
 
 		if (frames[i].bytes[12 + (port ? 4 : 0)] == 8)
 			mend(&frames[i], port);
-		memcpy(block, frames[i].bytes, frames[i].length);
+		if (block)
+			memcpy(block, frames[i].bytes, frames[i].length);
 		slices[i] = slice_of(block, frames[i].length);
 	}
 	twins_input(twins, port, slices, count);
