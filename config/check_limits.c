@@ -72,6 +72,34 @@ static void tell_totals(const struct judged *judged)
 				    limits[LIMIT_SYN_RATE].most, gate->workers);
 }
 
+static bool has_neighbours(const struct judged *judged)
+{
+	for (unsigned i = 0; i < judged->policy->connector_count; i++) {
+		const struct connector *other = &judged->policy->connectors[i];
+
+		if (other != judged->connector && other->enabled)
+			return true;
+	}
+	return false;
+}
+
+// The clients of one connector, strangers perhaps, are not to keep those of another one out.
+static void tell_shares(const struct judged *judged)
+{
+	const struct gate_settings *gate = &judged->policy->gate;
+	const uint32_t most = judged->connector->limits[LIMIT_CONNECTIONS].most;
+
+	if (!judged->connector->enabled || !has_neighbours(judged) ||
+	    (limit_is_set(judged->connector, LIMIT_CONNECTIONS) && most < gate->max_sessions))
+		return;
+	diagnostics_warning(
+		judged->diagnostics, at(judged, "MaxInboundConnection"),
+		"clients of connector \"%s\" alone can use up all of MaxSessions (%u), "
+		"and the other connectors' find no room: set MaxInboundConnection below "
+		"it",
+		judged->connector->name, gate->max_sessions);
+}
+
 static void tell_tarpit(const struct judged *judged)
 {
 	const struct connector *connector = judged->connector;
@@ -104,6 +132,7 @@ void check_limits(const struct policy *policy, struct diagnostics *diagnostics)
 
 		tell_pairs(&judged);
 		tell_totals(&judged);
+		tell_shares(&judged);
 		tell_tarpit(&judged);
 	}
 }

@@ -22,7 +22,7 @@ static void doom(struct pipeline *pipeline, struct client *client)
 {
 	exchange_abort(pipeline, client);
 	client->leg.doomed = true;
-	evict_note(pipeline, client, false);
+	evict_note(pipeline, client);
 	send_mark_dirty(pipeline, &client->leg);
 }
 
@@ -222,7 +222,7 @@ void client_linger(struct pipeline *pipeline, struct client *client)
 	client->linger_deadline_us =
 		pipeline->now.now_us + 1000ull * pipeline->policy->gate.linger_timeout_ms;
 	tcp_close(pipeline->tcp, client->leg.flow);
-	evict_note(pipeline, client, false);
+	evict_note(pipeline, client);
 }
 
 // The lists' verdict may make the server be asked later.
@@ -441,8 +441,6 @@ static void end_of_input(struct pipeline *pipeline, struct client *client)
 
 void client_pump(struct pipeline *pipeline, struct client *client)
 {
-	bool spoke;
-
 	if (client->busy || client->leg.doomed)
 		return;
 	client->busy = true;
@@ -462,8 +460,7 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	if (client->server)
 		holder_note(pipeline, client);
 	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
-	spoke = client->session.input_us == pipeline->now.now_us;
-	evict_note(pipeline, client, spoke);
+	evict_note(pipeline, client);
 	send_mark_dirty(pipeline, &client->leg);
 }
 

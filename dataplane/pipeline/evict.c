@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Who goes first under pressure. Every client is in one list of its rank, in the order in which
-// they last spoke; each list is divided by whether a client holds payload buffers, so that making
-// room never searches: it looks at the heads. What stands for mail goes last: a client that is
-// inside a message body, or that awaits a backend's answer, never makes room for another one. Does
-// not close anything itself (client_evict), nor judge who keeps a server's connection (holder.c).
+// they last came nearer to a message: NOOP, RSET, half a line or a refused recipient keep no place.
+// Each list is divided by whether a client holds payload buffers, so that making room never
+// searches: it looks at the heads. What stands for mail goes last: a client that is inside a
+// message that a server takes, or that awaits a backend's answer, never makes room for another one.
+// Does not close anything itself (client_evict), nor judge who keeps a server's connection (holder.c).
 
 #include "dataplane/pipeline/worker.h"
 
@@ -23,13 +24,14 @@
 #define REFUSED_OF  8
 #define REFUSED_MIN 16
 
-// How long a client of each rank must have been silent before it makes room.
-static const uint64_t silent_us[] = {
+// How long a client of each rank must have got nowhere before it makes room.
+static const uint64_t idle_us[CLIENT_RANKS] = {
 	[CLIENT_TARPITTED] = 0,
 	[CLIENT_BEFORE_MAIL] = 1 * SECOND_US,
 	[CLIENT_LINGERING] = 1 * SECOND_US,
 	[CLIENT_IN_TRANSACTION] = 10 * SECOND_US,
 	[CLIENT_AT_SERVER] = 10 * SECOND_US,
+	[CLIENT_PROTECTED] = UINT64_MAX,
 };
 
 static enum client_rank rank_of(const struct client *client)
@@ -53,7 +55,8 @@ static enum client_rank rank_of(const struct client *client)
 	case SESSION_STATE_RCPT:
 		return client->server ? CLIENT_AT_SERVER : CLIENT_IN_TRANSACTION;
 	default:
-		return CLIENT_PROTECTED;
+		// A message that nobody takes any more is read for the sake of its refusal.
+		return client->server ? CLIENT_PROTECTED : CLIENT_IN_TRANSACTION;
 	}
 }
 
@@ -75,14 +78,27 @@ static bool holds_chunks(const struct client *client)
 	       client->held.length > 0;
 }
 
-void evict_enter(struct pipeline *pipeline, struct client *client)
+static void enter(struct pipeline *pipeline, struct client *client)
 {
+	struct client_list *list;
+
 	client->rank = (uint8_t)rank_of(client);
 	client->holds = holds_chunks(client);
-	client->active_us = pipeline->now.now_us;
-	TAILQ_INSERT_TAIL(list_of(pipeline, client), client, in_rank);
+	list = list_of(pipeline, client);
+	// Of those whose time was over before, any may be the first.
+	if (idle_us[client->rank] > 0 &&
+	    pipeline->now.now_us - client->active_us >= idle_us[client->rank])
+		TAILQ_INSERT_HEAD(list, client, in_rank);
+	else
+		TAILQ_INSERT_TAIL(list, client, in_rank);
 	pipeline->lingering += client->rank == CLIENT_LINGERING;
 	pipeline->refused += client->rank == CLIENT_REFUSED;
+}
+
+void evict_enter(struct pipeline *pipeline, struct client *client)
+{
+	client->active_us = pipeline->now.now_us;
+	enter(pipeline, client);
 }
 
 void evict_leave(struct pipeline *pipeline, struct client *client)
@@ -92,19 +108,37 @@ void evict_leave(struct pipeline *pipeline, struct client *client)
 	pipeline->refused -= client->rank == CLIENT_REFUSED;
 }
 
-void evict_note(struct pipeline *pipeline, struct client *client, bool spoke)
+// While it is protected, active_us is for how long it had got nowhere before: what it awaits is not
+// held against it.
+static void restamp(struct pipeline *pipeline, struct client *client, enum client_rank rank,
+		    bool progressed)
 {
-	bool holds = holds_chunks(client);
+	const uint64_t now_us = pipeline->now.now_us;
 
+	if ((client->rank == CLIENT_PROTECTED) != (rank == CLIENT_PROTECTED))
+		client->active_us = now_us - client->active_us;
+	if (rank == CLIENT_PROTECTED && progressed)
+		client->active_us = 0;
+	else if (progressed || (rank == CLIENT_LINGERING && client->rank != rank))
+		client->active_us = now_us;
+}
+
+void evict_note(struct pipeline *pipeline, struct client *client)
+{
+	const enum client_rank rank = rank_of(client);
+	const bool holds = holds_chunks(client);
+	const bool progressed = session_take_progress(&client->session);
 	// Nobody moves to the end of a list twice in a turn: whoever walks along it comes to an
 	// end.
-	if (client->active_us == pipeline->now.now_us)
-		spoke = false;
-	if (client->rank == rank_of(client) && client->holds == holds &&
-	    (!spoke || client->rank == CLIENT_PROTECTED))
+	const bool moves = client->rank != rank || client->holds != holds ||
+			   (progressed && rank != CLIENT_PROTECTED &&
+			    client->active_us != pipeline->now.now_us);
+
+	restamp(pipeline, client, rank, progressed);
+	if (!moves)
 		return;
 	evict_leave(pipeline, client);
-	evict_enter(pipeline, client);
+	enter(pipeline, client);
 }
 
 bool evict_no_clients(const struct pipeline *pipeline)
@@ -119,15 +153,15 @@ static struct client *older(struct client *a, struct client *b)
 	return a->active_us <= b->active_us ? a : b;
 }
 
-// The client of the rank that has been silent the longest, and long enough.
-static struct client *silent(const struct pipeline *pipeline, enum client_rank rank,
-			     bool with_buffers)
+// The client of the rank that has got nowhere for the longest, and long enough.
+static struct client *idle(const struct pipeline *pipeline, enum client_rank rank,
+			   bool with_buffers)
 {
 	struct client *client = TAILQ_FIRST(&pipeline->ranks[rank][true]);
 
 	if (!with_buffers)
 		client = older(client, TAILQ_FIRST(&pipeline->ranks[rank][false]));
-	if (client && pipeline->now.now_us - client->active_us < silent_us[rank])
+	if (client && pipeline->now.now_us - client->active_us < idle_us[rank])
 		client = NULL;
 	return client;
 }
@@ -135,7 +169,7 @@ static struct client *silent(const struct pipeline *pipeline, enum client_rank r
 static bool evict(struct pipeline *pipeline, bool with_buffers)
 {
 	for (unsigned rank = 0; rank < CLIENT_PROTECTED; rank++) {
-		struct client *client = silent(pipeline, rank, with_buffers);
+		struct client *client = idle(pipeline, rank, with_buffers);
 
 		if (client) {
 			client_evict(pipeline, client, REASON_session_evicted);

@@ -57,9 +57,10 @@ enum client_rank {
 	CLIENT_TARPITTED,      // a refusal is kept back, and nothing of it is at a server
 	CLIENT_BEFORE_MAIL,    // no transaction is open
 	CLIENT_LINGERING,      // the last reply was given: only its FIN is awaited
-	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak
+	CLIENT_IN_TRANSACTION, // after MAIL, and it is the client's turn to speak; or inside a
+			       // message that will be refused
 	CLIENT_AT_SERVER,      // likewise, and a server's connection is kept for it
-	CLIENT_PROTECTED,      // inside a message body, or an answer of the backend's is awaited
+	CLIENT_PROTECTED, // inside a message body that a server takes, or its answer is awaited
 	CLIENT_RANKS
 };
 
@@ -76,7 +77,7 @@ struct client {
 	struct generation *generation; // whose policy and connector the session has
 	struct session session;
 	TAILQ_ENTRY(client) in_rank; // of pipeline.ranks[rank][holds]
-	uint64_t active_us;          // when it spoke last, or came into its rank
+	uint64_t active_us;          // when it last came nearer to a message (evict.c)
 	struct server_leg *server;   // lent to this session, or NULL
 	struct servers_waiter waiter;
 	uint64_t linger_deadline_us; // 0 = not lingering
@@ -421,9 +422,9 @@ void tarpit_release(struct pipeline *pipeline, struct client *client);
 
 // ---- evict.c: who goes first under pressure ----------------------------------------------------
 void evict_init(struct pipeline *pipeline);
-// Puts a new client into its rank; moves one on that spoke, or whose rank changed.
+// Puts a new client into its rank; moves one that came nearer to a message, or whose rank changed.
 void evict_enter(struct pipeline *pipeline, struct client *client);
-void evict_note(struct pipeline *pipeline, struct client *client, bool spoke);
+void evict_note(struct pipeline *pipeline, struct client *client);
 void evict_leave(struct pipeline *pipeline, struct client *client);
 bool evict_no_clients(const struct pipeline *pipeline);
 // One more handshake is complete: makes a place for it when all are taken and somebody may go; for

@@ -94,6 +94,8 @@ static void answer_recipient(struct turn *turn, enum fit fit, const struct sessi
 	chunk_queue_clear(&session->recipient, session->chunks);
 	if (fit == FIT_YES) {
 		session->recipients++;
+		session->promised = false;
+		turn_progress(turn);
 		session_enter(session, SESSION_STATE_RCPT);
 		pass_on_yes(turn, answer);
 		return;
@@ -154,6 +156,7 @@ static void answer_end(struct turn *turn, enum fit fit, const struct session_ans
 	turn->step->intent = SESSION_RESET;
 	if (fit == FIT_YES) {
 		pass_on_yes(turn, answer);
+		turn_progress(turn);
 	} else if (fit == FIT_NO) {
 		pass_on(turn, answer);
 		turn->step->reason = REASON_backend_refused_message;

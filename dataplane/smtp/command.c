@@ -73,6 +73,8 @@ static bool greet(struct turn *turn, struct slice name, bool extended)
 		turn_refuse(turn, REPLY_insufficient_resources, REASON_buffers_low, name);
 		return false;
 	}
+	if (session->state == SESSION_STATE_GREETED)
+		turn_progress(turn);
 	leave_transaction(turn);
 	session->extended = extended;
 	session->offered = 0;
@@ -277,6 +279,9 @@ static void handle_mail(struct turn *turn, struct slice argument)
 	session->trusted = parameters.trusted && decide_trusts_submitter(session->peer.connector,
 									 session->peer.identities);
 	session->behind_refusal = false;
+	if (!session->promised)
+		turn_progress(turn);
+	session->promised = true;
 	session_enter(session, SESSION_STATE_MAIL);
 	turn_reply(turn, REPLY_sender_ok, NULL);
 }

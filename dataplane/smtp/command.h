@@ -53,6 +53,8 @@ void turn_refuse(struct turn *turn, enum reply_id id, enum reason reason, struct
 // The same for a command that RFC 2920 lets a client send before it could know: never counted.
 void turn_refuse_uncounted(struct turn *turn, enum reply_id id, enum reason reason,
 			   struct slice detail);
+// See session_take_progress.
+void turn_progress(struct turn *turn);
 // The session ends with the reply that was written.
 void turn_close(struct turn *turn);
 // The session waits for the backend.

@@ -41,7 +41,8 @@ static const struct field {
 
 void header_init(struct header *header, rights_mask rights)
 {
-	*header = (struct header){.state = STATE_LINE_START};
+	// Until a field begins there is none that a folded line could belong to.
+	*header = (struct header){.state = STATE_LINE_START, .removing = true};
 	if (rights & RIGHT_ACCEPT_HEADERS_ROUTING)
 		header->keep |= KEEP_ROUTING;
 	if (rights & RIGHT_ACCEPT_HEADERS_ORGANIZATION)

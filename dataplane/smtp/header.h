@@ -8,6 +8,8 @@
 // name is kept back, at most HEADER_HELD_MAX bytes. Knows no end of data and no limits. Where
 // readers of a header could disagree, the firewall takes the reading that removes: any mixture of
 // CR and LF ends a line, blanks may stand before the colon, and a malformed line ends nothing.
+// Folded lines before the first field are removed, too: behind our own fields they would go on with
+// the last of these, a stamp.
 #ifndef RELAYGATE_SMTP_HEADER_H
 #define RELAYGATE_SMTP_HEADER_H
 
@@ -23,7 +25,8 @@ struct header {
 	uint8_t keep;   // bits: which groups of fields pass
 	uint8_t length; // bytes of name[] in use
 	uint8_t by;     // progress of the search for "by FQDN" in a Received field
-	bool removing;  // the field that the line belongs to, if it is a continuation
+	bool removing;  // the field that the line belongs to, if it is a continuation, or there is
+			// none
 	bool received;  // that field is Received
 	uint16_t hops;  // Received fields so far
 	uint16_t local_hops;

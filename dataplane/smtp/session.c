@@ -126,6 +126,19 @@ void turn_begin(struct turn *turn)
 	reply_clear(turn->reply);
 }
 
+void turn_progress(struct turn *turn)
+{
+	turn->session->progressed = true;
+}
+
+bool session_take_progress(struct session *session)
+{
+	const bool progressed = session->progressed;
+
+	session->progressed = false;
+	return progressed;
+}
+
 void session_open(struct session *session, const struct session_peer *peer, struct pool *chunks,
 		  struct tick now, struct reply_buffer *reply)
 {

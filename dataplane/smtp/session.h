@@ -170,6 +170,8 @@ struct session {
 	uint8_t chunk_due : 1;      // its octets were read, its answer is due
 	uint8_t input_ended : 1;    // FIN while the final reply is awaited: close after it
 	uint8_t chunked : 1;        // the message goes on in chunks, its dots unstuffed
+	uint8_t promised : 1;       // there was a MAIL, and no recipient accepted since
+	uint8_t progressed : 1;     // see session_take_progress
 	uint8_t body_state;         // of the end-of-data scanner
 	uint16_t offered;           // bits of enum smtp_extension: by the last EHLO
 	uint16_t needed;            // of a server, for this transaction
@@ -258,6 +260,10 @@ bool session_in_message(const struct session *session);
 void session_refuse(struct session *session, enum reason reason, struct reply_buffer *reply,
 		    struct session_step *step);
 
+// Did it come nearer to a message since it was last asked? Its first greeting, the first MAIL since
+// a recipient was accepted, a recipient, a message do; nothing does that can be said again and
+// again to no purpose, so that it is known who only stays.
+bool session_take_progress(struct session *session);
 // Does it hold chunks now?
 bool session_holds_chunks(const struct session *session);
 

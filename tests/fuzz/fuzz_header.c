@@ -185,7 +185,7 @@ static void filter_line(struct twin *twin, const char *line, size_t size, unsign
 
 static void filter(struct twin *twin, const struct text *message, unsigned options)
 {
-	bool header = true, removing = false, received = false;
+	bool header = true, removing = true, received = false;
 
 	for (size_t at = 0; at < message->length;) {
 		const char *line = (const char *)message->bytes + at;

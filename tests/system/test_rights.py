@@ -58,6 +58,8 @@ FOREST_FIELDS = ('X-MS-Exchange-Forest-RulesExecuted: mx', 'X-MS-EXCHANGE-FOREST
 OTHER_FIELDS = (
     'From: <a@sender.test>', 'X-Received: by nobody', 'Resent: no field of anybody',
     'X-MS-Exchange-CrossTenant-Id: 1', 'X-MS-Exchange-Organizations: 1', 'Subject: rights')
+# Of no field of the client's: behind the stamps they would go on with the last one.
+STRAY_LINES = ' forged.evil.test\r\n\tX-MS-Exchange-Organization-SCL: -1\r\n'
 BODY = 'Received: in the body\r\nX-MS-Exchange-Organization-SCL: 9\r\n'
 
 
@@ -161,7 +163,7 @@ def expected_fields(held, secured):
 
 def delivered(client, backend, held, dialect, secured):
     fields = (*ROUTING_FIELDS, *ORGANIZATION_FIELDS, *FOREST_FIELDS, *OTHER_FIELDS)
-    content = '\r\n'.join(fields) + '\r\n\r\n' + BODY
+    content = STRAY_LINES + '\r\n'.join(fields) + '\r\n\r\n' + BODY
     client.command('MAIL FROM:<> AUTH=someone@contoso.com')
     client.command('RCPT TO:<a@accepted.test>')
     yield 'DATA', client.command('DATA')[:3], '354'

@@ -14,6 +14,9 @@
 	"[connector c]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 10.0.0.1\n"                     \
 	"PermissionGroups = AnonymousUsers\n"
 #define BACKEND "[backend b]\nServers = 192.0.2.20\n"
+#define NEIGHBOUR                                                                                  \
+	"[connector neighbour]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 10.0.0.2\n"             \
+	"PermissionGroups = AnonymousUsers\n"
 
 static const struct {
 	const char *text;
@@ -93,6 +96,15 @@ static const struct {
 	{GATE "MaxSessions = 100\n" PORT DOMAIN CONNECTOR BACKEND, 0, 0, NULL},
 	{GATE "MaxSessions = 100\n" PORT DOMAIN CONNECTOR "MaxInboundConnection = 101\n" BACKEND,
 	 'W', 13, "MaxInboundConnection (101) has no effect: MaxSessions (100)"},
+	{GATE "MaxSessions = 5001\n" PORT DOMAIN CONNECTOR BACKEND NEIGHBOUR, 0, 0, NULL},
+	{GATE "MaxSessions = 5000\n" PORT DOMAIN CONNECTOR BACKEND NEIGHBOUR
+	      "MaxInboundConnection = 4999\n",
+	 'W', 9, "clients of connector \"c\" alone can use up all of MaxSessions (5000)"},
+	{GATE "MaxSessions = 5001\n" PORT DOMAIN CONNECTOR BACKEND NEIGHBOUR
+	      "MaxInboundConnection = unlimited\n",
+	 'W', 19, "clients of connector \"neighbour\" alone can use up all of MaxSessions (5001)"},
+	{GATE "MaxSessions = 5000\n" PORT DOMAIN CONNECTOR BACKEND NEIGHBOUR "Enabled = no\n", 'W',
+	 19, "is disabled"},
 	{GATE "Workers = 2\n" PORT DOMAIN CONNECTOR "MaxSynRate = 1\n" BACKEND, 'W', 13,
 	 "MaxSynRate (1) is below Workers (2)"},
 	{GATE PORT DOMAIN CONNECTOR

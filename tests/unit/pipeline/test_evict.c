@@ -60,6 +60,13 @@ static void assert_lives(struct lab *lab, struct peer *peer)
 	assert_heard(peer, noop);
 }
 
+// Its first greeting: it came nearer to a message.
+static void assert_greets(struct lab *lab, struct peer *peer)
+{
+	lab_say(lab, peer, "EHLO c.test\r\n");
+	assert_non_null(strstr(lab_heard(peer), "Hello"));
+}
+
 static struct peer *in_transaction(struct lab *lab)
 {
 	struct peer *peer = greeted(lab);
@@ -95,7 +102,7 @@ static void test_longest_idle_makes_room(void **state)
 	struct lab *lab = open_lab(state, "MaxSessions = 3\n");
 	struct peer *a = greeted(lab), *b = greeted(lab), *c = greeted(lab), *d;
 
-	assert_lives(lab, a); // it came first, but it spoke last
+	assert_greets(lab, a); // it came first, but it went on last
 	lab->wire.weather[STATION_GATE_OUTSIDE].delay_us = 5000;
 	d = lab_connecting(lab);
 	lab_run(lab, 11);
@@ -120,11 +127,44 @@ static void test_nobody_idle_for_a_second(void **state)
 	struct peer *client = greeted(lab);
 
 	lab_run(lab, 2000);
-	assert_lives(lab, client);
+	assert_greets(lab, client);
 	assert_refused(lab);
 	assert_counts(lab, 0, 0, 1);
 	assert_lives(lab, client);
 	lab_close(lab);
+}
+
+// What one can say for ever keeps no place, before MAIL nor behind it.
+static void test_who_only_stays_makes_room(void **state)
+{
+	static const struct {
+		const char *first, *odd, *even;
+		unsigned moments; // of half a second
+	} ways[] = {
+		{"", "NOOP\r\n", "NOOP\r\n", 3},
+		{"", "N", "O", 3},
+		{"EHLO c.test\r\n", "EHLO c.test\r\n", "HELO c.test\r\n", 3},
+		{"EHLO c.test\r\n", "HELP\r\n", "VRFY a\r\n", 3},
+		{mail, "RSET\r\n", "MAIL FROM:<a@c.test>\r\n", 21},
+		{mail, "RCPT TO:<a@foreign.test>\r\n", "RCPT TO:<a@foreign.test>\r\n", 21},
+		{mail, "NOOP\r\n", "VRFY a\r\n", 21},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct lab *lab = open_lab(state, "MaxSessions = 1\n");
+		struct peer *stays = greeted(lab);
+
+		lab_say(lab, stays, ways[i].first);
+		for (unsigned moment = 0; moment < ways[i].moments; moment++) {
+			lab_run(lab, 500);
+			lab_say(lab, stays, moment % 2 ? ways[i].even : ways[i].odd);
+		}
+		lab_heard(stays);
+		greeted(lab);
+		assert_heard(stays, evicted);
+		assert_counts(lab, 1, 0, 0);
+		lab_close(lab);
+	}
 }
 
 // What cannot go out does not hold the place.
@@ -218,6 +258,22 @@ static void test_a_body_survives_a_flood(void **state)
 	lab_close(lab);
 }
 
+// The rest of a message that was refused already is worth less than a newcomer.
+static void test_a_refused_body_makes_room(void **state)
+{
+	struct lab *lab = open_lab(state, "MaxSessions = 1\n");
+	struct peer *body = in_body(lab);
+
+	for (unsigned hop = 0; hop < 61; hop++)
+		lab_say(lab, body, "Received: x\r\n");
+	lab_run(lab, 10000);
+	greeted(lab);
+	assert_heard(body, evicted);
+	assert_counts(lab, 1, 0, 0);
+	assert_int_equal(lab->delivered, 0);
+	lab_close(lab);
+}
+
 // Its server must not keep what it was told.
 static void test_evicted_transaction_leaves_its_server(void **state)
 {
@@ -270,7 +326,8 @@ static void test_who_holds_buffers_makes_room_for_replies(void **state)
 	struct peer *without = greeted(lab), *c = half_a_line(lab), *a = half_a_line(lab);
 	struct peer *body = in_body(lab), *b = half_a_line(lab);
 
-	lab_say(lab, c, "O"); // it began first, but it spoke last
+	lab_say(lab, c, "OOP\r\nEHLO c.test\r\nNO"); // it began first, but it went on last
+	lab_heard(c);
 	lab_run(lab, 1000);
 	lab_exhaust(lab, client_chunks_reserved(lab->pipeline) - 2);
 	lab_run(lab, LAB_MOMENT_MS);
@@ -377,9 +434,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_longest_idle_makes_room),
 		BOTH(test_nobody_idle_for_a_second),
+		BOTH(test_who_only_stays_makes_room),
 		BOTH(test_evicted_without_a_device),
 		BOTH(test_order_of_classes),
 		BOTH(test_a_body_survives_a_flood),
+		BOTH(test_a_refused_body_makes_room),
 		BOTH(test_evicted_transaction_leaves_its_server),
 		BOTH(test_half_closed_are_bounded),
 		BOTH(test_who_holds_buffers_makes_room_for_replies),

@@ -96,8 +96,8 @@ static const struct script scripts[] = {
 	 .expect = AT_DATA BAD_ENDING "left [CLOSE]\n"},
 	{"CR LF . NUL CR LF", CLIENT(TO_DATA ".\0\r\n"), YES,
 	 .expect = AT_DATA BAD_ENDING "left [CLOSE]\n"},
-	{"CR LF . blank CR LF is text", CLIENT(TO_DATA ". \r\n.\r\n"), YES,
-	 .expect = AT_DATA "{. \r\n}\n[END 3]\n" ACCEPTED "[RESET]\n"},
+	{"CR LF . blank CR LF is text", CLIENT(TO_DATA "\r\n. \r\n.\r\n"), YES,
+	 .expect = AT_DATA "{\r\n. \r\n}\n[END 5]\n" ACCEPTED "[RESET]\n"},
 	// The same among commands.
 	{"a command that ends in LF", CLIENT("EHLO x\n"), .expect = BANNER BAD_ENDING "[CLOSE]\n"},
 	{"a command that ends in CR CR LF", CLIENT("EHLO x\r\r\n"),
