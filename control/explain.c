@@ -272,15 +272,6 @@ static void print_alternatives(const struct policy *policy, const struct choice 
 		print_bindings(policy, choice, choice->reason == REASON_no_connector);
 }
 
-static void print_entry(const char *list, const struct ip_entry *entry, const char *outcome)
-{
-	char until[BAN_TEXT_TIME_MAX];
-
-	printf("  on the %s (line %u%s%s)%s\n", list, entry->line,
-	       entry->expires_s ? ", until " : "",
-	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
-}
-
 static void print_choice(const struct policy *policy, const struct choice *choice,
 			 const char *refusal)
 {
