@@ -337,6 +337,8 @@ struct instance_record {
 	counters_u64 reload_answered;
 	counters_u64 drain_answered;
 	char file[256];
+	/* What of the file in force waits for a restart: "Workers (1 -> 2), ...", or empty. */
+	char restart_needed[1024];
 	char message[4096]; /* of the last try: the file's faults, a line each */
 } __attribute__((aligned(64)));
 

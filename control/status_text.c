@@ -104,6 +104,8 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 			status_span(status_age(view, instance->alive_us), span));
 	fprintf(out, "policy: %s, generation %" PRIu64 "\n", instance->file,
 		(uint64_t)instance->generation);
+	if (view->pid && instance->restart_needed[0])
+		fprintf(out, "restart needed for: %s\n", instance->restart_needed);
 	if (instance->reload_result[0])
 		fprintf(out, "last reload: %s (%s) %s ago%s%.*s\n", instance->reload_result,
 			instance->reload_cause,

@@ -193,6 +193,7 @@ static bool begin_body(struct pipeline *pipeline, struct client *client)
 
 	client->in_body = true;
 	pace_begin(&leg->pace, pipeline->now.now_us);
+	leg->octets = 0;
 	send_mark_dirty(pipeline, &leg->leg);
 	if (leg->upstream.state == UPSTREAM_CHUNKS)
 		return chunks_stage(pipeline, leg, header);
@@ -256,13 +257,9 @@ void exchange_body(struct pipeline *pipeline, struct client *client,
 		   const struct slice body[SESSION_BODY_PIECES])
 {
 	struct server_leg *leg = client->server;
-	size_t octets = 0;
 
 	if (!client->in_body)
 		return;
-	for (unsigned i = 0; i < SESSION_BODY_PIECES; i++)
-		octets += body[i].length;
-	pace_take(&leg->pace, (uint32_t)octets, pipeline->now.now_us);
 	if (leg->upstream.state == UPSTREAM_CHUNKS) {
 		stage(pipeline, leg, body);
 		return;

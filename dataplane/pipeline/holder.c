@@ -5,7 +5,7 @@
 // transactions wait for a backend than there is room for, those clients of it that did less in the
 // last PACE_SECONDS of their own time than they must give their connections up, the slowest first,
 // one for each that waits. Nobody goes while the gate or a server keeps him waiting, nor when
-// nobody needs his place. Does not measure (base/pace, fed by exchange.c) nor close anything.
+// nobody needs his place. Does not keep the measure (base/pace) nor close anything.
 
 #include "dataplane/pipeline/worker.h"
 
@@ -22,9 +22,15 @@
 // he is told.
 void holder_note(struct pipeline *pipeline, struct client *client)
 {
-	struct pace *pace = &client->server->pace;
+	struct server_leg *leg = client->server;
+	struct pace *pace = &leg->pace;
 	const bool waits = tcp_received(client->leg.flow).length > 0;
 
+	if (client->in_body && client->session.message_octets > leg->octets) {
+		pace_take(pace, (uint32_t)(client->session.message_octets - leg->octets),
+			  pipeline->now.now_us);
+		leg->octets = client->session.message_octets;
+	}
 	if (client->session.suspended || client->held_until_us ||
 	    (waits && !client_leaves_unread(pipeline, client)))
 		pace_stop(pace, pipeline->now.now_us);

@@ -116,6 +116,7 @@ struct server_leg {
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
 	struct pace pace;              // of that session: recipients, then octets of the message
+	uint64_t octets;               // of the message, that are in pace
 	struct server_leg *next_probe; // of all probes
 	TAILQ_ENTRY(server_leg) in_all;
 	struct chunk_queue staged; // of the message, not yet in a chunk
@@ -432,7 +433,7 @@ void evict_for_newcomer(struct pipeline *pipeline, bool refused);
 void evict_for_bounds(struct pipeline *pipeline);
 
 // ---- holder.c: who keeps a server's connection from others -------------------------------------
-// A server's connection is lent to this client: does his time run now?
+// A server's connection is lent to this client: what did it send, and does its time run now?
 void holder_note(struct pipeline *pipeline, struct client *client);
 // Is one lent to it that others wait for now?
 bool holder_awaited(const struct pipeline *pipeline, const struct client *client);

@@ -7,8 +7,8 @@
 #
 # Reconfiguration without a pause. rules: a session keeps its rights inside a transaction and has the
 # new ones at its next MAIL, a connector that is gone ends it there with 421; a body in progress
-# passes; servers come, are probed, and go; faulty files, and those that need a restart, change
-# nothing and say why; SIGHUP and AutoReload; drain and its undo. edits: random edits of the file, half
+# passes; servers come, are probed, and go; faulty files change nothing and
+# say why, and of others the rest holds while some keys wait for a restart; SIGHUP and AutoReload; drain and its undo. edits: random edits of the file, half
 # of them broken, under traffic: after each one the wire says what `explain` says of the file in
 # force. edits-many: 1,000 of them.
 import contextlib
@@ -212,15 +212,6 @@ def refusals(checks, lab, gate):
     labs.wait_for('the gate says so', lambda: state(gate, 'reload_result') == 'refused')
     checks.that('the faults are in the record', f'{gate.file}:' in state(gate, 'message'),
                 state(gate, 'message'))
-    config['gate']['MaxSessions'] = '123'
-    config['gate']['Name'] = 'other.example.com'
-    save(gate, config)
-    code, _, complaint = tool(gate, 'reload')
-    checks.that('what needs a restart is refused by name', code == 1 and 'MaxSessions' in complaint
-                and 'restart' in complaint, complaint)
-    with smtp.Client(lab, 'app') as client:
-        checks.that('and nothing else of that file holds', 'mx.example.com' in client.banner,
-                    client.banner)
     with tempfile.NamedTemporaryFile('w', suffix='.ini') as other:
         lab.config().write(other)
         other.flush()
@@ -244,6 +235,37 @@ def refusals(checks, lab, gate):
         (os.rmdir if name == 'a directory' else os.unlink)(gate.file)
     checks.equal('and still', state(gate, 'generation'), generation)
     save(gate, lab.config())
+
+
+def waiting(checks, lab, gate):
+    """What a reload cannot change is told with both values, until a restart or the file's return;
+    the rest of the file holds."""
+    config = lab.config()
+    config['gate'].update(MaxSessions='123', DnsServers='192.0.2.53', Name='other.example.com')
+    save(gate, config)
+    code, _, complaint = tool(gate, 'reload')
+    wanted = 'restart needed for: MaxSessions (10000 -> 123), DnsServers (none -> 192.0.2.53:53)'
+    checks.that('reload names what needs a restart, and its values',
+                code == 0 and wanted in complaint, complaint)
+    with smtp.Client(lab, 'app') as client:
+        checks.that('the rest of that file holds', 'other.example.com' in client.banner,
+                    client.banner)
+    checks.that('status says so', wanted in tool(gate, 'status')[1], tool(gate, 'status')[1])
+    checks.equal('and its JSON', json.loads(tool(gate, 'status', '--json')[1])['restart_needed'],
+                 wanted[len('restart needed for: '):])
+    checks.that('and Prometheus', '\nrelaygate_restart_needed 1\n' in tool(
+        gate, 'status', '--prometheus')[1])
+    config['port outside']['Address'] += ', 192.0.2.11/24'
+    config[RELAY]['Bindings'] = '192.0.2.11:25'
+    save(gate, config)
+    code, _, complaint = tool(gate, 'reload')
+    checks.that('what does not go with what stays is refused',
+                code == 1 and 'does not go with what stays until a restart' in complaint and
+                '192.0.2.11' in complaint, complaint)
+    checks.that('status still says what waits', wanted in tool(gate, 'status')[1])
+    reload(checks, gate, lab.config())
+    checks.that('nothing waits once the file is as the gate is',
+                'restart needed' not in tool(gate, 'status')[1])
 
 
 def signals(checks, lab, gate):
@@ -419,6 +441,7 @@ def rules(checks, lab):
         sessions(checks, lab, gate, backend)
         renamed(checks, lab, gate)
         gone(checks, lab, gate)
+        waiting(checks, lab, gate)
         servers(checks, lab, gate, backend)
         refusals(checks, lab, gate)
         signals(checks, lab, gate)
