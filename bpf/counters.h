@@ -49,7 +49,8 @@ typedef unsigned long long counters_u64;
 	X(closed_protocol_errors, "sessions closed after MaxProtocolErrors")                       \
 	X(tarpitted, "replies kept back for TarpitInterval")                                       \
 	X(bad_line_endings, "sessions closed for a bare CR, bare LF or NUL")                       \
-	X(connections_refused, "SYNs and handshakes above a limit of the connector")
+	X(connections_refused, "SYNs and handshakes above a limit of the connector")               \
+	X(listed, "gauge: 1 while the policy in force has the connector")
 
 /* One port (interface). frames_in = frames_accepted + the sum of all reasons of kind drop. */
 #define PORT_COUNTERS(X)                                                                           \
@@ -173,6 +174,8 @@ typedef unsigned long long counters_u64;
 	X(session_evicted, refusal, "idle session closed to make room for others")                 \
 	X(holder_evicted, refusal,                                                                 \
 	  "idle session closed for the server's connection it kept: others waited for one")        \
+	X(slow_sender_evicted, refusal,                                                            \
+	  "message below MinDataRate given up for its server's connection: others waited")         \
 	X(smtp_banned, refusal, "session closed because its source is banned")                     \
 	X(smtp_limit_ban, refusal, "connection of a banned source (BanAction)")                    \
 	X(smtp_limit_block_list, refusal,                                                          \
@@ -334,6 +337,8 @@ struct instance_record {
 	counters_u64 reload_answered;
 	counters_u64 drain_answered;
 	char file[256];
+	/* What of the file in force waits for a restart: "Workers (1 -> 2), ...", or empty. */
+	char restart_needed[1024];
 	char message[4096]; /* of the last try: the file's faults, a line each */
 } __attribute__((aligned(64)));
 

@@ -301,6 +301,19 @@ void export_port_release(struct export *export, unsigned slot)
 	table_release(&export->ports, slot);
 }
 
+// In the rows of worker 0, which itself never writes the gauge.
+void export_connectors_listed(struct export *export, const uint16_t *slots, unsigned count)
+{
+	struct connector_counters *rows = export->memory[EXPORT_MAP_CONNECTORS_WORKER].start;
+	bool listed[UINT16_MAX + 1] = {false};
+
+	for (unsigned i = 0; i < count; i++)
+		listed[slots[i]] = true;
+	for (unsigned row = 0; row < export->shape.connectors_max; row++)
+		__atomic_store_n(&rows[row].listed, row <= UINT16_MAX && listed[row],
+				 __ATOMIC_RELAXED);
+}
+
 void export_sum(struct export *export)
 {
 	table_sum(&export->connectors);

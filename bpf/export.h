@@ -71,6 +71,8 @@ int export_port_slot(struct export *export, const char *name, unsigned *slot);
 // gone). The row stays readable under its name until a new name finds no empty one.
 void export_connector_release(struct export *export, unsigned slot);
 void export_port_release(struct export *export, unsigned slot);
+// The connectors of the policy in force, all of them: their gauge `listed` is 1, that of others 0.
+void export_connectors_listed(struct export *export, const uint16_t *slots, unsigned count);
 // The map of banned sources (ban_map.h), kept from a former instance, whatever its size was, as
 // long as its layout is ours. Belongs to the export.
 int export_bans(const struct export *export);

@@ -104,6 +104,16 @@ static void copy_row(const struct view_reader *reader, enum row_kind kind, unsig
 	}
 }
 
+// A connector that is gone from the file is shown until its last session ends. What it counted
+// stays in its row, and goes on from there if it comes back.
+static bool is_shown(enum row_kind kind, const unsigned char *row)
+{
+	const struct connector_counters *connector = (const void *)row;
+
+	return row[0] != '\0' &&
+	       (kind != ROWS_CONNECTORS || connector->listed || connector->sessions_open);
+}
+
 static void take_kind(struct view_reader *reader, enum row_kind kind)
 {
 	const struct row_layout *layout = &row_layouts[kind];
@@ -114,7 +124,7 @@ static void take_kind(struct view_reader *reader, enum row_kind kind)
 		unsigned char *to = out->rows + out->count * layout->bytes;
 
 		copy_row(reader, kind, row, to);
-		out->count += to[0] != '\0';
+		out->count += is_shown(kind, to);
 	}
 }
 

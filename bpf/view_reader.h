@@ -12,7 +12,8 @@
 
 struct view_reader;
 
-// Rows that have a name, copied, in the order of the map.
+// Rows that have a name, copied, in the order of the map; of connectors those that are in the
+// policy in force (listed), or still have a session.
 struct view_rows {
 	unsigned char *rows;
 	unsigned count;

@@ -354,6 +354,12 @@ static const struct key keys[] = {
 	{CONNECTOR(inactivity_timeout_ms), .name = "ConnectionInactivityTimeout", .type = KEY_TIME,
 	 .fallback = "5m", .minimum = SECOND, .maximum = DAY,
 	 .help = "Longest silence of a client; must be below ConnectionTimeout."},
+	{CONNECTOR(min_data_rate), .name = "MinDataRate", .type = KEY_SIZE, .fallback = "500B",
+	 .minimum = 0, .maximum = MB,
+	 .help = "Bytes of a message that a client must send a second, over 10 s, while others "
+		 "wait "
+		 "for a connection to its backend; the slowest one below it gets 421. What the "
+		 "gate or a server holds up does not count. 0 = as slow as it likes."},
 	{CONNECTOR(size), .name = "SizeEnabled", .type = KEY_CHOICE, .choices = size_choices,
 	 .fallback = "Enabled", .help = "Offer SIZE."},
 	{CONNECTOR(pipelining), .name = "PipeliningEnabled", .type = KEY_BOOLEAN, .fallback = "yes",
@@ -375,6 +381,10 @@ static const struct key keys[] = {
 	 .help = "Offer XLONGADDR, if all servers have it: addresses of up to 1860 octets, lines "
 		 "of "
 		 "up to 8000."},
+	{CONNECTOR(orar), .name = "OrarEnabled", .type = KEY_BOOLEAN, .fallback = "no",
+	 .help = "Offer XORAR, if all servers have it: RCPT may name an alternate recipient "
+		 "(ORAR=), "
+		 "judged as a recipient is. A long address there needs LongAddressesEnabled."},
 	{CONNECTOR(smtp_utf8), .name = "SmtpUtf8Enabled", .type = KEY_BOOLEAN, .fallback = "yes",
 	 .help = "Offer SMTPUTF8, if all servers have it."},
 	{CONNECTOR(bare_linefeed_rejection), .name = "BareLinefeedRejectionEnabled",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What may have been meant by a key that there is not: one of another section, a similar name, or a
-// parameter of Exchange that this version does not have. The keys themselves are in keys.c.
+// parameter of Exchange that has no equivalent here, with the reason. The keys themselves are in
+// keys.c.
 #include "config/keys.h"
 
 #include <stdio.h>
@@ -10,13 +11,31 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+#define NEEDS_AUTH "it needs AUTH, which this version does not have"
+#define NEEDS_TLS  "it needs TLS, which this version does not have"
+#define NOT_SMTP   "it is about what mail clients are shown, and changes nothing of SMTP"
+#define INTERNAL   "Exchange uses it internally"
+
 // Parameters of Exchange's receive connectors that an administrator may bring along.
-static const char *const not_in_this_version[] = {
-	"AdvertiseClientSettings", "AuthTarpitInterval",    "DefaultDomain",
-	"DomainSecureEnabled",     "EnableAuthGSSAPI",      "ExtendedProtectionPolicy",
-	"MaxAcknowledgementDelay", "MaxLogonFailures",      "OrarEnabled",
-	"ServiceDiscoveryFqdn",    "SuppressXAnonymousTls", "TlsCertificateName",
-	"TlsDomainCapabilities",   "TransportRole",
+static const struct {
+	const char *name, *why;
+} not_here[] = {
+	{"AcceptConsumerMail", INTERNAL},
+	{"AdvertiseClientSettings", NOT_SMTP},
+	{"AuthTarpitInterval", NEEDS_AUTH},
+	{"DefaultDomain", "addresses without a domain are refused"},
+	{"DomainSecureEnabled", NEEDS_TLS},
+	{"EnableAuthGSSAPI", NEEDS_AUTH},
+	{"ExtendedProtectionPolicy", NEEDS_AUTH},
+	{"LiveCredentialEnabled", INTERNAL},
+	{"MaxAcknowledgementDelay", "the reply to the end of data is the server's own"},
+	{"MaxLogonFailures", NEEDS_AUTH},
+	{"ProxyEnabled", INTERNAL},
+	{"ServiceDiscoveryFqdn", NOT_SMTP},
+	{"SuppressXAnonymousTls", "X-ANONYMOUSTLS is never offered"},
+	{"TlsCertificateName", NEEDS_TLS},
+	{"TlsDomainCapabilities", NEEDS_TLS},
+	{"TransportRole", "it names one of Exchange's services, and the gate is one"},
 };
 
 #define HINT_NAME_MAX 40
@@ -68,11 +87,10 @@ char *keys_hint(enum section_kind section, const char *name, char buffer[KEY_HIN
 			return buffer;
 		}
 	}
-	for (size_t i = 0; i < COUNT(not_in_this_version); i++)
-		if (strcasecmp(name, not_in_this_version[i]) == 0) {
-			snprintf(buffer, KEY_HINT_MAX,
-				 ": this version does not have this parameter of Exchange; remove "
-				 "it");
+	for (size_t i = 0; i < COUNT(not_here); i++)
+		if (strcasecmp(name, not_here[i].name) == 0) {
+			snprintf(buffer, KEY_HINT_MAX, ": remove this parameter of Exchange: %s",
+				 not_here[i].why);
 			return buffer;
 		}
 	if (nearest != NULL)

@@ -209,6 +209,7 @@ struct connector {
 	uint32_t dnsbl_threshold; // sum of weights from which on a client counts as listed
 	uint32_t connection_timeout_ms;
 	uint32_t inactivity_timeout_ms;
+	uint64_t min_data_rate; // bytes a second, of who keeps a server from others; 0 = any
 
 	// What EHLO offers, as far as the backends have it too.
 	enum size_offer size;
@@ -219,6 +220,7 @@ struct connector {
 	bool binary_mime; // only with chunking
 	bool chunking;
 	bool long_addresses;
+	bool orar; // Originator Requested Alternate Recipient
 	bool smtp_utf8;
 
 	bool bare_linefeed_rejection;

@@ -1,101 +1,67 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// See restart.h. Compares field by field, by the rows of keys.h: which field, of which type.
+// See restart.h. Compares field by field, by the rows of keys.h.
 #include "config/restart.h"
 
-#include "config/keys.h"
+#include "config/check.h"
+#include "config/key_value.h"
 #include "config/policy.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct comparison {
-	const struct policy *next;
+	struct policy *next;
 	struct diagnostics *diagnostics;
-	bool same;
+	char *kept; // RESTART_KEPT_MAX
+	bool failed;
 };
 
-static bool same_text(const char *a, const char *b)
+// Whole entries only: what finds no room is "...".
+static void add_kept(char *kept, const char *entry)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	size_t used = strlen(kept);
+	const char *between = used ? ", " : "";
+
+	if (used + strlen(between) + strlen(entry) + sizeof(", ...") <= RESTART_KEPT_MAX)
+		sprintf(kept + used, "%s%s", between, entry);
+	else if (used < 3 || strcmp(kept + used - 3, "...") != 0)
+		sprintf(kept + used, "%s...", between);
 }
 
-static bool same_addresses(const struct port_settings *a, const struct port_settings *b)
+static void keep(struct comparison *comparison, const struct key *key, const char *name, void *next,
+		 const void *running, unsigned line)
 {
-	if (a->address_count != b->address_count)
-		return false;
-	for (unsigned i = 0; i < a->address_count; i++)
-		if (memcmp(&a->addresses[i].address, &b->addresses[i].address,
-			   sizeof(struct address)) != 0 ||
-		    a->addresses[i].prefix_length != b->addresses[i].prefix_length)
-			return false;
-	return true;
+	struct place place = {comparison->next->file, line};
+	char old_value[KEY_VALUE_MAX], new_value[KEY_VALUE_MAX];
+	char entry[2 * KEY_VALUE_MAX + 256];
+
+	key_value_format(key, running, old_value);
+	key_value_format(key, next, new_value);
+	diagnostics_warning(comparison->diagnostics, place,
+			    "%s changed from %s to %s: that needs a restart, until then %s is in "
+			    "force",
+			    key->name, old_value, new_value, old_value);
+	snprintf(entry, sizeof(entry), "%s%s%s%s%s%s (%s -> %s)", name ? "[" : "",
+		 name ? section_row(key->section)->name : "", name ? " " : "", name ? name : "",
+		 name ? "] " : "", key->name, old_value, new_value);
+	add_kept(comparison->kept, entry);
+	if (key_value_copy(key, next, running))
+		comparison->failed = true;
 }
 
-static bool same_gateways(const struct port_settings *a, const struct port_settings *b)
-{
-	return a->gateway_count == b->gateway_count &&
-	       (a->gateway_count == 0 ||
-		memcmp(a->gateways, b->gateways, a->gateway_count * sizeof(a->gateways[0])) == 0);
-}
-
-static bool same_dns_servers(const struct gate_settings *a, const struct gate_settings *b)
-{
-	if (a->dns_server_count != b->dns_server_count)
-		return false;
-	for (unsigned i = 0; i < a->dns_server_count; i++)
-		if (a->dns_servers[i].port != b->dns_servers[i].port ||
-		    address_compare(&a->dns_servers[i].address, &b->dns_servers[i].address) != 0)
-			return false;
-	return true;
-}
-
-static bool same_replies(const struct dnsbl_list *a, const struct dnsbl_list *b)
-{
-	return a->reply_count == b->reply_count &&
-	       (a->reply_count == 0 ||
-		memcmp(a->replies, b->replies, a->reply_count * sizeof(a->replies[0])) == 0);
-}
-
-// a and b: the sections' structs.
-static bool same_value(const struct key *key, const void *a, const void *b)
-{
-	const char *a_field = (const char *)a + key->offset,
-		   *b_field = (const char *)b + key->offset;
-
-	switch (key->type) {
-	case KEY_FQDN:
-	case KEY_USER:
-	case KEY_PIN_DIRECTORY:
-	case KEY_DIRECTORY:
-	case KEY_DEVICE:
-	case KEY_ZONE:
-		return same_text(*(const char *const *)a_field, *(const char *const *)b_field);
-	case KEY_INTERFACE_ADDRESSES:
-		return same_addresses(a, b);
-	case KEY_GATEWAYS:
-		return same_gateways(a, b);
-	case KEY_DNS_SERVERS:
-		return same_dns_servers(a, b);
-	case KEY_REPLIES:
-		return same_replies(a, b);
-	default:
-		return memcmp(a_field, b_field, key->size) == 0;
-	}
-}
-
-static void compare_section(struct comparison *comparison, enum section_kind kind, const void *a,
-			    const void *b, const struct policy_lines *lines, unsigned line)
+// name: of the section, NULL where there is one of its kind only.
+static void compare_section(struct comparison *comparison, enum section_kind kind, const char *name,
+			    void *next, const void *running, const struct policy_lines *lines,
+			    unsigned line)
 {
 	for (unsigned i = 0; i < keys_count(); i++) {
 		const struct key *key = keys_at(i);
-		struct place place = {comparison->next->file, 0};
 
-		if (key->section != kind || !key->restart || same_value(key, a, b))
-			continue;
-		place.line = keys_line(lines, kind, key->name, line);
-		diagnostics_error(comparison->diagnostics, place,
-				  "%s changed: that needs a restart", key->name);
-		comparison->same = false;
+		if (key->section == kind && key->restart && !key_value_same(key, running, next))
+			keep(comparison, key, name, next, running,
+			     keys_line(lines, kind, key->name, line));
 	}
 }
 
@@ -120,30 +86,62 @@ static bool same_dnsbls(const struct policy *a, const struct policy *b)
 	return true;
 }
 
-bool restart_not_needed(const struct policy *running, const struct policy *next,
-			struct diagnostics *diagnostics)
+static void report_error(void *context, enum diagnostic_severity severity, const char *text)
 {
-	struct comparison comparison = {next, diagnostics, true};
+	struct diagnostics *diagnostics = context;
 
-	compare_section(&comparison, SECTION_GATE, &running->gate, &next->gate, &next->gate.lines,
-			next->gate.line);
-	if (!same_ports(running, next)) {
-		diagnostics_error(diagnostics, (struct place){next->file, 0},
-				  "the ports, or their order, changed: that needs a restart");
+	if (severity == DIAGNOSTIC_ERROR && diagnostics->report)
+		diagnostics->report(diagnostics->context, severity, text);
+}
+
+// With the values that stay the file may have faults that it has not as it stands.
+static bool is_whole(struct comparison *comparison)
+{
+	struct diagnostics errors = {.report = report_error, .context = comparison->diagnostics};
+
+	if (comparison->failed || check_policy(comparison->next, 0, &errors)) {
+		diagnostics_error(comparison->diagnostics,
+				  (struct place){comparison->next->file, 0}, "out of memory");
 		return false;
 	}
-	if (!same_dnsbls(running, next)) {
-		diagnostics_error(diagnostics, (struct place){next->file, 0},
-				  "the DNS lists, or their order, changed: that needs a restart");
-		return false;
-	}
-	compare_section(&comparison, SECTION_BAN, &running->ban, &next->ban, &next->ban.lines,
+	if (!errors.errors)
+		return true;
+	diagnostics_error(comparison->diagnostics, (struct place){comparison->next->file, 0},
+			  "the rest of the file does not go with what stays until a restart: %s",
+			  comparison->kept);
+	return false;
+}
+
+static void compare_sections(struct comparison *comparison, const struct policy *running)
+{
+	struct policy *next = comparison->next;
+
+	compare_section(comparison, SECTION_GATE, NULL, &next->gate, &running->gate,
+			&next->gate.lines, next->gate.line);
+	compare_section(comparison, SECTION_BAN, NULL, &next->ban, &running->ban, &next->ban.lines,
 			next->ban.line);
 	for (unsigned i = 0; i < next->port_count; i++)
-		compare_section(&comparison, SECTION_PORT, &running->ports[i], &next->ports[i],
-				&next->ports[i].lines, next->ports[i].line);
+		compare_section(comparison, SECTION_PORT, next->ports[i].name, &next->ports[i],
+				&running->ports[i], &next->ports[i].lines, next->ports[i].line);
 	for (unsigned i = 0; i < next->dnsbl_count; i++)
-		compare_section(&comparison, SECTION_DNSBL, &running->dnsbls[i], &next->dnsbls[i],
-				&next->dnsbls[i].lines, next->dnsbls[i].line);
-	return comparison.same;
+		compare_section(comparison, SECTION_DNSBL, next->dnsbls[i].name, &next->dnsbls[i],
+				&running->dnsbls[i], &next->dnsbls[i].lines, next->dnsbls[i].line);
+}
+
+bool restart_keep(const struct policy *running, struct policy *next,
+		  struct diagnostics *diagnostics, char kept[RESTART_KEPT_MAX])
+{
+	struct comparison comparison = {next, diagnostics, kept, false};
+	const char *other = !same_ports(running, next)    ? "ports"
+			    : !same_dnsbls(running, next) ? "DNS lists"
+							  : NULL;
+
+	kept[0] = '\0';
+	if (other) {
+		diagnostics_error(diagnostics, (struct place){next->file, 0},
+				  "the %s, or their order, changed: that needs a restart", other);
+		return false;
+	}
+	compare_sections(&comparison, running);
+	return !kept[0] || is_whole(&comparison);
 }

@@ -12,9 +12,14 @@
 
 struct policy;
 
-// Each key in which `next` differs from what `running` was started with is an error at its place in
-// the file of `next`: "Workers: needs a restart". True when there is none.
-bool restart_not_needed(const struct policy *running, const struct policy *next,
-			struct diagnostics *diagnostics);
+#define RESTART_KEPT_MAX 1024
+
+// Each key of `next` that a reload cannot change gets the value that it has in `running`, and is a
+// warning at its place in the file with both values; kept: "Workers (1 -> 2), [port outside] Mtu
+// (1500 -> 1400)", "" when there is none, ending in "..." when there are too many. False, and next
+// is of no use, after an error: other ports or DNS lists, or a rest of the file that does not go
+// with what stays.
+bool restart_keep(const struct policy *running, struct policy *next,
+		  struct diagnostics *diagnostics, char kept[RESTART_KEPT_MAX]);
 
 #endif

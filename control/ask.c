@@ -117,6 +117,8 @@ static int tell_reload(const struct instance_record *record)
 	       record->file, (unsigned long long)record->generation,
 	       (double)record->load_took_us / 1e6, (double)record->compile_took_us / 1e6,
 	       (double)record->swap_took_us / 1e6, (double)record->free_took_us / 1e6);
+	if (record->restart_needed[0])
+		fprintf(stderr, "relaygate: restart needed for: %s\n", record->restart_needed);
 	return EXIT_FINE;
 }
 

@@ -7,6 +7,7 @@
 #include "bpf/ban_map.h"
 #include "config/policy.h"
 #include "config/value.h"
+#include "control/ban_text.h"
 #include "control/commands.h"
 
 #include <errno.h>
@@ -17,15 +18,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define SOURCE_TEXT_MAX (ADDRESS_TEXT_MAX + 4)
-#define TIME_TEXT_MAX   32
-
-static const char *const reason_names[REASON_COUNT] = {[REASON_NONE] = "by hand",
-#define X(name, kind, help) [REASON_##name] = #name,
-						       REASONS(X)
-#undef X
-};
 
 struct ban_row {
 	struct ban_source source;
@@ -42,27 +34,7 @@ static uint64_t now_s(void)
 	return (uint64_t)time(NULL);
 }
 
-// ---- Sources
-// -------------------------------------------------------------------------------------
-
-static bool is_ipv4(const struct ban_source *source)
-{
-	return source->prefix[0] == 0xff;
-}
-
-static const char *format_source(const struct ban_source *source, char text[SOURCE_TEXT_MAX])
-{
-	uint8_t bytes[16] = {0};
-	struct address address;
-
-	memcpy(bytes, source->prefix, sizeof(source->prefix));
-	address =
-		is_ipv4(source) ? address_from_ipv4(source->prefix + 4) : address_from_ipv6(bytes);
-	address_format(&address, text);
-	if (!is_ipv4(source))
-		strcat(text, "/64");
-	return text;
-}
+// ---- Sources ---------------------------------------------------------------------------------
 
 // ADDRESS, IPV4/32 or IPV6/64 -> the source and its addresses.
 static int parse_source(const char *text, struct ban_source *source, struct range *range)
@@ -89,11 +61,7 @@ static int parse_source(const char *text, struct ban_source *source, struct rang
 		fprintf(stderr, "relaygate: %s: no source has such an address\n", text);
 		return -EINVAL;
 	}
-	*source = (struct ban_source){{0xff}};
-	if (address_is_ipv4(&address))
-		memcpy(source->prefix + 4, address_ipv4_bytes(&address), 4);
-	else
-		memcpy(source->prefix, address.bytes, sizeof(source->prefix));
+	*source = ban_text_source_of(&address);
 	*range = range_from_prefix(&address, address_is_ipv4(&address) ? 32 : 64);
 	return 0;
 }
@@ -141,34 +109,17 @@ static int read_list(int map, struct ban_list *list)
 	return result;
 }
 
-static const char *format_until(uint64_t until, char text[TIME_TEXT_MAX])
-{
-	time_t seconds = (time_t)until;
-	struct tm parts;
-
-	if (until == 0)
-		return "for ever";
-	if (!gmtime_r(&seconds, &parts))
-		return "?";
-	strftime(text, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return text;
-}
-
-static const char *reason_of(const struct ban *ban)
-{
-	return ban->reason < REASON_COUNT ? reason_names[ban->reason] : "?";
-}
-
 static void print_text(const struct ban_list *list)
 {
 	printf("%-24s %-20s %5s %15s  %s\n", "source", "until", "level", "packets", "reason");
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ban *ban = &list->rows[i].ban;
-		char source[SOURCE_TEXT_MAX], until[TIME_TEXT_MAX];
+		char source[BAN_TEXT_SOURCE_MAX], until[BAN_TEXT_TIME_MAX];
 
-		printf("%-24s %-20s %5u %15llu  %s\n", format_source(&list->rows[i].source, source),
-		       format_until(ban->until, until), ban->level,
-		       (unsigned long long)ban->packets, reason_of(ban));
+		printf("%-24s %-20s %5u %15llu  %s\n",
+		       ban_text_source(&list->rows[i].source, source),
+		       ban_text_time(ban->until, until), ban->level,
+		       (unsigned long long)ban->packets, ban_text_reason(ban));
 	}
 }
 
@@ -179,15 +130,15 @@ static void print_json(const struct ban_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ban *ban = &list->rows[i].ban;
 		struct json_object *row = json_object_new_object();
-		char source[SOURCE_TEXT_MAX];
+		char source[BAN_TEXT_SOURCE_MAX];
 
 		json_object_object_add(
 			row, "source",
-			json_object_new_string(format_source(&list->rows[i].source, source)));
+			json_object_new_string(ban_text_source(&list->rows[i].source, source)));
 		json_object_object_add(row, "until", json_object_new_uint64(ban->until));
 		json_object_object_add(row, "level", json_object_new_int64(ban->level));
 		json_object_object_add(row, "packets", json_object_new_uint64(ban->packets));
-		json_object_object_add(row, "reason", json_object_new_string(reason_of(ban)));
+		json_object_object_add(row, "reason", json_object_new_string(ban_text_reason(ban)));
 		json_object_array_add(array, row);
 	}
 	puts(json_object_to_json_string_ext(array, JSON_C_TO_STRING_PRETTY));

@@ -317,10 +317,6 @@ int command_capture(const struct command_options *options)
 		goto release;
 	memset(order, 0, sizeof(*order));
 	capturing->most = UINT64_MAX;
-	if (!options->write) {
-		fail("%s", "capture needs -w FILE");
-		goto release;
-	}
 	if (open_instance(capturing, directory) ||
 	    read_number(options->count, "--count", UINT64_MAX, &capturing->most) ||
 	    read_number(options->seconds, "--seconds", 86400 * 365, &seconds) ||

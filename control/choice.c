@@ -54,16 +54,32 @@ static bool is_exact(const struct endpoint *binding)
 	return !address_is_any(&binding->address);
 }
 
+// Does an exact binding own the destination?
+static bool is_owned_exactly(const struct policy *policy, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		const struct endpoint *binding = matching_binding(&policy->connectors[i], to);
+
+		if (policy->connectors[i].enabled && binding && is_exact(binding))
+			return true;
+	}
+	return false;
+}
+
+const struct endpoint *choice_owner(const struct policy *policy, const struct connector *connector,
+				    const struct endpoint *to)
+{
+	const struct endpoint *binding = matching_binding(connector, to);
+
+	return connector->enabled && binding && (is_exact(binding) || !is_owned_exactly(policy, to))
+		       ? binding
+		       : NULL;
+}
+
 static void add_rivals(const struct policy *policy, struct choice *choice)
 {
-	bool exact = false; // an exact binding owns the destination
+	const bool exact = is_owned_exactly(policy, &choice->to);
 
-	for (unsigned i = 0; i < policy->connector_count; i++) {
-		const struct endpoint *binding =
-			matching_binding(&policy->connectors[i], &choice->to);
-
-		exact = exact || (policy->connectors[i].enabled && binding && is_exact(binding));
-	}
 	for (unsigned i = 0; i < policy->connector_count; i++) {
 		const struct connector *connector = &policy->connectors[i];
 		struct rival rival = {.connector = connector,

@@ -39,4 +39,9 @@ int choice_make(const struct policy *policy, const struct endpoint *from, const 
 		uint64_t wall_us, struct choice *choice);
 void choice_fini(struct choice *choice);
 
+// The binding by which the connector, among others perhaps, owns connections to this destination:
+// its ranges count there. NULL when it does not.
+const struct endpoint *choice_owner(const struct policy *policy, const struct connector *connector,
+				    const struct endpoint *to);
+
 #endif

@@ -256,6 +256,8 @@ static void take_word(struct line *line, const char *word)
 {
 	const struct command_row *command = line->command;
 
+	if (command && (command->file || !command->words) && !word[0])
+		refuse(command, "%s: an argument is empty", command->name);
 	if (command && command->file && !line->options->file) {
 		line->options->file = word;
 	} else if (command && command->run == command_ban && !line->options->source) {

@@ -7,8 +7,10 @@
 #include "config/keys.h"
 #include "config/limit_names.h"
 #include "config/value.h"
+#include "control/ban_text.h"
 #include "control/choice.h"
 #include "control/commands.h"
+#include "control/explain_ban.h"
 #include "control/explain_greeting.h"
 #include "control/rehearsal.h"
 
@@ -35,6 +37,15 @@ static bool is_exempt(const struct choice *choice)
 	return choice->allowed || choice->server;
 }
 
+struct answer {
+	const struct policy *policy;
+	const struct choice *choice;
+	struct explain_ban ban;
+	const char *refusal; // NULL: there is a session
+	unsigned identities; // of it
+	struct rehearsal rehearsal;
+};
+
 // ---- JSON: the whole answer --------------------------------------------------------------------
 
 static void put(struct json_object *object, const char *key, const char *text)
@@ -45,6 +56,17 @@ static void put(struct json_object *object, const char *key, const char *text)
 static void put_line(struct json_object *object, const char *key, unsigned line)
 {
 	json_object_object_add(object, key, json_object_new_int64(line));
+}
+
+// Of an IP list.
+static void put_entry(struct json_object *object, const char *line, const char *until,
+		      const struct ip_entry *entry)
+{
+	if (!entry)
+		return;
+	put_line(object, line, entry->line);
+	if (entry->expires_s)
+		json_object_object_add(object, until, json_object_new_uint64(entry->expires_s));
 }
 
 static struct json_object *json_of_match(const struct connector *connector,
@@ -86,10 +108,8 @@ static struct json_object *json_of_choice(const struct choice *choice)
 		json_object_array_add(rivals, row);
 	}
 	json_object_object_add(object, "rather_than", rivals);
-	if (choice->allowed)
-		put_line(object, "ip_allow_line", choice->allowed->line);
-	if (choice->blocked)
-		put_line(object, "ip_block_line", choice->blocked->line);
+	put_entry(object, "ip_allow_line", "ip_allow_until", choice->allowed);
+	put_entry(object, "ip_block_line", "ip_block_until", choice->blocked);
 	return object;
 }
 
@@ -147,6 +167,9 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 		if (line->may_be_refused)
 			json_object_object_add(row, "backend_may_refuse",
 					       json_object_new_boolean(true));
+		if (line->if_servers_have_it)
+			json_object_object_add(row, "if_servers_have_it",
+					       json_object_new_boolean(true));
 		if (line->delay_ms)
 			json_object_object_add(row, "delay_ms",
 					       json_object_new_int64(line->delay_ms));
@@ -155,13 +178,17 @@ static struct json_object *json_of_rehearsal(const struct rehearsal *rehearsal)
 	return array;
 }
 
-static void print_json(const struct policy *policy, const struct choice *choice,
-		       const char *refusal, unsigned identities, const struct rehearsal *rehearsal)
+static void print_json(const struct answer *answer)
 {
+	const struct policy *policy = answer->policy;
+	const struct choice *choice = answer->choice;
+	const char *refusal = answer->refusal;
+	unsigned identities = answer->identities;
 	const bool limited = !refusal && !is_exempt(choice);
 	struct json_object *object = json_of_choice(choice);
 	struct json_object *session = json_object_new_array();
 
+	explain_ban_json(&answer->ban, object);
 	put(object, "refused", refusal);
 	if (!refusal) {
 		for (unsigned i = 0; i < PRINCIPAL_COUNT; i++)
@@ -175,9 +202,9 @@ static void print_json(const struct policy *policy, const struct choice *choice,
 		json_object_object_add(object, "limits",
 				       limited ? json_of_limits(choice->connector)
 					       : json_object_new_array());
-		json_object_object_add(object, "dialogue", json_of_rehearsal(rehearsal));
+		json_object_object_add(object, "dialogue", json_of_rehearsal(&answer->rehearsal));
 		json_object_object_add(object, "accepted",
-				       json_object_new_boolean(rehearsal->accepted));
+				       json_object_new_boolean(answer->rehearsal.accepted));
 	}
 	json_object_object_add(object, "session", session);
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
@@ -195,7 +222,67 @@ static void print_match(const struct endpoint *binding, const struct connector_r
 	       range_format(&range->range, text), range->line);
 }
 
-static void print_choice(const struct choice *choice, const char *refusal)
+static void print_entry(const char *list, const struct ip_entry *entry, const char *outcome)
+{
+	char until[BAN_TEXT_TIME_MAX];
+
+	printf("  on the %s (line %u%s%s)%s\n", list, entry->line,
+	       entry->expires_s ? ", until " : "",
+	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
+}
+
+static void print_addresses(const struct policy *policy)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	for (unsigned i = 0; i < policy->port_count; i++)
+		for (unsigned j = 0; j < policy->ports[i].address_count; j++)
+			printf("  ours: %s (port %s, line %u)\n",
+			       address_format(&policy->ports[i].addresses[j].address, text),
+			       policy->ports[i].name, policy->ports[i].line);
+}
+
+// Of enabled connectors; with `owners`, of those whose ranges were looked at.
+static void print_bindings(const struct policy *policy, const struct choice *choice, bool owners)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (unsigned i = 0; i < policy->connector_count; i++) {
+		const struct connector *connector = &policy->connectors[i];
+
+		for (unsigned j = 0; j < connector->binding_count; j++) {
+			const struct endpoint *binding = &connector->bindings[j];
+
+			if (!connector->enabled ||
+			    (owners && choice_owner(policy, connector, &choice->to) != binding))
+				continue;
+			printf("  %s%s, binding %s (line %u)\n",
+			       owners ? "it is in no range of " : "there is ", connector->name,
+			       endpoint_format(binding, text), connector->line);
+		}
+	}
+}
+
+// What there is in place of what was asked for.
+static void print_alternatives(const struct policy *policy, const struct choice *choice)
+{
+	if (choice->reason == REASON_ip_not_ours)
+		print_addresses(policy);
+	else if (choice->reason == REASON_no_binding || choice->reason == REASON_no_connector)
+		print_bindings(policy, choice, choice->reason == REASON_no_connector);
+}
+
+static void print_entry(const char *list, const struct ip_entry *entry, const char *outcome)
+{
+	char until[BAN_TEXT_TIME_MAX];
+
+	printf("  on the %s (line %u%s%s)%s\n", list, entry->line,
+	       entry->expires_s ? ", until " : "",
+	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
+}
+
+static void print_choice(const struct policy *policy, const struct choice *choice,
+			 const char *refusal)
 {
 	if (choice->connector) {
 		printf("Connector: %s (line %u)\n  by its ", choice->connector->name,
@@ -205,6 +292,7 @@ static void print_choice(const struct choice *choice, const char *refusal)
 	}
 	if (refusal)
 		printf("Refused: %s\n", refusal);
+	print_alternatives(policy, choice);
 	for (unsigned i = 0; i < choice->rival_count; i++) {
 		const struct rival *rival = &choice->rivals[i];
 
@@ -213,10 +301,10 @@ static void print_choice(const struct choice *choice, const char *refusal)
 		printf(": %s\n", rival_faults[rival->fault]);
 	}
 	if (choice->allowed)
-		printf("  on the IP Allow list (line %u)\n", choice->allowed->line);
+		print_entry("IP Allow list", choice->allowed, "");
 	if (choice->blocked)
-		printf("  on the IP Block list (line %u)%s\n", choice->blocked->line,
-		       choice->allowed ? ": the IP Allow list wins" : "");
+		print_entry("IP Block list", choice->blocked,
+			    choice->allowed ? ": the IP Allow list wins" : "");
 }
 
 static void print_rights(const struct connector *connector, unsigned identities)
@@ -279,13 +367,27 @@ static void print_rehearsal(const struct rehearsal *rehearsal)
 			printf("  %s (after %s)\n", line->text,
 			       value_format_time(line->delay_ms, delay));
 		else
-			printf("  %s%s\n", line->by_client ? "> " : "", line->text);
+			printf("  %s%s%s\n", line->by_client ? "> " : "", line->text,
+			       line->if_servers_have_it ? " (if all servers have it)" : "");
 	}
+}
+
+static void print_text(const struct answer *answer)
+{
+	print_choice(answer->policy, answer->choice, answer->refusal);
+	explain_ban_print(&answer->ban);
+	if (answer->refusal)
+		return;
+	print_rights(answer->choice->connector, answer->identities);
+	explain_greeting_print(answer->policy, answer->choice, answer->identities);
+	print_limits(answer->choice);
+	print_rehearsal(&answer->rehearsal);
 }
 
 // ---- The command -----------------------------------------------------------------------------
 
-static const char *refusal_of(const struct policy *policy, const struct choice *choice)
+static const char *refusal_of(const struct policy *policy, const struct choice *choice,
+			      const struct explain_ban *ban)
 {
 	static const char *const helps[REASON_COUNT] = {
 #define X(name, kind, help) [REASON_##name] = help,
@@ -296,7 +398,7 @@ static const char *refusal_of(const struct policy *policy, const struct choice *
 	if (!choice->connector)
 		return helps[choice->reason];
 	if (!choice->blocked || choice->allowed || policy->ip_block.action == ABOVE_REJECT)
-		return NULL;
+		return helps[explain_ban_reason(ban, policy)];
 	return policy->ip_block.action == ABOVE_TARPIT || policy->ip_block.action == ABOVE_REPLY
 		       ? helps[REASON_smtp_limit_block_list]
 		       : helps[REASON_ip_blocked];
@@ -307,10 +409,6 @@ static int endpoints(const struct command_options *options, struct endpoint *fro
 {
 	const char *why;
 
-	if (!options->from || !options->to) {
-		fprintf(stderr, "relaygate: explain needs --from IP and --to IP[:PORT]\n");
-		return -1;
-	}
 	if (options->rcpt_to && !options->mail_from) {
 		fprintf(stderr, "relaygate: --rcpt-to needs --mail-from: RCPT follows MAIL\n");
 		return -1;
@@ -339,30 +437,28 @@ static int explain(const struct policy *policy, const struct command_options *op
 		.sender = options->mail_from,
 		.recipients = options->rcpt_to,
 	};
-	const char *refusal = refusal_of(policy, choice);
-	struct rehearsal rehearsal = {0};
-	unsigned identities = 0;
+	struct answer answer = {
+		.policy = policy,
+		.choice = choice,
+		.ban = explain_ban_find(options->directory ? options->directory
+							   : policy->gate.pin_directory,
+					policy, &choice->from.address, now().wall_us),
+	};
 
-	if (!refusal) {
-		identities = connector_identities(choice->connector) | options->identities;
-		envelope.identities = identities;
-		if (rehearsal_play(policy, choice, &envelope, now(), &rehearsal)) {
+	answer.refusal = refusal_of(policy, choice, &answer.ban);
+	if (!answer.refusal) {
+		answer.identities = connector_identities(choice->connector) | options->identities;
+		envelope.identities = answer.identities;
+		if (rehearsal_play(policy, choice, &envelope, now(), &answer.rehearsal)) {
 			fprintf(stderr, "relaygate: out of memory\n");
 			return EXIT_WRONG;
 		}
 	}
-	if (options->json) {
-		print_json(policy, choice, refusal, identities, &rehearsal);
-	} else {
-		print_choice(choice, refusal);
-		if (!refusal) {
-			print_rights(choice->connector, identities);
-			explain_greeting_print(policy, choice, identities);
-			print_limits(choice);
-			print_rehearsal(&rehearsal);
-		}
-	}
-	rehearsal_fini(&rehearsal);
+	if (options->json)
+		print_json(&answer);
+	else
+		print_text(&answer);
+	rehearsal_fini(&answer.rehearsal);
 	return EXIT_FINE;
 }
 

@@ -184,6 +184,7 @@ struct generations *generations_create(struct policy *policy, unsigned workers,
 	generations->number = first->number;
 	generation_publish(first);
 	atomic_store(&generations->source.newest, first);
+	export_connectors_listed(export, first->slots, policy->connector_count);
 	return generations;
 
 destroy:
@@ -258,6 +259,7 @@ struct generation *generations_swap(struct generations *generations, struct gene
 	// None may miss this one: it would count as used by him for ever.
 	while (!adopted_by_all(generations, next->number))
 		nanosleep(&look, NULL);
+	export_connectors_listed(generations->export, next->slots, next->policy->connector_count);
 	return before;
 }
 

@@ -375,8 +375,10 @@ static void settle(struct import *import, const struct access *access)
 	if (denied)
 		import_take(import, access->connector, "DeniedRights", denied);
 	if (!access->entries && groups)
-		import_note(import, access->connector, "PermissionGroups",
-			    "--permissions has no entry for it: its groups are taken as they are");
+		import_note(
+			import, access->connector, "PermissionGroups",
+			"--permissions has no entry for it of anonymous, authenticated, externally "
+			"secured or partner: its groups are taken as they are");
 	free(granted);
 	free(denied);
 }

@@ -5,6 +5,8 @@
 
 #include "config/policy.h"
 #include "dataplane/base/chunk.h"
+#include "dataplane/relay/ehlo.h"
+#include "dataplane/smtp/extension.h"
 #include "dataplane/smtp/session.h"
 
 #include <errno.h>
@@ -51,6 +53,18 @@ static uint32_t delay_of(const struct play *play)
 	return play->step.code / 100 == 5 && anonymous ? peer->connector->tarpit_interval_ms : 0;
 }
 
+// Does this line of a reply offer what only the servers can do?
+static bool is_servers_keyword(const char *line)
+{
+	const unsigned ours =
+		SMTP_EXTENSION_PIPELINING | SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_SIZE;
+	char reply[REPLY_LINE_MAX + 16];
+
+	snprintf(reply, sizeof(reply), "250-\r\n%s\r\n", line);
+	return strncmp(line, "250", 3) == 0 &&
+	       (ehlo_parse(slice_of_text(reply)).extensions & ~ours) != 0;
+}
+
 static void add_reply(struct play *play, bool may_be_refused)
 {
 	const char *at = play->reply.text;
@@ -60,9 +74,12 @@ static void add_reply(struct play *play, bool may_be_refused)
 		const char *line_end = memchr(at, '\r', (size_t)(end - at));
 
 		add_line(play, false, at, (size_t)(line_end - at));
-		if (play->out->count) {
-			play->out->lines[play->out->count - 1].may_be_refused = may_be_refused;
-			play->out->lines[play->out->count - 1].delay_ms = delay_of(play);
+		if (play->status == 0) {
+			struct rehearsal_line *line = &play->out->lines[play->out->count - 1];
+
+			line->may_be_refused = may_be_refused;
+			line->if_servers_have_it = is_servers_keyword(line->text);
+			line->delay_ms = delay_of(play);
 		}
 		at = line_end + 2;
 	}

@@ -10,9 +10,10 @@
 
 struct rehearsal_line {
 	bool by_client;
-	bool may_be_refused; // the backend's own answer takes its place
-	uint32_t delay_ms;   // of the tarpit
-	char *text;          // without CR LF
+	bool may_be_refused;     // the backend's own answer takes its place
+	uint32_t delay_ms;       // of the tarpit
+	bool if_servers_have_it; // a keyword of EHLO that the live servers decide on
+	char *text;              // without CR LF
 };
 
 struct rehearsal {

@@ -29,6 +29,7 @@ struct attempt {
 	struct diagnostics diagnostics;
 	struct policy *policy;
 	struct generation *next;
+	char kept[RESTART_KEPT_MAX];
 };
 
 static uint64_t now_us(clockid_t clock)
@@ -105,9 +106,9 @@ static int fault(struct attempt *attempt, const char *text)
 static int judge(struct attempt *attempt)
 {
 	const struct generation *running = generations_newest(attempt->parts->generations);
-	const struct policy *next = attempt->policy;
+	struct policy *next = attempt->policy;
 
-	if (!restart_not_needed(running->policy, next, &attempt->diagnostics))
+	if (!restart_keep(running->policy, next, &attempt->diagnostics, attempt->kept))
 		return -1;
 	if (pipeline_server_legs(next) > generations_legs(attempt->parts->generations))
 		return fault(attempt, "Servers, MaxConnections: more connections than there is "
@@ -191,6 +192,7 @@ static void swap(struct attempt *attempt)
 	record->free_took_us = now_us(CLOCK_MONOTONIC) - swapped;
 	record->generation = attempt->next->number;
 	record->generation_us = now_us(CLOCK_REALTIME);
+	snprintf(record->restart_needed, sizeof(record->restart_needed), "%s", attempt->kept);
 }
 
 static void refuse(struct attempt *attempt)

@@ -284,8 +284,10 @@ static int create_rows(struct replay *replay)
 	memset(replay->connectors, 0, policy->connector_count * sizeof(*replay->connectors));
 	memset(replay->ports, 0, policy->port_count * sizeof(*replay->ports));
 	memset(replay->reasons, 0, REASON_COUNT * sizeof(*replay->reasons));
-	for (unsigned i = 0; i < policy->connector_count; i++)
+	for (unsigned i = 0; i < policy->connector_count; i++) {
 		replay->connector_rows[i] = &replay->connectors[i];
+		replay->connectors[i].listed = 1;
+	}
 	for (unsigned i = 0; i < policy->port_count; i++)
 		replay->port_rows[i] = &replay->ports[i];
 	return 0;
@@ -298,7 +300,8 @@ static int create_gate(struct replay *replay, enum replay_backend_mood mood)
 
 	replay->now = (struct tick){START_US, replay->first_wall_us};
 	replay->ruleset = ruleset_create(replay->policy);
-	replay->backend = replay_backend_create(replay->policy, mood, replay->now.now_us);
+	replay->backend = replay_backend_create(replay->policy, replay->places.ports, mood,
+						replay->now.now_us);
 	if (!replay->ruleset || !replay->backend || create_rows(replay))
 		return -1;
 	settings.ruleset = replay->ruleset;
@@ -403,7 +406,7 @@ static int run(struct replay *replay, const struct command_options *options,
 
 int command_replay(const struct command_options *options)
 {
-	struct replay replay = {.outbox = {reserve, commit}};
+	struct replay replay = {.outbox = {.reserve = reserve, .commit = commit}};
 	enum replay_backend_mood mood = REPLAY_BACKEND_ACCEPT;
 	char error[REPLAY_ERROR_MAX] = "out of memory";
 	struct policy *policy;

@@ -51,6 +51,7 @@ struct next_hop_seen {
 
 struct replay_backend {
 	const struct policy *policy;
+	const struct packet_port *ports;
 	enum replay_backend_mood mood;
 	struct random random;
 	struct pool chunks;
@@ -105,6 +106,7 @@ static uint32_t connections_of(const struct policy *policy)
 }
 
 struct replay_backend *replay_backend_create(const struct policy *policy,
+					     const struct packet_port *ports,
 					     enum replay_backend_mood mood, uint64_t now_us)
 {
 	struct replay_backend *backend = calloc(1, sizeof(*backend));
@@ -119,6 +121,7 @@ struct replay_backend *replay_backend_create(const struct policy *policy,
 	if (!backend)
 		return NULL;
 	backend->policy = policy;
+	backend->ports = ports;
 	backend->mood = mood;
 	backend->now_us = now_us;
 	LIST_INIT(&backend->connections);
@@ -173,7 +176,7 @@ static struct packet_port station_at(const struct replay_backend *backend, uint1
 {
 	return (struct packet_port){.mac = {2, 0, 0, 0, 1, (uint8_t)port},
 				    .index = port,
-				    .vlan = backend->policy->ports[port].vlan};
+				    .vlan = backend->ports[port].vlan};
 }
 
 // Without memory the frame is lost, as frames may be.

@@ -10,6 +10,7 @@
 #include "dataplane/base/slice.h"
 #include "dataplane/base/tick.h"
 
+struct packet_port;
 struct policy;
 struct view;
 struct replay_backend;
@@ -23,8 +24,9 @@ enum replay_backend_mood {
 // accept, refuse or down. False for anything else.
 bool replay_backend_mood_parse(const char *text, enum replay_backend_mood *mood);
 
-// policy outlives the backend. NULL when out of memory.
+// policy and the gate's ports outlive the backend. NULL when out of memory.
 struct replay_backend *replay_backend_create(const struct policy *policy,
+					     const struct packet_port *ports,
 					     enum replay_backend_mood mood, uint64_t now_us);
 void replay_backend_destroy(struct replay_backend *backend);
 

@@ -168,6 +168,8 @@ void replay_places_learn(struct replay_places *places, struct slice frame)
 	if (places->learned[port] || frame.data[0] & 1)
 		return;
 	memcpy(places->ports[port].mac, frame.data, LINK_ADDRESS_BYTES);
+	if (get16(frame.data + 12) != ETHERTYPE_VLAN)
+		places->ports[port].vlan = 0;
 	places->learned[port] = true;
 }
 

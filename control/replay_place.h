@@ -33,7 +33,8 @@ struct replay_places {
 int replay_places_init(struct replay_places *places, const struct policy *policy);
 void replay_places_fini(struct replay_places *places);
 
-// The first look. A port's MAC address is the destination of the first frame to it alone.
+// The first look. A port's MAC address is the destination of the first frame to it alone; if that
+// has no VLAN tag, as in a capture of the VLAN's interface, the port has none either.
 void replay_places_learn(struct replay_places *places, struct slice frame);
 // The second; *port is filled for REPLAY_PLACE_GATE.
 enum replay_place replay_places_find(const struct replay_places *places, struct slice frame,

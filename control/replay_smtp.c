@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// One row a verb. Owns nothing. Every extension that the gate can use is offered, since which ones
-// the real servers have is not known here.
+// One row a verb. Owns nothing. Every extension that the gate can use is offered, but for those of
+// chunks, since which ones the real servers have is not known here.
 #include "control/replay_smtp.h"
 
 #include <strings.h>
@@ -14,7 +14,7 @@ static const char *say_hello(struct replay_smtp *smtp)
 {
 	smtp->recipients = 0;
 	return "250-backend.replay.invalid\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n"
-	       "250 SMTPUTF8\r\n";
+	       "250-XLONGADDR\r\n250-XORAR\r\n250 SMTPUTF8\r\n";
 }
 
 static const char *begin(struct replay_smtp *smtp)

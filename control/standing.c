@@ -51,6 +51,7 @@ static void clear_texts(struct instance_record *next)
 	clear_behind(next->reload_result, sizeof(next->reload_result));
 	clear_behind(next->reload_cause, sizeof(next->reload_cause));
 	clear_behind(next->file, sizeof(next->file));
+	clear_behind(next->restart_needed, sizeof(next->restart_needed));
 	clear_behind(next->message, sizeof(next->message));
 }
 

@@ -28,6 +28,11 @@ uint64_t status_age(const struct view_snapshot *view, uint64_t wall_us);
 // "12 s", "3 h 12 min", "5 d 3 h". Returns text.
 #define STATUS_SPAN_MAX 32
 char *status_span(uint64_t us, char text[STATUS_SPAN_MAX]);
+// A row's name, cut or filled up to so many columns, NUL-ended; that of a connector which the
+// policy in force has no more ends in "(gone)". Returns the bytes.
+#define STATUS_NAME_MAX 200
+size_t status_name(enum row_kind kind, const void *row, unsigned columns,
+		   char text[STATUS_NAME_MAX]);
 // What the gate does: its state, or that it does not run.
 const char *status_state(const struct view_snapshot *view);
 

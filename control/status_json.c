@@ -75,6 +75,7 @@ struct json_object *status_json(const struct view_snapshot *view)
 		put_number(object, "uptime_seconds",
 			   status_age(view, instance->started_us) / 1000000);
 		put_number(object, "generation", instance->generation);
+		put(object, "restart_needed", instance->restart_needed);
 	}
 	json_object_object_add(object, "reload", json_of_reload(instance));
 	for (unsigned kind = 0; kind < ROW_KINDS; kind++)

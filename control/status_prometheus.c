@@ -99,6 +99,9 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 	print_head("relaygate_generation", "the policy in force, counted from the start", "gauge",
 		   out);
 	fprintf(out, "relaygate_generation %" PRIu64 "\n", (uint64_t)instance->generation);
+	print_head("relaygate_restart_needed",
+		   "1 while something of the file in force waits for a restart", "gauge", out);
+	fprintf(out, "relaygate_restart_needed %d\n", view->pid && instance->restart_needed[0]);
 	print_head("relaygate_reloads_total", "reloads since the start, by their result", "counter",
 		   out);
 	fprintf(out, "relaygate_reloads_total{result=\"applied\"} %" PRIu64 "\n",

@@ -5,6 +5,8 @@
 
 #include "control/status.h"
 
+#include "control/columns.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +62,30 @@ static uint64_t number(enum row_kind kind, const void *row, const char *field)
 	return row_number(row, row_field(kind, field));
 }
 
+size_t status_name(enum row_kind kind, const void *row, unsigned columns,
+		   char text[STATUS_NAME_MAX])
+{
+	static const char gone[] = " (gone)";
+	bool is_gone = kind == ROWS_CONNECTORS && !number(kind, row, "listed");
+	char name[ROW_TEXT_MAX];
+	unsigned used;
+	size_t length;
+
+	row_name(&row_layouts[kind], row, name);
+	if (!is_gone)
+		return columns_put(text, STATUS_NAME_MAX, name, columns);
+	length = columns_cut(name, columns - (unsigned)strlen(gone), &used);
+	name[length] = '\0';
+	length = columns_put(text, STATUS_NAME_MAX, name, used);
+	return length + columns_put(text + length, STATUS_NAME_MAX - length, gone, columns - used);
+}
+
 static void print_name(enum row_kind kind, const void *row, unsigned width, FILE *out)
 {
-	char text[ROW_TEXT_MAX];
+	char text[STATUS_NAME_MAX];
 
-	fprintf(out, "%-*.*s", (int)width, (int)width, row_name(&row_layouts[kind], row, text));
+	status_name(kind, row, width, text);
+	fputs(text, out);
 }
 
 static void print_instance(const struct view_snapshot *view, FILE *out)
@@ -83,6 +104,8 @@ static void print_instance(const struct view_snapshot *view, FILE *out)
 			status_span(status_age(view, instance->alive_us), span));
 	fprintf(out, "policy: %s, generation %" PRIu64 "\n", instance->file,
 		(uint64_t)instance->generation);
+	if (view->pid && instance->restart_needed[0])
+		fprintf(out, "restart needed for: %s\n", instance->restart_needed);
 	if (instance->reload_result[0])
 		fprintf(out, "last reload: %s (%s) %s ago%s%.*s\n", instance->reload_result,
 			instance->reload_cause,
@@ -155,7 +178,7 @@ static void print_connectors(const struct view_snapshot *view, FILE *out)
 
 static void print_servers(const struct view_snapshot *view, FILE *out)
 {
-	char text[ROW_TEXT_MAX], span[STATUS_SPAN_MAX];
+	char text[ROW_TEXT_MAX], backend[16 * 4 + 1], span[STATUS_SPAN_MAX];
 
 	fprintf(out, "\n%-*s %-16s %-20s %11s\n", NAME_WIDTH, "server", "backend", "state",
 		"connections");
@@ -168,8 +191,9 @@ static void print_servers(const struct view_snapshot *view, FILE *out)
 		uint64_t waiting = number(ROWS_SERVERS, row, "waiting");
 
 		print_name(ROWS_SERVERS, row, NAME_WIDTH, out);
-		fprintf(out, " %-16.16s %-4s for %-11s %5" PRIu64 "/%5" PRIu64,
-			row_second(&row_layouts[ROWS_SERVERS], row, text), state,
+		columns_put(backend, sizeof(backend),
+			    row_second(&row_layouts[ROWS_SERVERS], row, text), 16);
+		fprintf(out, " %s %-4s for %-11s %5" PRIu64 "/%5" PRIu64, backend, state,
 			status_span(since, span), number(ROWS_SERVERS, row, "connections"),
 			number(ROWS_SERVERS, row, "connections_max"));
 		if (waiting)

@@ -4,6 +4,7 @@
 // the others. A section that is cut says how many rows it left out in its title.
 #include "control/top_frame.h"
 
+#include "control/columns.h"
 #include "control/status.h"
 
 #include <inttypes.h>
@@ -52,16 +53,19 @@ static double rate(const struct frame *frame, enum row_kind kind, const struct p
 
 static void put_line(const struct frame *frame, const char *text)
 {
-	fprintf(frame->out, "%.*s\n", (int)frame->columns, text);
+	unsigned used;
+
+	fprintf(frame->out, "%.*s\n", (int)columns_cut(text, frame->columns, &used), text);
 }
 
 // A row opens with its name, cut or filled up to width.
 static int put_name(enum row_kind kind, const void *row, unsigned width, char line[LINE_MAX_BYTES])
 {
-	char text[ROW_TEXT_MAX];
+	char text[STATUS_NAME_MAX];
+	size_t length = status_name(kind, row, width, text);
 
-	return snprintf(line, LINE_MAX_BYTES, "%-*.*s", (int)width, (int)width,
-			row_name(&row_layouts[kind], row, text));
+	memcpy(line, text, length + 1);
+	return (int)length;
 }
 
 // ---- A line of each kind ---------------------------------------------------------------------
@@ -125,15 +129,16 @@ static void line_connector(const struct frame *frame, const struct pair *pair)
 
 static void line_server(const struct frame *frame, const struct pair *pair)
 {
-	char line[LINE_MAX_BYTES], text[ROW_TEXT_MAX], span[STATUS_SPAN_MAX];
+	char line[LINE_MAX_BYTES], text[ROW_TEXT_MAX], backend[15 * 4 + 1], span[STATUS_SPAN_MAX];
 	int at = put_name(ROWS_SERVERS, pair->now, NAME_WIDTH, line);
 	const char *state = number(ROWS_SERVERS, pair->now, "live")   ? "live"
 			    : number(ROWS_SERVERS, pair->now, "down") ? "DOWN"
 								      : "?";
 
+	columns_put(backend, sizeof(backend),
+		    row_second(&row_layouts[ROWS_SERVERS], pair->now, text), 15);
 	snprintf(line + at, sizeof(line) - (size_t)at,
-		 " %-15.15s %-4s %-11s %5" PRIu64 "/%-5" PRIu64 " %7" PRIu64,
-		 row_second(&row_layouts[ROWS_SERVERS], pair->now, text), state,
+		 " %s %-4s %-11s %5" PRIu64 "/%-5" PRIu64 " %7" PRIu64, backend, state,
 		 status_span(status_age(frame->now, number(ROWS_SERVERS, pair->now, "since_us")),
 			     span),
 		 number(ROWS_SERVERS, pair->now, "connections"),

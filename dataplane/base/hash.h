@@ -28,6 +28,15 @@ uint64_t hash_tuple_with(const struct hash_key *key, const struct tuple *tuple, 
 // Of two numbers; foretells neither of the above.
 uint64_t hash_numbers(const struct hash_key *key, uint64_t a, uint64_t b);
 
+// The same of a burst, in a third of the time and less: hash_tuple, or hash_tuple_with if there are
+// extras, of each tuple; hash_numbers of each `a` and one b
+// (hashes may be `a`). At most HASH_BURST.
+#define HASH_BURST 64
+void hash_tuples(const struct hash_key *key, const struct tuple *const tuples[],
+		 const uint64_t extras[], unsigned count, uint64_t hashes[]);
+void hash_many_numbers(const struct hash_key *key, const uint64_t a[], uint64_t b, unsigned count,
+		       uint64_t hashes[]);
+
 static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

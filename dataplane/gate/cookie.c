@@ -96,11 +96,9 @@ void cookie_keys_advance(struct cookie_keys *keys, uint64_t now_us)
 }
 
 // carried: carried_word of the options in our TSval, or 0 without timestamps.
-static uint64_t cookie_hash(const struct cookie_keys *keys, const struct tuple *tuple,
-			    uint32_t client_isn, uint32_t fields, uint64_t carried)
+static uint64_t covered_word(uint32_t client_isn, uint32_t fields, uint64_t carried)
 {
-	return hash_tuple_with(&keys->live[!!(fields & FIELD_EPOCH)], tuple,
-			       carried | (uint64_t)fields << WORD_FIELDS | client_isn);
+	return carried | (uint64_t)fields << WORD_FIELDS | client_isn;
 }
 
 static uint64_t carried_word(uint32_t bits)
@@ -136,9 +134,9 @@ static uint32_t clock_of(uint64_t now_us, uint32_t offset)
 	return (uint32_t)(now_us / 1000) + offset;
 }
 
-void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t client_isn,
-		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
-		 struct handshake *handshake)
+uint64_t cookie_begin(const struct cookie_keys *keys, const struct tuple *tuple,
+		      uint32_t client_isn, const struct tcp_options *syn, bool has_entry,
+		      struct handshake *handshake)
 {
 	// Field by field: a copy of all of *syn would wait for its parser's last stores.
 	unsigned mss = mss_index(tuple, syn->mss);
@@ -157,11 +155,7 @@ void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint
 	uint32_t fields =
 		(keys->epoch & 1 ? FIELD_EPOCH : 0) | (has_entry ? FIELD_HAS_ENTRY : 0) | mss;
 	uint32_t bits = carried_bits(window_scale, sack_permitted);
-	uint64_t hash = cookie_hash(keys, tuple, client_isn, fields,
-				    syn->timestamps ? carried_word(bits) : 0);
-	uint32_t offset = (uint32_t)(hash >> 32);
 	handshake->client_isn = client_isn;
-	handshake->our_isn = isn_of(hash, fields);
 	handshake->has_entry = has_entry;
 	handshake->options.mss = classes_of(tuple)[mss];
 	handshake->options.window_scale = window_scale;
@@ -169,10 +163,36 @@ void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint
 	handshake->options.timestamps = syn->timestamps;
 	handshake->options.timestamp_value = syn->timestamp_value;
 	handshake->options.timestamp_echo = syn->timestamp_echo;
+	return covered_word(client_isn, fields, syn->timestamps ? carried_word(bits) : 0);
+}
+
+void cookie_hashes(const struct cookie_keys *keys, const struct tuple *const tuples[],
+		   const uint64_t covered[], unsigned count, uint64_t hashes[])
+{
+	hash_tuples(&keys->live[keys->epoch & 1], tuples, covered, count, hashes);
+}
+
+void cookie_end(uint64_t covered, uint64_t hash, uint64_t now_us, struct handshake *handshake)
+{
+	uint32_t offset = (uint32_t)(hash >> 32);
+	uint32_t bits = (uint32_t)(covered >> WORD_CARRIED) & TIMESTAMP_MASK;
+
+	handshake->our_isn = isn_of(hash, (uint32_t)(covered >> WORD_FIELDS) & FIELD_MASK);
 	handshake->our_timestamp = 0;
 	handshake->timestamp_offset = offset;
-	if (syn->timestamps)
+	if (covered & WORD_TIMESTAMPS)
 		handshake->our_timestamp = timestamp_with(clock_of(now_us, offset), bits);
+}
+
+void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t client_isn,
+		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
+		 struct handshake *handshake)
+{
+	uint64_t hash;
+	uint64_t covered = cookie_begin(keys, tuple, client_isn, syn, has_entry, handshake);
+
+	cookie_hashes(keys, &tuple, &covered, 1, &hash);
+	cookie_end(covered, hash, now_us, handshake);
 }
 
 bool cookie_check(const struct cookie_keys *keys, const struct tuple *tuple, uint32_t sequence,
@@ -184,8 +204,9 @@ bool cookie_check(const struct cookie_keys *keys, const struct tuple *tuple, uin
 	uint32_t fields = fields_of(isn);
 	uint32_t echo = options->timestamps ? options->timestamp_echo : 0;
 	uint32_t bits = echo & TIMESTAMP_MASK;
-	uint64_t hash = cookie_hash(keys, tuple, client_isn, fields,
-				    options->timestamps ? carried_word(bits) : 0);
+	uint64_t carried = options->timestamps ? carried_word(bits) : 0;
+	uint64_t hash = hash_tuple_with(&keys->live[!!(fields & FIELD_EPOCH)], tuple,
+					covered_word(client_isn, fields, carried));
 	// Stops whoever did not see the SYN-ACK, an expired key and altered fields or options.
 	if (isn_of(hash, fields) != isn)
 		return false;

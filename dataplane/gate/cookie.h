@@ -62,6 +62,17 @@ void cookie_make(const struct cookie_keys *keys, const struct tuple *tuple, uint
 		 const struct tcp_options *syn, bool has_entry, uint64_t now_us,
 		 struct handshake *handshake);
 
+// The same in three steps, for a burst whose hashes are computed together. cookie_begin fills the
+// handshake but for its numbers and returns what the cookie covers beside the tuple; cookie_hashes
+// does the work for at most HASH_BURST; cookie_end fills in the numbers. The keys are not advanced
+// meanwhile.
+uint64_t cookie_begin(const struct cookie_keys *keys, const struct tuple *tuple,
+		      uint32_t client_isn, const struct tcp_options *syn, bool has_entry,
+		      struct handshake *handshake);
+void cookie_hashes(const struct cookie_keys *keys, const struct tuple *const tuples[],
+		   const uint64_t covered[], unsigned count, uint64_t hashes[]);
+void cookie_end(uint64_t covered, uint64_t hash, uint64_t now_us, struct handshake *handshake);
+
 // True when acknowledgment - 1 is a live cookie for this tuple; *handshake is then filled. With
 // has_entry set the caller must still find the entry with this client_isn and our_isn, whose
 // handshake then replaces this one.

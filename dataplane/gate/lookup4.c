@@ -143,9 +143,10 @@ void lookup4_find(const struct lookup4 *lookup, const uint32_t addresses[], unsi
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t slot = slots[addresses[i] >> shift];
 		classes[i] = slot;
-		// For the other kinds this asks for a line in vain, which is cheaper than to
-		// branch.
+		// The lines that a run begins and ends in. For the other kinds this asks for them
+		// in vain, which is cheaper than to branch.
 		__builtin_prefetch(&entries[slot & SLOT_VALUE]);
+		__builtin_prefetch(&entries[(slot & SLOT_VALUE) + RUN_MAX]);
 	}
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t slot = classes[i];

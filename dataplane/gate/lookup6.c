@@ -300,8 +300,9 @@ void lookup6_find(const struct lookup6 *lookup, const address_number addresses[]
 				waiting[count++] = (uint8_t)at;
 			} else if (kind != SLOT_CLASS) {
 				searching[search_count++] = (uint8_t)at;
-				if (kind == SLOT_RUN)
-					__builtin_prefetch(&entries[value]);
+				// Two in a line, and some.
+				for (unsigned k = 0; kind == SLOT_RUN && k <= RUN_MAX; k += 2)
+					__builtin_prefetch(&entries[value + k]);
 			}
 		}
 	}

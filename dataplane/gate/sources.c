@@ -16,8 +16,10 @@
 #include "dataplane/base/prefetch.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WAYS         8 // three cache lines
 #define ENTRIES_MAX  (1u << 23)
@@ -85,29 +87,36 @@ void sources_destroy(struct sources *sources)
 
 uint64_t sources_number(const struct address *address)
 {
-	const uint8_t *bytes = address->bytes;
-	uint64_t number = 0;
+	uint64_t upper;
+	uint32_t ipv4;
 
 	if (address_is_ipv4(address)) {
-		bytes = address_ipv4_bytes(address);
-		return 0xffull << 56 | (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 |
-		       (uint64_t)bytes[2] << 8 | bytes[3];
+		memcpy(&ipv4, address->bytes + 12, sizeof(ipv4));
+		return 0xffull << 56 | be32toh(ipv4);
 	}
-	for (unsigned i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
+	memcpy(&upper, address->bytes, sizeof(upper));
+	return be64toh(upper);
+}
+
+// What is hashed of a name, beside its scope.
+static uint64_t number_of(const struct sources *sources, const struct sources_name *name)
+{
+	uint64_t number = sources_number(name->address);
+
+	if (name->scope == SOURCES_PREFIX)
+		number &= address_is_ipv4(name->address) ? sources->ipv4_mask : sources->ipv6_mask;
 	return number;
 }
 
 // Its upper 48 bits, never 0, and the connector are the tag; its lowest ones choose the set.
+static uint64_t with_tag(uint64_t hash)
+{
+	return hash >> 16 == 0 ? hash | 1u << 16 : hash;
+}
+
 static uint64_t hash_of(const struct sources *sources, const struct sources_name *name)
 {
-	uint64_t number = sources_number(name->address);
-	uint64_t hash;
-
-	if (name->scope == SOURCES_PREFIX)
-		number &= address_is_ipv4(name->address) ? sources->ipv4_mask : sources->ipv6_mask;
-	hash = hash_numbers(&sources->key, number, name->scope);
-	return hash >> 16 == 0 ? hash | 1u << 16 : hash;
+	return with_tag(hash_numbers(&sources->key, number_of(sources, name), name->scope));
 }
 
 static struct place place_of(const struct sources *sources, const struct sources_name *name)
@@ -369,13 +378,25 @@ uint32_t sources_score(const struct sources *sources, const struct address *addr
 	return points_of(sources, sources_look(sources, &name).until_us, now_us);
 }
 
+void sources_look_ahead_all(const struct sources *sources, const struct address *const addresses[],
+			    unsigned count, uint64_t places[])
+{
+	for (unsigned i = 0; i < count; i++)
+		places[i] = sources_number(addresses[i]);
+	hash_many_numbers(&sources->key, places, SOURCES_SOURCE, count, places);
+	for (unsigned i = 0; i < count; i++) {
+		places[i] = with_tag(places[i]);
+		prefetch(sources->sets[(uint32_t)places[i] & sources->set_mask].tags,
+			 sizeof(sources->sets[0].tags));
+	}
+}
+
 uint64_t sources_look_ahead(const struct sources *sources, const struct address *address)
 {
-	uint64_t hash = hash_of(sources, &(struct sources_name){SOURCES_SOURCE, 0, address});
+	uint64_t place;
 
-	prefetch(sources->sets[(uint32_t)hash & sources->set_mask].tags,
-		 sizeof(sources->sets[0].tags));
-	return hash;
+	sources_look_ahead_all(sources, &address, 1, &place);
+	return place;
 }
 
 bool sources_remembers(const struct sources *sources, uint64_t place)

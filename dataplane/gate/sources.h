@@ -98,6 +98,9 @@ uint32_t sources_score(const struct sources *sources, const struct address *addr
 		       uint64_t now_us);
 // Where sources_remembers looks for an address, never 0; fetches it ahead.
 uint64_t sources_look_ahead(const struct sources *sources, const struct address *address);
+// The same of at most HASH_BURST.
+void sources_look_ahead_all(const struct sources *sources, const struct address *const addresses[],
+			    unsigned count, uint64_t places[]);
 // Did it complete a handshake, at any connector, and no other source took its place since? Writes
 // nothing.
 bool sources_remembers(const struct sources *sources, uint64_t place);

@@ -4,7 +4,8 @@
 // are on their way out: what the device does not take at once waits here, bounded, and is tried
 // again. The only file besides port.c that sees an mbuf, a queue or a clock. An mbuf goes out as
 // one linear segment: AF_XDP sends stale bytes behind the first one of a chain. A received frame
-// that other workers need is shared with them, not copied: nobody writes into it.
+// that other workers need is shared with them, not copied: nobody writes into it. One that nobody
+// else has may become its own answer.
 
 #include "dataplane/io/worker.h"
 
@@ -51,6 +52,9 @@ struct worker {
 	struct rte_mbuf **received; // the burst that the pipeline is working on
 	uint16_t received_port;
 	bool shared; // another worker was given some of it
+	bool plain;  // frames_show said so
+	// A bit each: frames of it that are on their way out, and the one that is reserved.
+	uint64_t answered, answering;
 	struct pipeline *pipeline;
 	struct port *ports;
 	unsigned port_count;
@@ -132,13 +136,32 @@ static void commit(struct outbox *outbox, uint16_t length)
 	struct waiting *waiting = &worker->waiting[worker->reserved_port];
 
 	if (length == 0) {
-		rte_pktmbuf_free(worker->reserved);
+		if (!worker->answering)
+			rte_pktmbuf_free(worker->reserved);
 	} else {
+		worker->answered |= worker->answering;
 		worker->reserved->data_len = length;
 		worker->reserved->pkt_len = length;
 		waiting->frames[waiting->count++] = worker->reserved;
 	}
 	worker->reserved = NULL;
+	worker->answering = 0;
+}
+
+static uint8_t *answer(struct outbox *outbox, unsigned index)
+{
+	struct worker *worker = (struct worker *)outbox;
+	struct rte_mbuf *mbuf = worker->received[index];
+
+	if (!worker->plain || rte_mbuf_refcnt_read(mbuf) != 1 ||
+	    worker->waiting[worker->received_port].count == WAITING_MAX ||
+	    mbuf->buf_len - mbuf->data_off < OUTBOX_ANSWER_MAX)
+		return NULL;
+	mbuf->ol_flags = 0; // they were the receiver's
+	worker->reserved = mbuf;
+	worker->reserved_port = worker->received_port;
+	worker->answering = UINT64_C(1) << index;
+	return rte_pktmbuf_mtod(mbuf, uint8_t *);
 }
 
 static bool hand_over(struct handover *handover, unsigned to, unsigned index)
@@ -163,12 +186,22 @@ static void count_burst(struct worker *worker, unsigned frames)
 	worker->state->burst_frames += frames;
 }
 
+// All but what goes out again.
+static void release(struct worker *worker, struct rte_mbuf *mbufs[], unsigned count)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < count && worker->answered; i++)
+		if (!(worker->answered >> i & 1))
+			mbufs[left++] = mbufs[i];
+	frames_release(mbufs, worker->answered ? left : count, worker->plain && !worker->shared);
+}
+
 static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 {
 	struct rte_mbuf *mbufs[PIPELINE_BURST];
 	struct slice frames[PIPELINE_BURST];
 	uint16_t count;
-	bool plain;
 
 	if (worker->index >= worker->ports[port].queues)
 		return 0;
@@ -176,13 +209,14 @@ static unsigned receive(struct worker *worker, unsigned port, struct tick now)
 				 PIPELINE_BURST);
 	if (count == 0)
 		return 0;
-	plain = frames_show(mbufs, count, frames);
+	worker->plain = frames_show(mbufs, count, frames);
+	worker->answered = 0;
 	count_burst(worker, count);
 	worker->received = mbufs;
 	worker->shared = false;
 	worker->received_port = (uint16_t)port;
 	pipeline_input(worker->pipeline, (uint16_t)port, frames, count, now, &worker->outbox);
-	frames_release(mbufs, count, plain && !worker->shared);
+	release(worker, mbufs, count);
 	return count;
 }
 
@@ -393,7 +427,7 @@ struct worker *worker_create(const struct worker_settings *settings)
 
 	if (!worker)
 		return NULL;
-	worker->outbox = (struct outbox){reserve, commit};
+	worker->outbox = (struct outbox){.reserve = reserve, .commit = commit, .answer = answer};
 	worker->handover = (struct handover){hand_over};
 	worker->index = settings->index;
 	worker->inboxes = settings->inboxes;

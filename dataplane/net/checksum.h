@@ -67,13 +67,12 @@ static inline uint64_t checksum_add_pseudo(uint64_t sum, const uint8_t *ip, uint
 	return checksum_add_word(sum, (uint64_t)htonl(length) + htons(protocol));
 }
 
+// Each half is added to the other: what the lower one carries out, the upper one has taken in.
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 // True when everything summed, the checksum field included, is as its sender made it.

@@ -180,6 +180,8 @@ bool client_renew(struct session_quota *quota, struct session_peer *peer)
 	peer->blocked =
 		!peer->allowed && ip_list_find(&policy->ip_block, &peer->client.address, wall_us);
 	generation_leave(pipeline, old);
+	if (client->verbose)
+		protocol_permissions(pipeline, client);
 	return true;
 }
 
@@ -294,6 +296,11 @@ static void starve(struct pipeline *pipeline, struct client *client)
 	client->retry_us = pipeline->now.now_us + STARVED_RETRY_US;
 }
 
+bool client_leaves_unread(const struct pipeline *pipeline, const struct client *client)
+{
+	return pipeline->policy->gate.send_buffer - tcp_send_room(client->leg.flow) > UNREAD_BYTES;
+}
+
 // Sessions that are suspended now will need one each for the server's answer: an answer that finds
 // none would be lost, and its message sent twice. So a share of all, not a handful.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline)
@@ -307,10 +314,8 @@ uint32_t client_chunks_reserved(const struct pipeline *pipeline)
 // next ACK wakes it.
 static bool hoards(struct pipeline *pipeline, const struct client *client)
 {
-	size_t limit = pipeline->policy->gate.send_buffer;
-
 	if (pipeline->chunks.free_count >= pipeline->chunks.count / SCARCE_OF ||
-	    limit - tcp_send_room(client->leg.flow) <= UNREAD_BYTES)
+	    !client_leaves_unread(pipeline, client))
 		return false;
 	count_reason(pipeline, REASON_replies_unread);
 	return true;
@@ -452,6 +457,8 @@ void client_pump(struct pipeline *pipeline, struct client *client)
 	    !client->session.suspended && tcp_received(client->leg.flow).length == 0)
 		end_of_input(pipeline, client);
 	client->busy = false;
+	if (client->server)
+		holder_note(pipeline, client);
 	tcp_settle(pipeline->tcp, client->leg.flow, pipeline->now.now_us);
 	evict_note(pipeline, client);
 	send_mark_dirty(pipeline, &client->leg);
@@ -547,6 +554,18 @@ void client_evict(struct pipeline *pipeline, struct client *client, enum reason 
 	if (!client->leg.doomed)
 		doom(pipeline, client);
 	send_last(pipeline, &client->leg, lingers);
+}
+
+void client_dismiss(struct pipeline *pipeline, struct client *client, enum reason reason)
+{
+	struct session_step step;
+
+	assert(!client->session.suspended && !client->linger_deadline_us && !client->leg.doomed);
+	exchange_drop(pipeline, client);
+	pipeline->reply.length = 0;
+	session_evict(&client->session, reason, &pipeline->reply, &step);
+	client_apply(pipeline, client, &step);
+	client_pump(pipeline, client);
 }
 
 void client_drain(struct pipeline *pipeline, struct client *client, bool force)

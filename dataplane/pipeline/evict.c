@@ -5,8 +5,8 @@
 // Each list is divided by whether a client holds payload buffers, so that making room never
 // searches: it looks at the heads. What stands for mail goes last: a client that is inside a
 // message that a server takes, or that awaits a backend's answer, never makes room for another one.
-// And who gets nowhere after RCPT does not keep a server's connection from those who wait for one.
-// Does not close anything itself (client_evict).
+// Does not close anything itself (client_evict), nor judge who keeps a server's connection
+// (holder.c).
 
 #include "dataplane/pipeline/worker.h"
 
@@ -20,11 +20,6 @@
 #define GAPS_BELOW 8
 
 #define SECOND_US 1000000ull
-
-// While transactions wait for a server's connection, one client that keeps one and gets nowhere
-// gives it up in each interval; so many of the longest idle are looked at for one at that backend.
-#define HOLDERS_INTERVAL_US (SECOND_US / 10)
-#define HOLDERS_LOOKED_AT   16
 
 // Refused ones: likewise.
 #define REFUSED_OF  8
@@ -226,38 +221,4 @@ void evict_for_bounds(struct pipeline *pipeline)
 		left--;
 	for (; left && pipeline->lingering > bound(pipeline, LINGERING_OF, LINGERING_MIN); left--)
 		evict_oldest(pipeline, CLIENT_LINGERING);
-}
-
-// Of the longest idle, the first one that keeps a connection to a backend that others wait for.
-static struct client *holder_in(struct pipeline *pipeline, struct client_list *list)
-{
-	struct client *client;
-	unsigned backend, looked = 0;
-
-	TAILQ_FOREACH(client, list, in_rank)
-	{
-		if (pipeline->now.now_us - client->active_us < idle_us[CLIENT_AT_SERVER] ||
-		    looked++ == HOLDERS_LOOKED_AT)
-			break;
-		if (client_backend(pipeline, client, &backend) &&
-		    servers_waiting(pipeline->servers, backend))
-			return client;
-	}
-	return NULL;
-}
-
-uint64_t evict_for_waiters(struct pipeline *pipeline)
-{
-	struct client_list *lists = pipeline->ranks[CLIENT_AT_SERVER];
-	struct client *client;
-
-	if (!servers_any_waiting(pipeline->servers))
-		return UINT64_MAX;
-	if (pipeline->now.now_us < pipeline->holders_us)
-		return pipeline->holders_us;
-	client = older(holder_in(pipeline, &lists[false]), holder_in(pipeline, &lists[true]));
-	if (client)
-		client_evict(pipeline, client, REASON_holder_evicted);
-	pipeline->holders_us = pipeline->now.now_us + HOLDERS_INTERVAL_US;
-	return pipeline->holders_us;
 }

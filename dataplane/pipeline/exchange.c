@@ -33,10 +33,13 @@ static void fail(struct pipeline *pipeline, struct client *client, enum reason r
 	answer_failure(pipeline, client, reason);
 }
 
-static void lend(struct client *client, struct server_leg *leg)
+// The server is asked first.
+static void lend(struct pipeline *pipeline, struct client *client, struct server_leg *leg)
 {
 	client->server = leg;
 	leg->client = client;
+	pace_begin(&leg->pace, pipeline->now.now_us);
+	pace_stop(&leg->pace, pipeline->now.now_us);
 }
 
 static void take_back(struct client *client)
@@ -66,10 +69,10 @@ static struct server_leg *leg_of(struct servers_connection *connection)
 	return container_of(connection, struct server_leg, connection);
 }
 
-static void borrow(struct client *client, struct server_leg *leg)
+static void borrow(struct pipeline *pipeline, struct client *client, struct server_leg *leg)
 {
 	tcp_set_keepalive(leg->leg.flow, 0);
-	lend(client, leg);
+	lend(pipeline, client, leg);
 	upstream_borrowed(&leg->upstream);
 }
 
@@ -89,6 +92,7 @@ static void say_recipient(struct pipeline *pipeline, struct client *client)
 		fail(pipeline, client, REASON_backend_lacks_extension);
 		return;
 	}
+	pace_take(&leg->pace, 1, pipeline->now.now_us);
 	if (upstream_recipient(&leg->upstream, server_leg_policy(leg), sender, recipient,
 			       pipeline->now.now_us, &pipeline->commands))
 		server_leg_say(pipeline, leg);
@@ -110,7 +114,7 @@ static void connect_server(struct pipeline *pipeline, struct client *client, uns
 		answer_failure(pipeline, client, reason);
 		return;
 	}
-	lend(client, leg);
+	lend(pipeline, client, leg);
 }
 
 static void act_on_choice(struct pipeline *pipeline, struct client *client,
@@ -119,7 +123,7 @@ static void act_on_choice(struct pipeline *pipeline, struct client *client,
 {
 	switch (choice) {
 	case SERVERS_BORROW:
-		borrow(client, leg_of(connection));
+		borrow(pipeline, client, leg_of(connection));
 		say_recipient(pipeline, client);
 		break;
 	case SERVERS_CONNECT:
@@ -188,6 +192,8 @@ static bool begin_body(struct pipeline *pipeline, struct client *client)
 		text, session_added_header(&client->session, pipeline->now, text, sizeof(text)));
 
 	client->in_body = true;
+	pace_begin(&leg->pace, pipeline->now.now_us);
+	leg->octets = 0;
 	send_mark_dirty(pipeline, &leg->leg);
 	if (leg->upstream.state == UPSTREAM_CHUNKS)
 		return chunks_stage(pipeline, leg, header);
@@ -308,6 +314,14 @@ void exchange_abort(struct pipeline *pipeline, struct client *client)
 		cancel(pipeline, leg);
 	else
 		server_leg_abort(pipeline, leg);
+}
+
+void exchange_drop(struct pipeline *pipeline, struct client *client)
+{
+	struct server_leg *leg = client->server;
+
+	take_back(client);
+	server_leg_abort(pipeline, leg);
 }
 
 void exchange_reset(struct pipeline *pipeline, struct client *client)

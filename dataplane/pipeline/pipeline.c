@@ -25,9 +25,7 @@ struct burst {
 	struct view views[PIPELINE_BURST];
 	const struct view *tcp[PIPELINE_BURST];
 	struct verdict verdicts[PIPELINE_BURST];
-	struct tuple tuples[PIPELINE_BURST];
-	uint32_t hashes[PIPELINE_BURST];
-	uint64_t places[PIPELINE_BURST]; // of SYNs: handshake_look_ahead
+	struct arrival arrivals[PIPELINE_BURST]; // of those
 	unsigned tcp_count;
 	uint16_t port;
 	struct sample sample;
@@ -80,8 +78,9 @@ static void flow_input(struct pipeline *pipeline, struct flow *flow, const struc
 }
 
 // A segment that the gate kept: checksums, then its flow, or a handshake.
-static enum reason segment_input(struct pipeline *pipeline, const struct burst *burst, unsigned at)
+static enum reason segment_input(struct pipeline *pipeline, struct burst *burst, unsigned at)
 {
+	struct arrival *arrival = &burst->arrivals[at];
 	const struct view *view = burst->tcp[at];
 	const struct verdict *verdict = &burst->verdicts[at];
 	enum reason reason = packet_verify(&pipeline->ports[view->link.port], view);
@@ -89,18 +88,17 @@ static enum reason segment_input(struct pipeline *pipeline, const struct burst *
 
 	if (reason != REASON_NONE)
 		return reason;
-	flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
+	flow = tcp_find_hashed(pipeline->tcp, &arrival->tuple, arrival->hash);
 	if (flow && ((struct leg *)tcp_user(flow))->doomed) {
 		// An earlier frame of the burst ended it: this one is the next connection's, or
 		// nobody's.
 		send_flush(pipeline);
-		flow = tcp_find_hashed(pipeline->tcp, &burst->tuples[at], burst->hashes[at]);
+		flow = tcp_find_hashed(pipeline->tcp, &arrival->tuple, arrival->hash);
 	}
 	if (flow)
 		flow_input(pipeline, flow, view, &reason);
 	else if (verdict->kind == VERDICT_CLIENT)
-		reason = handshake_input(pipeline, view, burst->hashes[at], verdict->connector,
-					 burst->places[at]);
+		reason = handshake_input(pipeline, arrival);
 	else
 		reason = REASON_no_flow;
 	if (!flow && verdict->kind == VERDICT_SERVER)
@@ -154,7 +152,7 @@ static void drop_all(struct pipeline *pipeline, struct burst *burst)
 static bool hand_over(struct pipeline *pipeline, struct burst *burst, unsigned at)
 {
 	const struct view *view = burst->tcp[at];
-	const struct tuple *tuple = &burst->tuples[at];
+	const struct tuple *tuple = &burst->arrivals[at].tuple;
 	unsigned index = index_of(burst, view);
 	enum reason reason;
 
@@ -186,16 +184,25 @@ static void judge(struct pipeline *pipeline, struct burst *burst, unsigned at)
 
 static void hash_all(struct pipeline *pipeline, struct burst *burst)
 {
+	const struct tuple *tuples[PIPELINE_BURST];
+	uint64_t hashes[PIPELINE_BURST];
+
 	for (unsigned i = 0; i < burst->tcp_count; i++) {
-		burst->tuples[i] = tcp_tuple_of(burst->tcp[i]);
-		burst->hashes[i] = tcp_hash(pipeline->tcp, &burst->tuples[i]);
-		tcp_prefetch_bucket(pipeline->tcp, burst->hashes[i]);
-		burst->places[i] =
-			burst->tcp[i]->flags & TCP_SYN
-				? handshake_look_ahead(pipeline, burst->tcp[i], burst->hashes[i])
-				: 0;
+		struct arrival *arrival = &burst->arrivals[i];
+
+		arrival->view = burst->tcp[i];
+		arrival->index = index_of(burst, burst->tcp[i]);
+		arrival->tuple = tcp_tuple_of(burst->tcp[i]);
+		arrival->connector = burst->verdicts[i].connector;
+		tuples[i] = &arrival->tuple;
+	}
+	tcp_hash_all(pipeline->tcp, tuples, burst->tcp_count, hashes);
+	for (unsigned i = 0; i < burst->tcp_count; i++) {
+		burst->arrivals[i].hash = (uint32_t)hashes[i];
+		tcp_prefetch_bucket(pipeline->tcp, (uint32_t)hashes[i]);
 		ban_look_ahead(pipeline, burst->tcp[i]);
 	}
+	handshake_draft(pipeline, burst->arrivals, burst->tcp_count);
 }
 
 // Both kinds of legs; of a client all but what it said in its EHLO.
@@ -211,19 +218,20 @@ static inline __attribute__((always_inline)) void prefetch_leg(const void *leg)
 static void look_ahead(struct pipeline *pipeline, const struct burst *burst, unsigned at)
 {
 	if (at + FLOW_AHEAD < burst->tcp_count)
-		tcp_prefetch_flow(pipeline->tcp, burst->hashes[at + FLOW_AHEAD]);
+		tcp_prefetch_flow(pipeline->tcp, burst->arrivals[at + FLOW_AHEAD].hash);
 	if (at + LEG_AHEAD < burst->tcp_count) {
-		const void *leg = tcp_likely_user(pipeline->tcp, burst->hashes[at + LEG_AHEAD]);
+		const void *leg =
+			tcp_likely_user(pipeline->tcp, burst->arrivals[at + LEG_AHEAD].hash);
 
 		// Without a flow it may complete a handshake.
 		if (leg)
 			prefetch_leg(leg);
 		else if (burst->tcp[at + LEG_AHEAD]->flags & TCP_SYN)
 			half_open_prefetch_entry(pipeline->half_open,
-						 burst->hashes[at + LEG_AHEAD]);
+						 burst->arrivals[at + LEG_AHEAD].hash);
 		else
 			half_open_prefetch_bucket(pipeline->half_open,
-						  burst->hashes[at + LEG_AHEAD]);
+						  burst->arrivals[at + LEG_AHEAD].hash);
 	}
 }
 
@@ -231,7 +239,7 @@ static void judge_all(struct pipeline *pipeline, struct burst *burst)
 {
 	hash_all(pipeline, burst);
 	for (unsigned i = 0; i < FLOW_AHEAD && i < burst->tcp_count; i++)
-		tcp_prefetch_flow(pipeline->tcp, burst->hashes[i]);
+		tcp_prefetch_flow(pipeline->tcp, burst->arrivals[i].hash);
 	for (unsigned i = 0; i < burst->tcp_count; i++) {
 		look_ahead(pipeline, burst, i);
 		judge(pipeline, burst, i);
@@ -478,7 +486,7 @@ uint64_t pipeline_turn(struct pipeline *pipeline, struct tick now, struct outbox
 	server_leg_probes(pipeline);
 	exchange_waiters(pipeline);
 	evict_for_bounds(pipeline);
-	holders = evict_for_waiters(pipeline);
+	holders = holder_relieve(pipeline);
 	bans = ban_turn(pipeline);
 	send_flush(pipeline);
 	for (evicted = tcp_take_evictions(pipeline->tcp); evicted; evicted--)

@@ -60,7 +60,7 @@ static void write_record(struct pipeline *pipeline, struct client *client,
 	record_ring_commit(pipeline->protocol, sizeof(*record) + data.length);
 }
 
-static void tell_permissions(struct pipeline *pipeline, struct client *client)
+void protocol_permissions(struct pipeline *pipeline, struct client *client)
 {
 	const struct session_peer *peer = &client->session.peer;
 	const rights_mask rights = connector_rights(peer->connector, peer->identities);
@@ -78,7 +78,7 @@ static void tell_permissions(struct pipeline *pipeline, struct client *client)
 void protocol_open(struct pipeline *pipeline, struct client *client)
 {
 	write_record(pipeline, client, PROTOCOL_CONNECT, PROTOCOL_CONTEXT_NONE, slice_of_text(""));
-	tell_permissions(pipeline, client);
+	protocol_permissions(pipeline, client);
 }
 
 void protocol_close(struct pipeline *pipeline, struct client *client)

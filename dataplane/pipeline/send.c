@@ -86,7 +86,7 @@ static void commit(struct outbox *outbox, uint16_t length)
 	row->bytes_out += length;
 }
 
-const struct outbox send_counted_outbox = {reserve, commit};
+const struct outbox send_counted_outbox = {.reserve = reserve, .commit = commit};
 
 bool send_segment(struct pipeline *pipeline, const struct link *link, const struct segment *segment)
 {
@@ -94,6 +94,31 @@ bool send_segment(struct pipeline *pipeline, const struct link *link, const stru
 
 	if (!buffer)
 		return false;
+	commit(&pipeline->outbox,
+	       build_segment(buffer, &pipeline->ports[link->port], link, segment));
+	return true;
+}
+
+// A capture looks at all frames after the burst, and what others handed over is theirs, too.
+static uint8_t *reserve_answer(struct pipeline *pipeline, unsigned index, uint16_t port)
+{
+	uint8_t *buffer;
+
+	if (!pipeline->device->answer || pipeline->capture.on || pipeline->handed)
+		return NULL;
+	buffer = pipeline->device->answer(pipeline->device, index);
+	pipeline->reserved_port = port;
+	return buffer;
+}
+
+bool send_answer(struct pipeline *pipeline, unsigned index, const struct link *link,
+		 const struct segment *segment)
+{
+	uint8_t *buffer = reserve_answer(pipeline, index, link->port);
+
+	if (!buffer)
+		return send_segment(pipeline, link, segment);
+	assert(segment->payload_length == 0);
 	commit(&pipeline->outbox,
 	       build_segment(buffer, &pipeline->ports[link->port], link, segment));
 	return true;

@@ -54,14 +54,16 @@ static bool keep_reply(struct pipeline *pipeline, struct client *client)
 	return false;
 }
 
-// A server's reply goes out at once without a buffer.
+// A server's reply goes out at once without a buffer; and so does any where others wait for the
+// connection that would wait with it: else one recipient and many refused ones keep it for nothing.
 bool tarpit_hold(struct pipeline *pipeline, struct client *client, const struct session_step *step)
 {
 	const struct session_peer *peer = &client->session.peer;
 
 	if (!tarpits(client, step) || !pipeline->reply.length ||
 	    !peer->connector->tarpit_interval_ms || client->peer_closed ||
-	    (is_offence(step) && step->intent == SESSION_CLOSE) || !keep_reply(pipeline, client))
+	    (is_offence(step) && step->intent == SESSION_CLOSE) ||
+	    holder_awaited(pipeline, client) || !keep_reply(pipeline, client))
 		return false;
 	pipeline->reply.length = 0;
 	tarpit_stall(pipeline, client);

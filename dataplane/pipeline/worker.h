@@ -7,6 +7,7 @@
 #define RELAYGATE_PIPELINE_WORKER_H
 
 #include "bpf/capture.h"
+#include "dataplane/base/pace.h"
 #include "dataplane/base/protocol_record.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/gate/admission.h"
@@ -115,6 +116,8 @@ struct server_leg {
 	struct upstream upstream;
 	struct servers_connection connection;
 	struct client *client;         // the session that it is lent to, or NULL
+	struct pace pace;              // of that session: recipients, then octets of the message
+	uint64_t octets;               // of the message, that are in pace
 	struct server_leg *next_probe; // of all probes
 	TAILQ_ENTRY(server_leg) in_all;
 	struct chunk_queue staged; // of the message, not yet in a chunk
@@ -223,7 +226,7 @@ struct pipeline {
 	uint64_t session_ids;
 	uint32_t server_count; // connections to servers, probes included
 	struct server_leg *first_probe;
-	struct server_leg_list server_legs; // all
+	struct server_leg_list server_legs; // all, in no order (holder.c)
 	bool draining;
 	struct capture capture;
 	bool closed; // no new connections
@@ -257,6 +260,10 @@ void send_last(struct pipeline *pipeline, struct leg *leg, bool reset);
 // One segment outside of any flow, back where a frame came from. False when there was no room.
 bool send_segment(struct pipeline *pipeline, const struct link *link,
 		  const struct segment *segment);
+// The same, in answer to frame `index` of this burst, which is not looked at any more: short enough
+// for OUTBOX_ANSWER_MAX.
+bool send_answer(struct pipeline *pipeline, unsigned index, const struct link *link,
+		 const struct segment *segment);
 // RST for a segment that fits nothing, within its source's share.
 void send_reset_for(struct pipeline *pipeline, const struct view *view);
 // The leg's own RST, as its state asks for; the leg is then only to be destroyed.
@@ -290,13 +297,26 @@ uint64_t sieve_drop(struct pipeline *pipeline, uint16_t port, const struct slice
 void sieve_learn(struct pipeline *pipeline, uint16_t port, const struct view *view);
 
 // ---- handshake.c: segments without a flow ----------------------------------------------------
-// Of a SYN, with its burst: fetches ahead what will be looked at. Returns where its source may be
-// known, or 0: not asked for.
-uint64_t handshake_look_ahead(const struct pipeline *pipeline, const struct view *view,
-			      uint32_t hash);
-// hash: tcp_hash of its tuple; place: what handshake_look_ahead returned, or 0.
-enum reason handshake_input(struct pipeline *pipeline, const struct view *view, uint32_t hash,
-			    uint16_t connector, uint64_t place);
+// What a SYN is answered, if nothing is known of it yet; made with its burst.
+struct syn_draft {
+	uint64_t place;             // where its source may be known, or 0: not asked for
+	struct handshake handshake; // unless malformed
+	bool malformed;             // its options are
+	bool offered;               // half_open_offers_options was so
+};
+// A segment that the gate kept, and what its burst found out about it.
+struct arrival {
+	const struct view *view;
+	unsigned index;         // of its frame in the burst
+	struct tuple tuple;     // tcp_tuple_of
+	uint32_t hash;          // tcp_hash of it
+	uint16_t connector;     // CONNECTOR_NONE: none of a client
+	struct syn_draft draft; // of a SYN: handshake_draft
+};
+// Of the SYNs among a burst: drafts, and what will be looked at is fetched ahead.
+void handshake_draft(const struct pipeline *pipeline, struct arrival arrivals[], unsigned count);
+// A segment of a listed client that belongs to no flow.
+enum reason handshake_input(struct pipeline *pipeline, struct arrival *arrival);
 // SYN-ACKs that are due again.
 void handshake_timeout(struct pipeline *pipeline);
 
@@ -362,6 +382,11 @@ void client_drain(struct pipeline *pipeline, struct client *client, bool force);
 // Makes room: 421 and FIN, or RST for one that lingers, and its place is free at once. The reason
 // is for a session that is still open.
 void client_evict(struct pipeline *pipeline, struct client *client, enum reason reason);
+// Its transaction is given up for others: 421, and its server's connection is reset, whatever was
+// said on it. Not while suspended nor lingering.
+void client_dismiss(struct pipeline *pipeline, struct client *client, enum reason reason);
+// More than a buffer of what it was told?
+bool client_leaves_unread(const struct pipeline *pipeline, const struct client *client);
 // Payload buffers that are kept back for replies and commands.
 uint32_t client_chunks_reserved(const struct pipeline *pipeline);
 struct connector_counters *client_counters(struct pipeline *pipeline, const struct client *client);
@@ -407,9 +432,15 @@ bool evict_no_clients(const struct pipeline *pipeline);
 void evict_for_newcomer(struct pipeline *pipeline, bool refused);
 // Once a turn: the bounds on half-closed connections and payload buffers.
 void evict_for_bounds(struct pipeline *pipeline);
-// Where transactions wait for a server's connection, a client that keeps one and gets nowhere gives
-// it up. When it wants to be called again.
-uint64_t evict_for_waiters(struct pipeline *pipeline);
+
+// ---- holder.c: who keeps a server's connection from others -------------------------------------
+// A server's connection is lent to this client: what did it send, and does its time run now?
+void holder_note(struct pipeline *pipeline, struct client *client);
+// Is one lent to it that others wait for now?
+bool holder_awaited(const struct pipeline *pipeline, const struct client *client);
+// Once a turn: where transactions wait for a server's connection, clients that keep one and are too
+// slow give it up. When it wants to be called again.
+uint64_t holder_relieve(struct pipeline *pipeline);
 
 // ---- exchange.c: a session's transaction and the server leg it is lent ------------------------
 void exchange_recipient(struct pipeline *pipeline, struct client *client);
@@ -425,6 +456,8 @@ void exchange_reset(struct pipeline *pipeline, struct client *client);
 void exchange_abort(struct pipeline *pipeline, struct client *client);
 void exchange_result(struct pipeline *pipeline, struct server_leg *leg,
 		     const struct upstream_result *result);
+// The same, but the connection is reset in any case: its place is free at once.
+void exchange_drop(struct pipeline *pipeline, struct client *client);
 // Waiting transactions that can go on, or gave up.
 void exchange_waiters(struct pipeline *pipeline);
 // Those that wait for a backend which the newest policy does not have.
@@ -511,6 +544,8 @@ void capture_sent(struct pipeline *pipeline, uint16_t port, struct slice frame);
 
 // ---- protocol.c: the protocol log; only for clients that are verbose ---------------------------
 void protocol_open(struct pipeline *pipeline, struct client *client);
+// The rights that it has from now on; protocol_open tells the first ones.
+void protocol_permissions(struct pipeline *pipeline, struct client *client);
 void protocol_step(struct pipeline *pipeline, struct client *client,
 		   const struct session_step *step);
 void protocol_reply(struct pipeline *pipeline, struct client *client, struct slice reply);

@@ -299,6 +299,24 @@ bool servers_any_waiting(const struct servers *servers)
 	return false;
 }
 
+bool servers_short(const struct servers *servers, unsigned backend, unsigned server)
+{
+	const struct group *group = &servers->groups[backend];
+	unsigned room = 0;
+
+	if (servers_state_health(&group->servers[server]) != SERVER_LIVE)
+		return false;
+	for (unsigned i = 0; i < group->backend->server_count; i++) {
+		const struct server *at = &group->servers[i];
+		unsigned taken = servers_state_read(&at->shared->connections);
+
+		if (taken < group->backend->max_connections &&
+		    servers_state_health(at) == SERVER_LIVE)
+			room += group->backend->max_connections - taken;
+	}
+	return servers_waiting(servers, backend) > room;
+}
+
 void servers_cancel(struct servers *servers, struct servers_waiter *waiter)
 {
 	if (waiter->queued)

@@ -108,6 +108,9 @@ enum servers_choice servers_request(struct servers *servers, unsigned backend,
 // How many transactions of all workers wait for this backend; does any for any of them?
 unsigned servers_waiting(const struct servers *servers, unsigned backend);
 bool servers_any_waiting(const struct servers *servers);
+// May an end of a transaction at this server help those who wait? It is live, and more of them wait
+// for its backend, of all workers, than the live servers have room for.
+bool servers_short(const struct servers *servers, unsigned backend, unsigned server);
 // The waiter gives up. Fine when it does not wait (any more).
 void servers_cancel(struct servers *servers, struct servers_waiter *waiter);
 

@@ -30,13 +30,13 @@ enum upstream_state {
 	UPSTREAM_FAILED,     // only to be aborted
 };
 
-// The longest sender or recipient argument: a path, and what MAIL may carry behind it.
-#define UPSTREAM_ARGUMENT_MAX 2816
+// The longest sender or recipient argument: a path, and what MAIL or RCPT may carry behind it.
+#define UPSTREAM_ARGUMENT_MAX 4352
 
 // Bytes for the server, appended by calls below; the caller sends and empties it after each call.
 struct upstream_commands {
 	uint16_t length;
-	char text[6144];
+	char text[8960];
 };
 
 enum upstream_event {

@@ -7,10 +7,10 @@
 #include "dataplane/smtp/command.h"
 #include "dataplane/smtp/chunking.h"
 #include "dataplane/smtp/decide.h"
+#include "dataplane/smtp/offer.h"
 #include "dataplane/smtp/parameters.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <strings.h>
 
 #define VERB_MAX 8
@@ -91,69 +91,10 @@ static void handle_helo(struct turn *turn, struct slice argument)
 	greet(turn, argument, false);
 }
 
-// The connector's limit or the servers', whichever is smaller.
-static uint64_t size_limit(const struct turn *turn)
-{
-	const struct session_peer *peer = &turn->session->peer;
-	const uint64_t limit = decide_size_limit(peer->connector, peer->identities);
-
-	return turn->servers.size && turn->servers.size < limit ? turn->servers.size : limit;
-}
-
-static void offer_size(struct turn *turn)
-{
-	const struct connector *connector = turn->session->peer.connector;
-	const uint64_t limit = size_limit(turn);
-	char number[24];
-	if (connector->size == SIZE_DISABLED)
-		return;
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)limit);
-	if (limit == POLICY_SIZE_UNLIMITED || connector->size == SIZE_ENABLED_WITHOUT_VALUE)
-		turn_reply(turn, REPLY_ehlo_size_unlimited, NULL);
-	else
-		turn_reply(turn, REPLY_ehlo_size, (const char *[]){number});
-}
-
-// The keywords of EHLO behind SIZE, in Exchange's order (connector reference, section 4.4).
-static const struct offer {
-	enum reply_id reply;
-	size_t enabled;     // offset of the connector's switch, a bool
-	unsigned extension; // that all live servers must have; 0 = the gate's own business
-} offers[] = {
-	{REPLY_ehlo_pipelining, offsetof(struct connector, pipelining), 0},
-	{REPLY_ehlo_dsn, offsetof(struct connector, delivery_status_notification),
-	 SMTP_EXTENSION_DSN},
-	{REPLY_ehlo_enhanced_status_codes, offsetof(struct connector, enhanced_status_codes), 0},
-	{REPLY_ehlo_8bitmime, offsetof(struct connector, eight_bit_mime), SMTP_EXTENSION_8BITMIME},
-	{REPLY_ehlo_binarymime, offsetof(struct connector, binary_mime),
-	 SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING},
-	{REPLY_ehlo_chunking, offsetof(struct connector, chunking), 0},
-	{REPLY_ehlo_xlongaddr, offsetof(struct connector, long_addresses),
-	 SMTP_EXTENSION_XLONGADDR},
-	{REPLY_ehlo_smtputf8, offsetof(struct connector, smtp_utf8), SMTP_EXTENSION_SMTPUTF8},
-};
-
 static void handle_ehlo(struct turn *turn, struct slice argument)
 {
-	struct session *session = turn->session;
-	if (!greet(turn, argument, true))
-		return;
-	offer_size(turn);
-	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++) {
-		const struct offer *offer = &offers[i];
-		const bool *enabled =
-			(const bool *)((const char *)session->peer.connector + offer->enabled);
-		if (!*enabled || offer->extension & ~turn->servers.extensions)
-			continue;
-		if (offer->extension & SMTP_EXTENSION_BINARYMIME &&
-		    !session->peer.connector->chunking)
-			continue;
-		session->offered |= (uint16_t)offer->extension;
-		turn_reply(turn, offer->reply, NULL);
-	}
-	session->line.long_lines = session->offered & SMTP_EXTENSION_XLONGADDR;
-	if (decide_takes_exch50(session->peer.connector, session->peer.identities))
-		turn_reply(turn, REPLY_ehlo_xexch50, NULL);
+	if (greet(turn, argument, true))
+		offer_extensions(turn);
 }
 
 static const struct path_form {
@@ -319,7 +260,7 @@ static void handle_mail(struct turn *turn, struct slice argument)
 		return;
 	enum reason reason = decide_sender(session->peer.policy, session->peer.connector,
 					   session->peer.identities, &path, parameters.size);
-	if (reason == REASON_NONE && parameters.size > size_limit(turn))
+	if (reason == REASON_NONE && parameters.size > offer_size_limit(turn))
 		reason = REASON_smtp_too_large;
 	if (reason != REASON_NONE) {
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
@@ -355,13 +296,37 @@ static void refuse_blocked(struct turn *turn, struct slice recipient)
 	turn->step->detail = reply_set_detail(turn->reply, recipient);
 }
 
+// ORAR= says who gets the message if the recipient cannot: the server may send it there, so the
+// session needs the same rights for both. False after a refusal.
+static bool allow_alternate(struct turn *turn, struct slice xtext, unsigned *needed)
+{
+	const struct session *session = turn->session;
+	const struct session_peer *peer = &session->peer;
+	uint8_t text[1 + PATH_LONG_ADDRESS + 1] = "<";
+	const size_t length = 1 + parameters_decode(xtext, text + 1) + 1;
+	struct path path;
+	size_t used;
+
+	text[length - 1] = '>';
+	if (!read_path(turn, slice_of(text, length), &path, &used, needed) || used != length) {
+		turn_refuse(turn, REPLY_bad_recipient_address, REASON_smtp_bad_address,
+			    slice_of(text, length));
+		return false;
+	}
+	const enum reason reason = decide_recipient(peer->policy, peer->connector, peer->identities,
+						    &path, session->recipients);
+	if (reason != REASON_NONE)
+		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
+	return reason == REASON_NONE;
+}
+
 static void handle_rcpt(struct turn *turn, struct slice argument)
 {
 	struct session *session = turn->session;
 	struct path path;
 	struct parameters parameters;
 	struct slice rest;
-	unsigned needed;
+	unsigned needed, alternate_needed = 0;
 
 	if (session->recipients_asked < UINT32_MAX)
 		session->recipients_asked++;
@@ -389,8 +354,11 @@ static void handle_rcpt(struct turn *turn, struct slice argument)
 		turn_refuse(turn, reply_of_reason(reason), reason, path.text);
 		return;
 	}
+	if (parameters.alternate.length &&
+	    !allow_alternate(turn, parameters.alternate, &alternate_needed))
+		return;
 	// NOTIFY of one recipient makes the whole transaction need a server with DSN.
-	session->needed |= (uint16_t)(parameters.needed | needed);
+	session->needed |= (uint16_t)(parameters.needed | needed | alternate_needed);
 	if (keep_path(turn, &session->recipient, &path, &parameters))
 		turn_suspend(turn, SESSION_RECIPIENT);
 }

@@ -16,6 +16,7 @@ enum smtp_extension {
 	SMTP_EXTENSION_CHUNKING = 1 << 5,   // RFC 3030
 	SMTP_EXTENSION_BINARYMIME = 1 << 6, // RFC 3030
 	SMTP_EXTENSION_XLONGADDR = 1 << 7,  // of Exchange: addresses of up to 1,860 octets
+	SMTP_EXTENSION_XORAR = 1 << 8,      // of Exchange: ORAR=, another recipient instead
 };
 
 #endif

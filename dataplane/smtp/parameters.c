@@ -3,6 +3,7 @@
 // See parameters.h. One row a keyword.
 #include "dataplane/smtp/parameters.h"
 #include "dataplane/smtp/extension.h"
+#include "dataplane/smtp/path.h"
 
 #include <strings.h>
 
@@ -70,6 +71,22 @@ static bool is_xtext(struct slice text, size_t most)
 	return true;
 }
 
+size_t parameters_decode(struct slice xtext, uint8_t *out)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < xtext.length; i++) {
+		if (xtext.data[i] != '+') {
+			out[length++] = xtext.data[i];
+			continue;
+		}
+		out[length++] = (uint8_t)(hexadecimal(xtext.data[i + 1]) * 16 +
+					  hexadecimal(xtext.data[i + 2]));
+		i += 2;
+	}
+	return length;
+}
+
 static bool parse_envid(struct slice value, struct parameters *out)
 {
 	return is_xtext(value, 100); // RFC 3461 section 4.4
@@ -120,6 +137,18 @@ static bool parse_orcpt(struct slice value, struct parameters *out)
 	return is_xtext(slice_from(value, (size_t)(semicolon - value.data) + 1), 500);
 }
 
+// The form of ORCPT, and it is the address of a mailbox: no other kind can be judged.
+static bool parse_orar(struct slice value, struct parameters *out)
+{
+	static const char type[] = "rfc822;";
+	const size_t length = sizeof(type) - 1;
+
+	if (!is_text(slice_first(value, length), type))
+		return false;
+	out->alternate = slice_from(value, length);
+	return is_xtext(out->alternate, PATH_LONG_ADDRESS);
+}
+
 static const struct row {
 	const char *keyword;
 	enum parameters_command command;
@@ -135,6 +164,7 @@ static const struct row {
 	{"AUTH", PARAMETERS_OF_MAIL, parse_auth, 0, false},
 	{"NOTIFY", PARAMETERS_OF_RCPT, parse_notify, SMTP_EXTENSION_DSN, true},
 	{"ORCPT", PARAMETERS_OF_RCPT, parse_orcpt, SMTP_EXTENSION_DSN, true},
+	{"ORAR", PARAMETERS_OF_RCPT, parse_orar, SMTP_EXTENSION_XORAR, true},
 };
 
 // esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")

@@ -47,6 +47,7 @@ static const uint8_t reply_of[REASON_COUNT] = {
 	[REASON_smtp_draining] = REPLY_service_not_available,
 	[REASON_session_evicted] = REPLY_service_not_available,
 	[REASON_holder_evicted] = REPLY_service_not_available,
+	[REASON_slow_sender_evicted] = REPLY_service_not_available,
 	[REASON_smtp_connector_gone] = REPLY_service_not_available,
 	[REASON_smtp_banned] = REPLY_banned,
 	[REASON_smtp_limit_ban] = REPLY_banned,

@@ -35,6 +35,7 @@
 	X(ehlo_chunking, 250, "CHUNKING", NULL)                                                    \
 	X(ehlo_xexch50, 250, "XEXCH50", NULL)                                                      \
 	X(ehlo_xlongaddr, 250, "XLONGADDR", NULL)                                                  \
+	X(ehlo_xorar, 250, "XORAR", NULL)                                                          \
 	X(ehlo_smtputf8, 250, "SMTPUTF8", NULL)                                                    \
 	X(ok, 250, "2.0.0 OK", NULL)                                                               \
 	X(resetting, 250, "2.0.0 Resetting", NULL)                                                 \

@@ -35,7 +35,7 @@
 #define SESSION_SENDER_SHORT 52
 // Room for what session_added_header and session_sender or session_recipient write.
 #define SESSION_ADDED_MAX   2048
-#define SESSION_COMMAND_MAX 2816 // a long path, and the parameters that go on
+#define SESSION_COMMAND_MAX 4352 // a long path, and the parameters that go on
 
 // What is known of the DNS lists that were asked about a client.
 enum session_listing {
@@ -212,7 +212,7 @@ void session_close(struct session *session);
 
 // Feeds bytes. body_room: how many message bytes the backend leg takes now; with 0 a body waits
 // (SESSION_MORE with consumed 0), and so may it with a
-// few (HEADER_HELD_MAX), while as many are kept back; such a call
+// few (HEADER_HELD_MAX + 2), while as many are kept back; such a call
 // still shows that it is not the client who is silent. servers: looked at when a command line ends
 // (PIPELINING and, but for BINARYMIME, CHUNKING are the gate's own).
 // reply is filled from its start. Never called while suspended nor after the session closed.

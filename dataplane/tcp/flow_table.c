@@ -66,6 +66,12 @@ uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple)
 	return (uint32_t)hash_tuple(&tcp->settings.hash_key, tuple);
 }
 
+void tcp_hash_all(const struct tcp *tcp, const struct tuple *const tuples[], unsigned count,
+		  uint64_t hashes[])
+{
+	hash_tuples(&tcp->settings.hash_key, tuples, NULL, count, hashes);
+}
+
 void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash)
 {
 	prefetch(&tcp->buckets[hash & tcp->bucket_mask], 1);

@@ -32,7 +32,10 @@ struct option {
 };
 
 // The next option that is not padding; false at the end, and with cursor->failed at a fault.
-static bool next_option(struct cursor *cursor, struct option *option)
+// Inlined, as the next one: a cursor that is kept in registers halves what a segment's options
+// cost.
+static inline __attribute__((always_inline)) bool next_option(struct cursor *cursor,
+							      struct option *option)
 {
 	while (cursor->rest.length > 0) {
 		option->kind = cursor_u8(cursor);
@@ -55,7 +58,8 @@ static bool next_option(struct cursor *cursor, struct option *option)
 
 // One option that may count. A known kind with another length than its own means nothing to us and
 // is skipped as an unknown one.
-static void take_option(uint8_t kind, struct slice body, bool syn, struct tcp_options *out)
+static inline __attribute__((always_inline)) void take_option(uint8_t kind, struct slice body,
+							      bool syn, struct tcp_options *out)
 {
 	struct cursor cursor = cursor_of(body);
 

@@ -24,16 +24,6 @@ struct arrival {
 	bool fin;
 };
 
-struct tuple tcp_tuple_of(const struct view *view)
-{
-	return (struct tuple){
-		.local = view->destination,
-		.remote = view->source,
-		.local_port = view->destination_port,
-		.remote_port = view->source_port,
-	};
-}
-
 // Counted for each flow alone: a budget that flows share would tell an outsider, who sees how many
 // of his own answers are missing, that another flow exists (the flaw of RFC 5961 section 7).
 static bool may_challenge(struct flow *flow, uint64_t now_us)

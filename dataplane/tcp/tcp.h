@@ -53,13 +53,26 @@ void tcp_destroy(struct tcp *tcp);
 void tcp_advance(struct tcp *tcp, uint64_t now_us);
 
 // ---- Finding ---------------------------------------------------------------------------------
-struct tuple tcp_tuple_of(const struct view *view); // local = destination of the frame
+// local = destination of the frame. Inlined: each field goes straight to where it is wanted, and is
+// not read again in a wider piece than it was written in.
+static inline struct tuple tcp_tuple_of(const struct view *view)
+{
+	return (struct tuple){
+		.local = view->destination,
+		.remote = view->source,
+		.local_port = view->destination_port,
+		.remote_port = view->source_port,
+	};
+}
 struct flow *tcp_find(const struct tcp *tcp, const struct tuple *tuple);
 
 // The same for a burst, one look-up ahead of the other. The hash serves all five; the first two
 // bring the bucket, then the flow into the cache. tcp_likely_user, when the flow is there: the user
 // of the flow that is most likely meant, or NULL. A hint, to be fetched and not to be believed.
 uint32_t tcp_hash(const struct tcp *tcp, const struct tuple *tuple);
+// tcp_hash of at most HASH_BURST tuples: the low half of each.
+void tcp_hash_all(const struct tcp *tcp, const struct tuple *const tuples[], unsigned count,
+		  uint64_t hashes[]);
 void tcp_prefetch_bucket(const struct tcp *tcp, uint32_t hash);
 void tcp_prefetch_flow(const struct tcp *tcp, uint32_t hash);
 const void *tcp_likely_user(const struct tcp *tcp, uint32_t hash);

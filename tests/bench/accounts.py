@@ -5,6 +5,7 @@
 # happens to interrupt. Memory: of a control group that all of the host's processes are started in;
 # sockets, processes and page tables are charged to it like the pages of programs. Owns the group.
 """CPU time and memory of a host of the lab."""
+import contextlib
 import glob
 import os
 import re
@@ -12,8 +13,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import lab as labs  # noqa: E402 (from the folder above)
-import lab_relay  # noqa: E402
 
+TICKS = os.sysconf('SC_CLK_TCK')
 V1, V2 = '/sys/fs/cgroup/memory', '/sys/fs/cgroup'
 # Both ends of the gate's cables: what a thread of the switch's end does is the wire's.
 CABLES = {'gate': ('outside', 'inside'), 'switch': ('gate-outside', 'gate-inside')}
@@ -32,9 +33,32 @@ def kernel_receivers():
     return found
 
 
+def stat_seconds(pid, children):
+    """CPU time of a process so far, of the children that it waited for, too."""
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            fields = file.read().rsplit(') ', 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return sum(int(field) for field in fields[11:15 if children else 13]) / TICKS
+
+
+def processes_in(lab, host):
+    """Processes in a host's network."""
+    network = os.stat(f'/run/netns/{lab.name}-{host}').st_ino
+    for entry in glob.glob('/proc/[0-9]*/ns/net'):
+        with contextlib.suppress(OSError):
+            if os.stat(entry).st_ino == network:
+                yield int(entry.split('/')[2])
+
+
+def cpu_seconds(lab, host):
+    return sum(stat_seconds(pid, True) for pid in processes_in(lab, host))
+
+
 def seconds_of(pid):
     """CPU time of a process so far, to the nanosecond, and of the children that it waited for."""
-    took = lab_relay.stat_seconds(pid, True) - lab_relay.stat_seconds(pid, False)
+    took = stat_seconds(pid, True) - stat_seconds(pid, False)
     for file in glob.glob(f'/proc/{pid}/task/*/schedstat'):
         try:
             took += int(labs.read(file).split()[0]) / 1e9
@@ -77,7 +101,7 @@ class Lab(labs.Lab):
     def cpu_seconds(self):
         """User and system time of the gate's processes, its kernel threads' beside it."""
         threads = kernel_receivers() - self.strangers
-        return (sum(seconds_of(pid) for pid in lab_relay.processes_in(self, 'gate')),
+        return (sum(seconds_of(pid) for pid in processes_in(self, 'gate')),
                 sum(seconds_of(pid) for pid in threads))
 
 

@@ -153,6 +153,19 @@ static inline void hear(uint32_t i, const char *code)
 			 ((bench.answer.flags & TCP_FIN) != 0);
 }
 
+// A handshake, with the cookie that was given, and the greeting read.
+static inline void shake_hands(uint32_t i)
+{
+	bench.said[i] = i * 2654435761u;
+	say(i, TCP_SYN, NULL);
+	if (!bench.answered)
+		exit(1);
+	bench.heard[i] = bench.answer.sequence + 1;
+	say(i, TCP_ACK, NULL);
+	hear(i, "220");
+	say(i, TCP_ACK, NULL);
+}
+
 // ---- The gate --------------------------------------------------------------------------------
 
 static void report(void *context, enum diagnostic_severity severity, const char *text)
@@ -286,7 +299,7 @@ static inline void prepare_crowd(void)
 {
 	size_t bytes = bench.sessions * sizeof(uint32_t);
 
-	bench.outbox = (struct outbox){reserve, commit};
+	bench.outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	bench.now = (struct tick){10000000, 1790000000000000ull};
 	bench.ports[0] = (struct packet_port){.mac = {2, 0, 0, 0, 0, 1}};
 	bench.client_port = (struct packet_port){.mac = {2, 0, 0, 0, 0, 2}};

@@ -410,9 +410,6 @@ enum {
 };
 
 static const struct argp_option arguments[] = {
-	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
-	{"connectors", 'c', "N", 0, "of the policy", 0},
-	{"ranges", 'r', "N", 0, "of all connectors together", 0},
 	{"frames", 'n', "N", 0, "distinct ones in the capture", 0},
 	{"milliseconds", 'm', "N", 0, "to measure", 0},
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered", 0},
@@ -433,14 +430,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	uint32_t number = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
 
 	switch (key) {
-	case 'f':
-		options->syns.family = number;
-		break;
-	case 'c':
-		options->syns.connectors = number;
-		break;
-	case 'r':
-		options->syns.ranges = number;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->syns;
 		break;
 	case 'n':
 		options->syns.frames = number;
@@ -483,15 +474,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {arguments, parse, NULL, NULL, NULL, NULL, NULL};
+	static const struct argp_child children[] = {{&syns_argp, 0, NULL, 0}, {0}};
+	static const struct argp argp = {arguments, parse, NULL, NULL, children, NULL, NULL};
 	struct options options = {
 		.syns = {.family = 4, .connectors = 100, .ranges = 100000, .frames = 16384},
 		.milliseconds = 2000};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if ((options.syns.family != 4 && options.syns.family != 6) || !options.syns.connectors ||
-	    !options.syns.ranges || !options.syns.frames || options.syns.frames > 1000000 ||
-	    options.syns.connectors > POLICY_CONNECTORS_MAX || sodium_init() < 0)
+	if (!options.syns.frames || options.syns.frames > 1000000 || sodium_init() < 0)
 		fail("options", "out of range");
 	return write_files(&options) ? 0 : run(&options);
 }

@@ -6,8 +6,9 @@
 # smtp-sink. Of each the greatest mail rate is measured, then half of that is offered, without a
 # flood and beside each kind of flood; to relaygate then half of HAProxy's, too, which is the same
 # work for all that shares the two cores. What is offered begins on time whatever became of what was
-# begun before; counted is what its clients read 250 for, from WARM seconds on to the end of the
-# offer, so that neither the first batch nor how late the last one ends is in the rate. relaygate's
+# begun before; counted are messages whose final dot their clients have sent, from WARM seconds on to
+# the end of the offer, so that neither the first batch nor how late the last one ends is in the rate.
+# All of a batch must be answered 250 in the end, or it is a failure. relaygate's
 # worker is realtime, as the kernel's softirq, which is HAProxy's and postscreen's TCP, goes before
 # every program. The wire is a veth and a bridge: sender, bridge and the receiving side's softirq
 # use the sender's core, so on two cores the sender's share of the CPU, not the gate's, bounds the
@@ -24,7 +25,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import lab as labs  # noqa: E402 (from the folder above)
-import lab_relay  # noqa: E402
+import middles  # noqa: E402
 
 FLOOD = os.path.join(labs.BUILD, 'tests', 'system', 'flood')
 LISTED = {4: ('203.0.112.0', 20), 6: ('2001:db8:600d::', 64)}
@@ -60,7 +61,7 @@ def relaygate(lab):
     config['gate']['MaxSessions'] = '4000'
     config['gate']['Realtime'] = 'yes'
     config['backend cluster']['MaxConnections'] = '200'
-    config['backend cluster']['Servers'] = f'{lab_relay.SERVER}:25'
+    config['backend cluster']['Servers'] = f'{middles.SERVER}:25'
     ranges = ', '.join('%s/%d' % source for source in LISTED.values())
     # What an operator sets who expects forged SYNs from a network that he lists.
     config['connector Flooded'] = dict(config['connector Submission'], RemoteIPRanges=ranges,
@@ -69,21 +70,17 @@ def relaygate(lab):
         yield gate
 
 
-def haproxy(lab):
-    return lab_relay.haproxy(lab)
-
-
 def postscreen(lab):
-    return lab_relay.postfix(lab, POSTSCREEN, POSTSCREEN_MAIN)
+    return middles.postfix(lab, POSTSCREEN, POSTSCREEN_MAIN)
 
 
-MIDDLES = {'HAProxy': haproxy, 'postscreen': postscreen, 'relaygate': relaygate}
+MIDDLES = {'HAProxy': middles.haproxy, 'postscreen': postscreen, 'relaygate': relaygate}
 SAME_RATE = 'relaygate at HAProxy\'s rate'
 
 
 def start_mails(lab, family, count, sessions, told=subprocess.DEVNULL):
     """smtp-source ends with 0 only if every message was answered 250; of each it tells with a
-    carriage return when it was."""
+    carriage return when it has sent it to its end."""
     return lab.start('app', 'smtp-source', '-c', '-l', '4096', '-m', str(count), '-s',
                      str(sessions), '-f', 'reports@sender.test', '-t', 'colleague@accepted.test',
                      f'[{labs.GATE[family]}]:25', stdout=told, stderr=subprocess.DEVNULL)
@@ -109,7 +106,7 @@ class Offer:
     def __init__(self, lab, family, rate):
         self.lab, self.family = lab, family
         self.batch = max(int(rate * SLICE), 1)
-        self.file = lab.path('answered')
+        self.file = lab.path('sent')
         self.batches, self.took = [], []
 
     def begin(self, told):
@@ -124,24 +121,26 @@ class Offer:
                 self.batches.remove(entry)
         return bool(self.batches)
 
-    def answered(self):
+    def sent(self):
         return time.monotonic(), labs.read(self.file).count(b'\r')
 
     def run(self, seconds):
-        """The rate of messages answered, failures of batches, the longest batch in seconds."""
+        """The rate of messages sent, failures of batches, the longest batch in seconds."""
         begun, due, first = time.monotonic(), 0, None
+        end = begun + seconds
         with open(self.file, 'wb') as told:
             told.truncate()
         with open(self.file, 'ab') as told:
-            while (now := time.monotonic() - begun) < seconds:
-                if now >= due * SLICE:
+            while (now := time.monotonic()) < end or first is None:
+                if now >= begun + due * SLICE:
                     self.begin(told)
                     due += 1
-                if first is None and now >= WARM:
-                    first = self.answered()
+                if first is None and now >= begun + WARM:
+                    first = self.sent()
+                    end = first[0] + seconds - WARM  # as long, however late it is
                 self.look()
                 time.sleep(0.01)
-            last = self.answered()
+            last = self.sent()
             while self.look() and time.monotonic() < begun + 3 * seconds + 20:
                 time.sleep(0.02)
         for _, process in self.batches:

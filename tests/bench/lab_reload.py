@@ -11,7 +11,6 @@ needs root."""
 import argparse
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -29,10 +28,8 @@ LOST = ('syn_unsent', 'handover_full', 'tcp_no_buffer', 'smtp_connector_gone', '
 
 
 def many(count):
-    """So many hosts, none of them the lab's."""
-    chance = random.Random(1)
-    hosts = chance.sample(range(0x0b000000, 0x7e000000), count)
-    texts = ['%d.%d.%d.%d' % (n >> 24, n >> 16 & 255, n >> 8 & 255, n & 255) for n in hosts]
+    """So many hosts, eight a line."""
+    texts = reload_peers.hosts(count)
     return ',\n    '.join(', '.join(texts[i:i + 8]) for i in range(0, count, 8))
 
 
@@ -62,13 +59,14 @@ def reload(gate, number):
     return took
 
 
-def measure(lab, gate, options):
+def measure(lab, gate, group, options):
     smtp.await_backend(lab)
     reloads = []
     mac = json.loads(lab.run('gate', 'ip', '-json', 'link', 'show', 'outside')[1])[0]['address']
     print(f'memory before {gate.resident_bytes() / 2**20:.1f} MB\n'
           f' reload  load, s   compile      swap      free  memory, MB')
     alone = [reload(gate, f'alone {number + 1}') for number in range(2)]
+    alone_peak = group.peak()
     mailing = lab.start('app', 'smtp-source', '-c', '-m', '1000000', '-s', str(SESSIONS), '-l', '4000', '-f',
                         'a@sender.test', '-t', 'b@accepted.test', '192.0.2.10:25',
                         stdout=subprocess.DEVNULL)
@@ -87,7 +85,8 @@ def measure(lab, gate, options):
             process.kill()
             process.wait()
     rows = gate.connectors_at_rest()
-    result = {'alone': alone, 'reloads': reloads, 'seconds': [middle - start, end - middle],
+    result = {'alone': alone, 'alone_peak': alone_peak, 'reloads': reloads,
+              'seconds': [middle - start, end - middle],
               'lost': {name: [between[name] - before[name], after[name] - between[name]]
                        for name in after},
               'messages': rows['Anonymous Relay']['messages'],
@@ -101,10 +100,10 @@ def measure(lab, gate, options):
     return result
 
 
-def row_of(reloads, options, before, group, **more):
+def row_of(reloads, options, before, peak, **more):
     seconds = sorted(row['seconds'] for row in reloads)
     return {'entries': options.ranges, 'seconds': seconds[len(seconds) // 2], 'seconds_each': seconds,
-            'bytes': before, 'bytes_peak': group.peak(), **more}
+            'bytes': before, 'bytes_peak': peak, **more}
 
 
 def show(table):
@@ -138,12 +137,12 @@ def main():
                                         RemoteIPRanges=many(options.ranges))
         with accounts.Memory(lab, 'gate') as group, labs.Gate(lab, config) as gate:
             before = sum(group.bytes())
-            result = measure(lab, gate, options)
+            result = measure(lab, gate, group, options)
             result['table'] = {
-                'relaygate': row_of(result['alone'], options, before, group,
+                'relaygate': row_of(result['alone'], options, before, result['alone_peak'],
                                     note='the whole configuration; old and new at once'),
                 'relaygate under mail and a flood': row_of(
-                    result['reloads'], options, before, group, note='likewise',
+                    result['reloads'], options, before, group.peak(), note='likewise',
                     sessions=SESSIONS, broken=0)}
         if not options.alone:
             result['table'].update(reload_peers.measure(lab, options.ranges))

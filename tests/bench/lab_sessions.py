@@ -25,7 +25,7 @@ FEW, LEAST = 1, 64  # sessions that a program is made for when nobody comes; tha
 # Name, program, its share of the sessions to talk and to hold, what is to be known of the row.
 MIDDLES = (
     ('relaygate', middles.relaygate, 1, 1, 'refuses by itself'),
-    ('HAProxy, tcp mode', middles.haproxy, 1, 1, 'judges nothing: a server behind it refuses'),
+    ('HAProxy, tcp mode', middles.refusing_haproxy, 1, 1, 'judges nothing: a server behind it refuses'),
     ('Postfix postscreen', middles.postscreen, 0.5, 0.5, 'defers every recipient by itself'),
     ('Haraka', middles.haraka, 0.2, 0.2, 'refuses by itself'),
     ('Postfix smtpd', middles.smtpd, 0.1, 0.02, 'refuses by itself; a process a session'),

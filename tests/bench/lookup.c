@@ -158,9 +158,6 @@ static int run(const struct options *options)
 }
 
 static const struct argp_option arguments[] = {
-	{"family", 'f', "4|6", 0, "of sources and ranges", 0},
-	{"connectors", 'c', "N", 0, "that the ranges belong to", 0},
-	{"ranges", 'r', "N", 0, "of all connectors together", 0},
 	{"count", 'n', "N", 0, "sources", 0},
 	{"json", 'j', "FILE", 0, "figures as JSON, too", 0},
 	{0},
@@ -172,14 +169,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	uint32_t number = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
 
 	switch (key) {
-	case 'f':
-		options->syns.family = number;
-		break;
-	case 'c':
-		options->syns.connectors = number;
-		break;
-	case 'r':
-		options->syns.ranges = number;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->syns;
 		break;
 	case 'n':
 		options->count = number;
@@ -195,14 +186,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {arguments, parse, NULL, NULL, NULL, NULL, NULL};
+	static const struct argp_child children[] = {{&syns_argp, 0, NULL, 0}, {0}};
+	static const struct argp argp = {arguments, parse, NULL, NULL, children, NULL, NULL};
 	struct options options = {.syns = {.family = 4, .connectors = 100, .ranges = 100000},
 				  .count = 10000000};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if ((options.syns.family != 4 && options.syns.family != 6) || !options.syns.ranges ||
-	    !options.count || !options.syns.connectors ||
-	    options.syns.connectors > POLICY_CONNECTORS_MAX)
+	if (!options.count)
 		fail("an option is out of range");
 	return run(&options);
 }

@@ -15,7 +15,7 @@ import time
 
 import accounts
 import lab as labs
-import lab_relay
+import middles
 
 HAPROXY = """global
     master-worker
@@ -106,7 +106,7 @@ def row(entries, seconds, group, before, alive, note):
 def haproxy_with(lab, config):
     file = lab.path('haproxy.cfg')
     write(file, config)
-    with lab_relay.kernel_addresses(lab):
+    with middles.kernel_addresses(lab):
         with open(lab.path('haproxy.log'), 'wb') as log:
             process = lab.start('gate', 'haproxy', '-W', '-f', file, stdout=log, stderr=log)
         try:
@@ -155,7 +155,8 @@ def nftables(lab, count, flags):
             raise RuntimeError(f'nft: {output[-500:]}')
         return time.monotonic() - begun
 
-    with accounts.Memory(lab, 'nftables') as group, haproxy_with(lab, lab_relay.HAPROXY):
+    with accounts.Memory(lab, 'nftables') as group, haproxy_with(lab, middles.HAPROXY.format(
+            connections=4000, idle='60s')):
         replace(SET, hosts(count) + [EARLIER])
         before = sum(group.bytes())
         alive = held_sessions(lab)

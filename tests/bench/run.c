@@ -130,7 +130,7 @@ static struct gate *gate_open(const struct run_options *options, struct tick now
 	char text[2048];
 
 	assert(sodium_init() >= 0);
-	gate->outbox = (struct outbox){reserve, commit};
+	gate->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	gate->two_cores = options->two_cores;
 	snprintf(text, sizeof(text), policy_text, 2 * options->concurrent + 64,
 		 options->concurrent < 500 ? options->concurrent + 2 : 500);

@@ -3,6 +3,7 @@
 // Policies and SYN floods out of a few numbers; see syns.h.
 #include "tests/bench/syns.h"
 
+#include "config/policy.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/wire.h"
 
@@ -209,3 +210,40 @@ bool syns_write_capture(const struct syns *syns, const uint8_t gate_mac[6], cons
 	free(sources);
 	return out && fclose(out) == 0 && written;
 }
+
+// ---- Options ---------------------------------------------------------------------------------
+
+static const struct argp_option arguments[] = {
+	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
+	{"connectors", 'c', "N", 0, "of the policy", 0},
+	{"ranges", 'r', "N", 0, "of all connectors together", 0},
+	{0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct syns *syns = state->input;
+	uint32_t number = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
+
+	switch (key) {
+	case 'f':
+		syns->family = number;
+		break;
+	case 'c':
+		syns->connectors = number;
+		break;
+	case 'r':
+		syns->ranges = number;
+		break;
+	case ARGP_KEY_END:
+		if ((syns->family != 4 && syns->family != 6) || !syns->ranges ||
+		    !syns->connectors || syns->connectors > POLICY_CONNECTORS_MAX)
+			argp_error(state, "an option is out of range");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp syns_argp = {arguments, parse, NULL, NULL, NULL, NULL, NULL};

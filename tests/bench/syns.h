@@ -8,6 +8,7 @@
 #ifndef RELAYGATE_BENCH_SYNS_H
 #define RELAYGATE_BENCH_SYNS_H
 
+#include <argp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,10 @@ struct syns {
 	uint32_t half_open; // HalfOpenEntries; 0: the default
 	bool acks;          // ACKs of numbers at random instead of SYNs
 };
+
+// --family, --connectors and --ranges, as a child of a program's options; its input is the struct
+// syns. What is out of range ends the program.
+extern const struct argp syns_argp;
 
 // The gate's address of a family, which the SYNs go to.
 struct address syns_gate(unsigned family);

@@ -61,18 +61,6 @@ static void acknowledge_all(void)
 	heard.count = 0;
 }
 
-static void shake_hands(uint32_t i)
-{
-	bench.said[i] = i * 2654435761u;
-	say(i, TCP_SYN, NULL);
-	if (!bench.answered)
-		exit(1);
-	bench.heard[i] = bench.answer.sequence + 1;
-	say(i, TCP_ACK, NULL);
-	hear(i, "220");
-	say(i, TCP_ACK, NULL);
-}
-
 static void converse(uint32_t i, const char *text, const char *code)
 {
 	say(i, TCP_ACK | TCP_PSH, text);

@@ -216,9 +216,6 @@ static int run(const struct options *options)
 enum { KEY_LISTED = 1000, KEY_JSON, KEY_LIVE };
 
 static const struct argp_option arguments[] = {
-	{"family", 'f', "4|6", 0, "of the flood and of the ranges", 0},
-	{"connectors", 'c', "N", 0, "of the policy", 0},
-	{"ranges", 'r', "N", 0, "of all connectors together", 0},
 	{"runs", 'n', "N", 0, "of 16,384 frames each", 0},
 	{"listed", KEY_LISTED, NULL, 0, "sources are: each SYN is answered (IPv4)", 0},
 	{"live", KEY_LIVE, "INTERFACE", 0, "send to the kernel's stack", 0},
@@ -232,14 +229,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	uint32_t number = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
 
 	switch (key) {
-	case 'f':
-		options->syns.family = number;
-		break;
-	case 'c':
-		options->syns.connectors = number;
-		break;
-	case 'r':
-		options->syns.ranges = number;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->syns;
 		break;
 	case 'n':
 		options->runs = number;
@@ -261,7 +252,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {arguments, parse, NULL, NULL, NULL, NULL, NULL};
+	static const struct argp_child children[] = {{&syns_argp, 0, NULL, 0}, {0}};
+	static const struct argp argp = {arguments, parse, NULL, NULL, children, NULL, NULL};
 	struct options options = {.syns = {.family = 4,
 					   .connectors = 100,
 					   .ranges = 100000,
@@ -269,9 +261,8 @@ int main(int argc, char **argv)
 				  .runs = 200};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if ((options.syns.family != 4 && options.syns.family != 6) || !options.syns.connectors ||
-	    !options.syns.ranges || options.syns.ranges > XDP_RANGES_MAX || !options.runs ||
-	    options.runs > RUNS_MAX || (options.syns.listed && options.syns.family != 4)) {
+	if (options.syns.ranges > XDP_RANGES_MAX || !options.runs || options.runs > RUNS_MAX ||
+	    (options.syns.listed && options.syns.family != 4)) {
 		fprintf(stderr, "bench_xdp: an option is out of range\n");
 		return 1;
 	}

@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct random random;
 	random_init(&random, (const uint8_t[16]){0});
 	struct gate gate = {
-		.outbox = {reserve, commit},
+		.outbox = {.reserve = reserve, .commit = commit},
 		.port = {.mac = {2, 0, 0, 0, 0, 1},
 			 .vlan = mode & 1 ? 42 : 0,
 			 .trust_checksums = !(mode & 2)},

@@ -68,6 +68,14 @@ static const char *const texts[] = {
 	"not a reply\r\n",
 	"",
 	"250",
+	"BDAT 20\r\nSubject: x\r\n\r\nbody\r\n",
+	"BDAT 4 LAST\r\nab\r\n",
+	"BDAT 0 LAST\r\n",
+	"MAIL FROM:<a@c.test> BODY=BINARYMIME SMTPUTF8 RET=HDRS\r\n",
+	"RCPT TO:<b@own.test> NOTIFY=NEVER\r\n",
+	"250-x\r\n250-CHUNKING\r\n250 SIZE 100\r\n",
+	"EHLO c.test\r\nMAIL FROM:<>\r\nRCPT TO:<b@own.test>\r\nBDAT 4 LAST\r\nab\r\n",
+	"Received: from a by mx.test; x\r\nX-MS-Exchange-Organization-A: b\r\n\r\n",
 };
 const struct operation_grammar operation_grammar = {
 	.kinds = kinds,

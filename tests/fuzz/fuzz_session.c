@@ -10,8 +10,10 @@
 // runs: 30000
 #include "dataplane/smtp/reply_parser.h"
 #include "dataplane/smtp/session.h"
+#include "tests/fuzz/path.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -25,6 +27,7 @@ enum {
 	OPTION_EHLO = 16, // a greeting and MAIL go before the input
 	OPTION_CHAOS = 32,
 	OPTION_CHUNKS = 64, // client and server may use BDAT, for BINARYMIME, too
+	OPTION_MORE = 128,  // all other extensions: RCPT may have ORAR=, addresses may be long
 };
 
 static struct accepted_domain domains[] = {
@@ -99,20 +102,80 @@ static void check_body(struct play *play, struct slice bytes)
 	play->sum += bytes.length;
 }
 
+// Is it an address of ours, or <postmaster>?
+static bool is_ours(const char *path, size_t length)
+{
+	static const char ours[] = "own.test>";
+	const size_t ours_length = sizeof(ours) - 1;
+	if (strncasecmp(path, "<postmaster>", length) == 0)
+		return true;
+	return length > ours_length &&
+	       strncasecmp(path + length - ours_length, ours, ours_length) == 0 &&
+	       (path[length - ours_length - 1] == '@' || path[length - ours_length - 1] == '.');
+}
+
+// An alternate recipient, its xtext decoded once more.
+static void check_alternate(struct slice address)
+{
+	char path[SESSION_COMMAND_MAX] = "<";
+	size_t used = 1;
+	for (size_t i = 0; i < address.length; i++) {
+		unsigned code = address.data[i];
+		if (code == '+') {
+			assert(i + 2 < address.length &&
+			       sscanf((const char *)address.data + i + 1, "%2X", &code) == 1);
+			i += 2;
+		}
+		path[used++] = (char)code;
+	}
+	path[used++] = '>';
+	assert(is_ours(path, used));
+}
+
+// What follows the path: of the parameters ORAR= alone names a recipient.
+static void check_parameters(struct slice rest)
+{
+	static const char start[] = " ORAR=rfc822;";
+	const size_t length = sizeof(start) - 1;
+	while (rest.length > 0) {
+		const uint8_t *space = memchr(rest.data + 1, ' ', rest.length - 1);
+		const size_t end = space ? (size_t)(space - rest.data) : rest.length;
+		if (end > 5 && strncasecmp((const char *)rest.data, start, 6) == 0) {
+			assert(end > length &&
+			       strncasecmp((const char *)rest.data, start, length) == 0);
+			check_alternate(slice_from(slice_first(rest, end), length));
+		}
+		rest = slice_from(rest, end);
+	}
+}
+
 // Judged from the text alone: without the right to relay, no byte may separate parts of the path
 // unless what follows or precedes is ours.
 static void check_recipient(struct play *play)
 {
 	char text[SESSION_COMMAND_MAX];
-	const struct slice path = session_recipient(&play->session, text, sizeof(text));
+	const struct slice all = session_recipient(&play->session, text, sizeof(text));
+	const struct slice path = slice_first(all, path_end(all));
+	const bool relay = play->options & OPTION_RELAY;
+
+	assert(!memchr(all.data, '\r', all.length) && !memchr(all.data, '\n', all.length));
+	assert(path.length == all.length || all.data[path.length] == ' ');
 	assert(path.length >= 3 && path.data[0] == '<' && path.data[path.length - 1] == '>');
-	assert(!memchr(path.data, '\r', path.length) && !memchr(path.data, '\n', path.length));
-	if (play->options & OPTION_RELAY || strncasecmp(text, "<postmaster>", path.length) == 0)
-		return;
-	static const char ours[] = "own.test>";
-	const size_t length = sizeof(ours) - 1;
-	assert(path.length > length && strncasecmp(text + path.length - length, ours, length) == 0);
-	assert(text[path.length - length - 1] == '@' || text[path.length - length - 1] == '.');
+	assert(relay || is_ours(text, path.length));
+	if (!relay)
+		check_parameters(slice_from(all, path.length));
+}
+
+// A piece may break several limits and hold a bad line ending, too: what is seen first depends on
+// the pieces, so they are compared up to there only.
+static bool breaks_a_message(const struct play *play)
+{
+	const enum reason reason =
+		play->step.intent == SESSION_ABORT ? play->session.rejected : play->step.reason;
+
+	return !(play->options & OPTION_CHAOS) &&
+	       (reason == REASON_smtp_too_large || reason == REASON_smtp_header_too_large ||
+		reason == REASON_smtp_hop_count || reason == REASON_smtp_bad_line_ending);
 }
 
 static void check_reply(struct play *play)
@@ -125,17 +188,22 @@ static void check_reply(struct play *play)
 	reply_parser_init(&parser);
 	assert(reply_parser_input(&parser, reply_bytes(&play->reply), &used) == REPLY_PARSER_DONE);
 	assert(used == play->reply.length);
-	// 250 for a message: only after the backend's.
+	// 250 for a message: only after a yes of the backend.
 	if (memcmp(play->step.verb, "BODY", 5) == 0 && play->step.code < 400)
 		assert(play->step.code == 250 && play->backend_said_yes);
 	assert((play->step.code >= 400) == (play->step.reason != REASON_NONE));
-	hash(play, play->reply.text, play->reply.length);
+	if (!breaks_a_message(play))
+		hash(play, play->reply.text, play->reply.length);
 }
 
 static void note(struct play *play)
 {
 	const struct session_step *step = &play->step;
 	check_reply(play);
+	if (breaks_a_message(play)) {
+		play->closed = true;
+		return;
+	}
 	switch (step->intent) {
 	case SESSION_MORE:
 	case SESSION_NEXT:
@@ -149,12 +217,9 @@ static void note(struct play *play)
 		break;
 	case SESSION_END:
 		assert(play->session.chunked || play->sum == 0 || play->last[1] == '\n');
-		assert(play->session.message_octets <= play->sum);
+		assert(play->session.message_octets <= play->sum || play->session.header.removed);
 		hash(play, &play->sum, sizeof(play->sum));
 		break;
-	case SESSION_ABORT:
-		// Too large, and then a bad line ending: one piece may hold both.
-		return;
 	case SESSION_CLOSE:
 		play->closed = true;
 		break;
@@ -181,7 +246,7 @@ static struct session_answer draw(struct play *play, unsigned *seed)
 static void answer(struct play *play)
 {
 	const struct session_answer drawn = draw(play, &play->answer_seed);
-	play->backend_said_yes = play->session.pending == SESSION_END && drawn.code == 250;
+	play->backend_said_yes = play->session.pending == SESSION_END && drawn.code / 100 == 2;
 	session_answer(&play->session, &drawn, play->now, &play->reply, &play->step);
 	if (play->session.state == SESSION_STATE_BODY ||
 	    play->session.state == SESSION_STATE_CHUNKS) {
@@ -245,7 +310,7 @@ static void feed(struct play *play, struct slice in, bool pieces)
 		session_input(&play->session, slice_of(block, size), room, play->servers, play->now,
 			      &play->reply, &play->step);
 		assert(play->step.consumed <= size);
-		assert(play->step.consumed > 0 || size == 0 || due);
+		assert(play->step.consumed > 0 || size == 0 || due || room <= HEADER_HELD_MAX + 2);
 		note(play);
 		in = slice_from(in, play->step.consumed);
 		free(block);
@@ -264,6 +329,10 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 	play.servers.extensions = SMTP_EXTENSION_8BITMIME;
 	if (play.options & OPTION_CHUNKS)
 		play.servers.extensions |= SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME;
+	if (play.options & OPTION_MORE)
+		play.servers.extensions |= SMTP_EXTENSION_DSN | SMTP_EXTENSION_SMTPUTF8 |
+					   SMTP_EXTENSION_XLONGADDR | SMTP_EXTENSION_XORAR |
+					   SMTP_EXTENSION_SIZE;
 	play.policy = (struct policy){.domains = domains, .domain_count = 1};
 	play.policy.gate.dialect =
 		play.options & OPTION_2016 ? REPLY_DIALECT_2016 : REPLY_DIALECT_2007;
@@ -283,6 +352,10 @@ static uint64_t run(const uint8_t *data, size_t size, bool pieces)
 		.eight_bit_mime = true,
 		.chunking = play.options & OPTION_CHUNKS,
 		.binary_mime = play.options & OPTION_CHUNKS,
+		.delivery_status_notification = play.options & OPTION_MORE,
+		.smtp_utf8 = play.options & OPTION_MORE,
+		.long_addresses = play.options & OPTION_MORE,
+		.orar = play.options & OPTION_MORE,
 		.bare_linefeed_rejection = true,
 		.max_recipients = tight ? 2 : 100,
 		.max_protocol_errors = tight ? 3 : UINT32_MAX,

@@ -12,6 +12,19 @@
 #define AT_ONCE_MAX 4
 #define TURNS_MAX   5000 // of the gate while time passes
 
+// The last byte of the configuration.
+enum {
+	CHUNKING = 1, // the servers take chunks
+	WATCHFUL = 2, // greetings are delayed, and who misbehaves is banned
+};
+
+static const char watchful_text[] =
+	"[ban]\nEnabled = yes\nThreshold = 40\nBanTime = 5s\nBanEntries = 16\n"
+	"[ip-block]\nAddresses = 192.0.2.58\n";
+static const char delays_text[] = "GreetDelay = 2s\nGreetTeaser = yes\nEarlyTalkerAction = reject\n"
+				  "EarlyPipeliningAction = close\n";
+
+// %s: the text above when it is watchful.
 static const char policy_text[] =
 	"[gate]\nName = mx.test\nMaxSessions = 6\nHalfOpenEntries = 64\nTimeWaitEntries = 64\n"
 	"SourceEntries = 64\n"
@@ -24,7 +37,7 @@ static const char policy_text[] =
 	"[connector clients]\nBindings = 192.0.2.10:25, [2001:db8::10]:25\n"
 	"RemoteIPRanges = 192.0.2.0/24, 2001:db8::/32\nPermissionGroups = AnonymousUsers\n"
 	"Backend = cluster\nMaxInboundConnectionPerSource = unlimited\n"
-	"MaxInboundConnectionPercentagePerSource = 100\n"
+	"MaxInboundConnectionPercentagePerSource = 100\n%s"
 	"[connector relay]\nBindings = 192.0.2.10:25\nRemoteIPRanges = 198.51.100.0/24\n"
 	"PermissionGroups = AnonymousUsers\nBackend = cluster\n"
 	"ExtendedRights = anonymous: ms-Exch-SMTP-Accept-Any-Recipient\n"
@@ -41,7 +54,7 @@ static const char policy_text[] =
 	"Backend = cluster\n"
 	"[backend cluster]\nServers = 10.0.0.11, [2001:db8:1::12]:25\nMaxConnections = 2\n"
 	"MaxWaiting = 2\nWaitTimeout = 5s\nIdleTimeout = 20s\nProbeInterval = 30s\n"
-	"[backend single]\nServers = 10.0.0.13\nMaxConnections = 1\nMaxWaiting = 1\n";
+	"[backend single]\nServers = 10.0.0.13\nMaxConnections = 1\nMaxWaiting = 1\n%s";
 
 // ---- Frames out ------------------------------------------------------------------------------
 
@@ -76,21 +89,25 @@ static void report(void *context, enum diagnostic_severity severity, const char 
 		fprintf(stderr, "%s\n", text);
 }
 
-// Loaded once; the ruleset lives as long as the process.
-static const struct policy *loaded(const struct ruleset **ruleset)
+// Loaded once; the rulesets live as long as the process.
+static const struct policy *loaded(bool watchful, const struct ruleset **ruleset)
 {
-	static struct policy *policy;
-	static struct ruleset *rules;
+	static struct policy *policies[2];
+	static struct ruleset *rulesets[2];
+	struct policy **policy = &policies[watchful];
 	struct diagnostics diagnostics = {.report = report};
+	char text[sizeof(policy_text) + sizeof(delays_text) + sizeof(watchful_text)];
 
-	if (!policy) {
+	if (!*policy) {
 		assert(sodium_init() >= 0);
-		policy = policy_load_text(policy_text, &diagnostics);
-		assert(policy && policy->connector_count == GATE_CONNECTORS);
-		rules = ruleset_create(policy);
+		snprintf(text, sizeof(text), policy_text, watchful ? delays_text : "",
+			 watchful ? watchful_text : "");
+		*policy = policy_load_text(text, &diagnostics);
+		assert(*policy && (*policy)->connector_count == GATE_CONNECTORS);
+		rulesets[watchful] = ruleset_create(*policy);
 	}
-	*ruleset = rules;
-	return policy;
+	*ruleset = rulesets[watchful];
+	return *policy;
 }
 
 // What the configuration bytes say about the sizes of things, within what a file may say.
@@ -140,12 +157,12 @@ struct gate *gate_new(const uint8_t configuration[OPERATION_CONFIGURATION])
 	struct gate *gate = calloc(1, sizeof(*gate));
 	const struct ruleset *ruleset;
 
-	gate->policy = *loaded(&ruleset);
+	gate->policy = *loaded(configuration[3] & WATCHFUL, &ruleset);
 	resize(&gate->policy.gate, configuration);
-	gate->outbox = (struct outbox){reserve, commit};
+	gate->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	gate->now = (struct tick){10000000, 1790000000000000ull};
 	// Well-behaved peers unless the input says otherwise.
-	peers_init(&gate->peers, (uint8_t)~configuration[0]);
+	peers_init(&gate->peers, (uint8_t)~configuration[0], configuration[3] & CHUNKING);
 	gate->pipeline = pipeline_of(gate, ruleset);
 	assert(gate->pipeline);
 	pipeline_start(gate->pipeline, gate->now, &gate->outbox);

@@ -5,9 +5,11 @@
 
 #include "dataplane/net/wire.h"
 #include "dataplane/tcp/options.h"
+#include "tests/fuzz/path.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 static struct address ipv6_of(uint8_t network, uint8_t host)
@@ -42,7 +44,7 @@ static void introduce_clients(struct peers *peers)
 	}
 }
 
-void peers_init(struct peers *peers, uint8_t mode)
+void peers_init(struct peers *peers, uint8_t mode, bool chunking)
 {
 	static const char *const good[REPLIES] = {
 		"220 server\r\n", "250-server\r\n250-8BITMIME\r\n250 PIPELINING\r\n",
@@ -53,6 +55,10 @@ void peers_init(struct peers *peers, uint8_t mode)
 	peers->mode = mode;
 	for (unsigned i = 0; i < REPLIES; i++)
 		peers->replies[i] = slice_of_text(good[i]);
+	if (chunking)
+		peers->replies[REPLY_EHLO] = slice_of_text(
+			"250-server\r\n250-8BITMIME\r\n250-SIZE 200000\r\n250-DSN\r\n"
+			"250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250 PIPELINING\r\n");
 	introduce_clients(peers);
 }
 
@@ -262,7 +268,10 @@ static enum server_reply reply_to(struct peer *peer)
 // The gate's promise: nobody may relay whose connector does not say so.
 static bool is_ours(const struct peer *peer)
 {
-	return strcasestr(peer->line, "own.test>\r\n") ||
+	static const char ours[] = "own.test>";
+	const size_t end = path_end(slice_of_text(peer->line)), length = sizeof(ours) - 1;
+
+	return (end > length && strncasecmp(peer->line + end - length, ours, length) == 0) ||
 	       strncasecmp(peer->line, "RCPT TO:<postmaster>", 20) == 0 ||
 	       peer->line_length == sizeof(peer->line) - 1; // its end is not known
 }
@@ -273,6 +282,24 @@ static void answer(struct peers *peers, struct peer *peer, enum server_reply rep
 	if (reply == REPLY_DATA)
 		peer->in_data = peers->replies[reply].length >= 3 &&
 				memcmp(peers->replies[reply].data, "354", 3) == 0;
+}
+
+// The octets that a chunk still has are in; one of none is answered at once.
+static void end_chunk(struct peers *peers, struct peer *peer)
+{
+	if (peer->chunk_left == 0)
+		answer(peers, peer, peer->chunk_last ? REPLY_END : REPLY_OTHER);
+}
+
+// "BDAT 123 LAST", a BDAT that the server offered: the gate never sends another form.
+static void begin_chunk(struct peers *peers, struct peer *peer)
+{
+	char *rest;
+
+	peer->chunk_left = strtoull(peer->line + 5, &rest, 10);
+	peer->chunk_last = strcmp(rest, " LAST\r\n") == 0;
+	assert(peer->scripted || peer->chunk_last || strcmp(rest, "\r\n") == 0);
+	end_chunk(peers, peer);
 }
 
 static void whole_line(struct peers *peers, struct peer *peer)
@@ -287,6 +314,10 @@ static void whole_line(struct peers *peers, struct peer *peer)
 		return;
 	}
 	reply = reply_to(peer);
+	if (strncmp(peer->line, "BDAT ", 5) == 0) {
+		begin_chunk(peers, peer);
+		return;
+	}
 	if (!peer->scripted) {
 		assert(reply != REPLIES); // nothing else is ever said to a server
 		assert(reply != REPLY_RCPT || peers->relays || is_ours(peer));
@@ -297,6 +328,11 @@ static void whole_line(struct peers *peers, struct peer *peer)
 static void serve(struct peers *peers, struct peer *peer, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.length; i++) {
+		if (peer->chunk_left > 0) {
+			peer->chunk_left--;
+			end_chunk(peers, peer);
+			continue;
+		}
 		if (peer->line_length < sizeof(peer->line) - 1)
 			peer->line[peer->line_length++] = (char)bytes.data[i];
 		if (bytes.data[i] != '\n')

@@ -67,6 +67,8 @@ struct peer {
 	bool gate_closed, closed;
 	// Of a server:
 	bool greeted, in_data;
+	uint64_t chunk_left; // octets of BDAT on their way
+	bool chunk_last;
 	bool scripted; // an operation spoke for it
 	char line[600];
 	unsigned line_length;
@@ -84,7 +86,8 @@ struct peers {
 	bool relays;       // the client that may relay has been there
 };
 
-void peers_init(struct peers *peers, uint8_t mode);
+// chunking: servers take BDAT, BINARYMIME and all else that the gate knows of.
+void peers_init(struct peers *peers, uint8_t mode, bool chunking);
 void peers_fini(struct peers *peers);
 
 // A frame that the gate sent.

@@ -58,6 +58,8 @@
 	X(neighbours_not_shown, "neighbours are known to one worker only")                         \
 	X(all_answer, "each worker answers who has an address")                                    \
 	X(limit_of_each, "MaxConnections is each worker's, not all workers'")                      \
+	X(holders_kept, "who is slow keeps a server's connection from those who wait")             \
+	X(quick_ones_go, "who is not slow loses a server's connection as well")                    \
 	X(generation_not_counted, "a session does not count as using its policy")                  \
 	X(generation_kept, "a session that ends goes on counting as using its policy")             \
 	X(former_flows_dropped, "what the newest policy does not list is dropped, flows too")      \
@@ -625,6 +627,20 @@ WRAP(void, servers_adopt, struct servers *servers, struct servers *old, struct r
 WRAP(bool, generation_unused, const struct generation *generation)
 {
 	return chosen == FAULT_moved_on_in_transaction || __real_generation_unused(generation);
+}
+
+WRAP(uint64_t, holder_relieve, struct pipeline *pipeline)
+{
+	return chosen == FAULT_holders_kept ? UINT64_MAX : __real_holder_relieve(pipeline);
+}
+
+WRAP(bool, pace_measure, const struct pace *pace, uint64_t now_us, uint64_t *amount)
+{
+	bool over = __real_pace_measure(pace, now_us, amount);
+
+	if (chosen == FAULT_quick_ones_go)
+		*amount = 0;
+	return over || chosen == FAULT_quick_ones_go;
 }
 
 WRAP(bool, session_in_message, const struct session *session)

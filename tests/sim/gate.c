@@ -232,7 +232,7 @@ void gate_create(struct gate *gate, const struct gate_place *place, const struct
 				    .print = plan->print_frames ? place->name : NULL};
 
 	memset(gate, 0, sizeof(*gate));
-	gate->outbox = (struct outbox){reserve, commit};
+	gate->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	gate->plan = *gate_plan;
 	gate->place = place;
 	gate->wire = wire;

@@ -34,7 +34,7 @@ void host_init(struct host *host, struct wire *wire, enum station towards,
 	struct cookie_secret secret = {{{(uint8_t)towards, 9}}};
 
 	memset(host, 0, sizeof(*host));
-	host->outbox = (struct outbox){reserve, commit};
+	host->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	host->wire = wire;
 	host->towards = towards;
 	host->settings = (struct port_settings){.name = (char *)"peer",

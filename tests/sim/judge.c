@@ -123,7 +123,7 @@ static const char *judge_mails(const struct world *world, char text[JUDGE_TEXT])
 			return text;
 		}
 		open &= mail->kind != MAIL_BARE_LINE_FEED && mail->kind != MAIL_CUT &&
-			mail->kind != MAIL_LEFT;
+			mail->kind != MAIL_LEFT && mail->kind != MAIL_SLOW;
 	}
 	return NULL;
 }

@@ -127,7 +127,8 @@ void ledger_answered(struct ledger *ledger, struct mail *mail, unsigned code)
 // Only these may ever reach the server.
 static bool may_pass(enum mail_kind kind)
 {
-	return kind == MAIL_ORDINARY || kind == MAIL_HALF_CLOSED || kind == MAIL_VANISH;
+	return kind == MAIL_ORDINARY || kind == MAIL_HALF_CLOSED || kind == MAIL_VANISH ||
+	       kind == MAIL_SLOW;
 }
 
 const char *ledger_verdict(const struct ledger *ledger, char text[128])

@@ -21,6 +21,7 @@ enum mail_kind {
 	MAIL_CUT,            // the client resets in the middle of the body
 	MAIL_LEFT,           // the client's FIN comes in the middle of the body
 	MAIL_VANISH,         // the client is never heard of again
+	MAIL_SLOW,           // from the middle of the body on an octet a second, for a while
 	MAIL_KINDS,
 };
 
@@ -63,10 +64,11 @@ struct client_script {
 	struct dice dice;
 	unsigned first, count;
 	bool pipelining;
-	bool rushed;   // its one mail, body, QUIT and FIN at once, whatever is answered
-	bool chunks;   // BDAT where it is offered, mostly
-	bool binary;   // with BODY=BINARYMIME, likewise
-	uint32_t most; // bytes that it sends at once
+	bool rushed;    // its one mail, body, QUIT and FIN at once, whatever is answered
+	bool chunks;    // BDAT where it is offered, mostly
+	bool binary;    // with BODY=BINARYMIME, likewise
+	uint32_t most;  // bytes that it sends at once
+	unsigned drops; // octets of a slow mail that come one by one
 };
 extern const struct application client_application;
 void *client_state(const struct client_script *script);

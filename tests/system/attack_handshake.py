@@ -6,6 +6,7 @@
 # tests/unit/gate/test_cookie.c's.
 """T2, T3, T4 and the SYN's part of T7."""
 import struct
+import time
 
 import attack
 import frames
@@ -43,32 +44,38 @@ def flood(scene, family):
     label = f'IPv{family}: T2 {FLOOD} SYNs from 100 sources'
     peers = [scene.peer(family, number % 100) for number in range(FLOOD)]
     heard = 0
+    mails = sum(witness.sent for witness in scene.witnesses)
     for number, peer in enumerate(peers):
         peer.send(SYN, options=frames.mss(1460) + frames.SACK_PERMITTED, acknowledgment=0)
         if number % 200 == 199:
             heard += len(scene.link.answers())
     heard += len(scene.link.answers(FLOOD - heard))
-    moved = scene.moved()
-    scene.checks.that(f'{label}: {heard} SYN-ACKs', heard >= FLOOD) # some are repeated after 1 s
+    moved = scene.counted_until({})
+    mails = sum(witness.sent for witness in scene.witnesses) - mails
+    scene.checks.equal(f'{label}: SYN-ACKs', heard, FLOOD)
     without = FLOOD - attack.HALF_OPEN_ENTRIES
+    # SYNs of the mail beside, too.
     scene.checks.that(f'{label}: {moved} without an entry',
                       set(moved) <= {'half_open_evicted', 'half_open_full'} and
-                      without <= sum(moved.values()) <= without + 32, moved)
+                      without <= sum(moved.values()) <= without + mails + 32, moved)
     scene.checks.equal(f'{label}: no session', scene.sessions_open(), 0)
     forget(scene, peers)
 
 
 def forged(scene, family):
-    """T2: ACKs of SYN-ACKs that never were."""
+    """T2: ACKs of SYN-ACKs that never were. They use up the RSTs of this second for the source, and
+    for one in 64 others: who needs some comes before."""
     label = f'IPv{family}: T2 {FORGED} forged cookies'
+    begun = time.monotonic()
     for number in range(FORGED):
         peer = scene.peer(family)
         peer.send(ACK, sequence=number * 7919, acknowledgment=number * 2654435761)
         if number % 100 == 99:
             scene.link.fence()
     answers = scene.link.answers(1)
+    seconds = int(time.monotonic() - begun) + 2 # that it was in, the broken ones too
     scene.checks.that(f'{label}: {len(answers)} RSTs', all(s.flags == RST for s in answers) and
-                      len(answers) <= 2 * RESETS_PER_SOURCE)
+                      len(answers) <= seconds * RESETS_PER_SOURCE)
     scene.expect(f'{label}: cookie_invalid', {'cookie_invalid': FORGED})
     scene.checks.equal(f'{label}: no session', scene.sessions_open(), 0)
 
@@ -235,8 +242,8 @@ def syn_with_data(scene, family):
     peer.reset()
 
 
-CLASSES = (('T2', (altered, without_entry, flood, forged)), ('T3', (numbers, assassinated)),
-           ('T4, T7 of SYNs', (sizes, offers, syn_with_data)))
+CLASSES = (('T2', (altered, without_entry, flood)), ('T2, forged', (forged,)),
+           ('T3', (numbers, assassinated)), ('T4, T7 of SYNs', (sizes, offers, syn_with_data)))
 
 
 def run(scene):

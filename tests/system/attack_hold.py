@@ -23,7 +23,7 @@ class Holder:
     told = True    # the end is an RST: the gate still owed something
 
     def __init__(self, scene, family):
-        self.peer = scene.peer(family).connect()
+        self.peer = scene.peer(family, attack.HASTY).connect()
         self.reset = False
         self.begin(self.peer)
 
@@ -155,7 +155,7 @@ def fill_gaps(scene):
 
 def hoard(scene):
     """Runs beyond gaps and replies that nobody reads fill the buffers: who reads his own replies is
-    served all the same."""
+    served all the same, though no time limit rids the gate of the hoarders."""
     with scene.attack(f'T5, buffers hoarded by {GAP_FLOWS + HOARDERS} clients'):
         peers = fill_gaps(scene)
         for number in range(HOARDERS):
@@ -170,11 +170,9 @@ def hoard(scene):
             scene.link.fence()
         moved = scene.moved()
         scene.checks.that(f'T5 hoard: counted {moved}', moved.get('replies_unread', 0) > 0)
-        # Not only when the hoarders' own time limit strikes.
         scene.mails_pass(10)
-        slowest = max(witness.slowest for witness in scene.witnesses)
-        scene.checks.that(f'T5 hoard: the slowest mail {slowest:.2f} s',
-                          slowest < attack.INACTIVITY_SECONDS / 2)
+        scene.checks.that('T5 hoard: mail passes before any time limit strikes',
+                          'smtp_timeout' not in scene.moved())
     for peer in peers:
         peer.reset()
     scene.await_no_sessions('T5 hoard')
@@ -184,7 +182,6 @@ def run(scene):
     hoard(scene)
     with scene.attack('T5'):
         holders = [kind(scene, family) for family in (4, 6) for kind in KINDS]
-        scene.moved()
         started = time.monotonic()
         drive(scene, holders)
         took = time.monotonic() - started

@@ -129,7 +129,7 @@ def claims(scene, family):
         kind = frames.IPV6
     for packet in packets:
         link.send_packet(packet, kind=kind)
-    link.fence()
+    link.settle(1, lambda: len(link.defences))
     scene.expect(f'{label}: one event in ten seconds',
                  {'address_claimed': len(packets), 'address_conflict': 1})
     scene.checks.equal(f'{label}: defended once', link.defences, [ours])
@@ -148,7 +148,7 @@ def neighbours_without_number(scene, family):
         if number % 200 == 199:
             link.fence()
     link.fence()
-    moved = scene.moved()
+    moved = scene.counted_until({})
     full = moved.pop('neighbour_full', 0)
     scene.checks.equal(f'{label}: nothing is dropped', moved, {})
     scene.checks.that(f'{label}: {full} displaced', SOLICITORS - NEIGHBOURS <= full <= SOLICITORS)

@@ -54,5 +54,5 @@ def run(scene):
             scene.checks.that(f'{words[0]} ran', code in (None, 0, 1) and
                               'command not found' not in output, output[-300:])
     with scene.alone():
-        frames_in, accepted, dropped = labs.at_rest('totals', lambda: totals(scene.gate))
+        frames_in, accepted, dropped = scene.gate.at_rest('totals', lambda: totals(scene.gate))
     scene.checks.equal('tools: frames in', frames_in, accepted + dropped)

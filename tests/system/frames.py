@@ -143,6 +143,7 @@ class Segment:
         header = (words >> 4) * 4
         self.options = options_of(data[20:header])
         self.payload = data[header:]
+        self.again = False # whoever listens knows
 
     def __repr__(self):
         names = ''.join(name for bit, name in enumerate('FSRPAU') if self.flags >> bit & 1)

@@ -79,20 +79,6 @@ def wait_for(what, condition, seconds=20):
         time.sleep(0.02)
 
 
-def at_rest(what, reading):
-    """reading()'s value once it holds still for longer than the 100 ms between two totals."""
-    state = {'last': None, 'same': 0}
-
-    def still():
-        now = reading()
-        state['same'] = state['same'] + 1 if now == state['last'] else 0
-        state['last'] = now
-        return state['same'] >= 15
-
-    wait_for(f'{what} at rest', still)
-    return state['last']
-
-
 class Lab:
     """One lab under a name of its own, so that tests can run side by side."""
 
@@ -104,7 +90,11 @@ class Lab:
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix='relaygate-test.')
         os.chmod(self.folder, 0o755)  # Postfix's user reads below it
-        self.command('up', '--dir', os.path.join(self.folder, 'lab'))
+        try:
+            self.command('up', '--dir', os.path.join(self.folder, 'lab'))
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         return self
 
     def __exit__(self, *_):
@@ -214,14 +204,25 @@ class Gate:
         self.process = None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if self.process:
+                self.kill()
+            raise
         return self
 
     def __exit__(self, kind, *_):
-        self.stop()
-        if kind:
-            print('--- the gate said:', flush=True)
-            print(read(self.log).decode(errors='replace')[-4000:], flush=True)
+        """A gate that crashed, or ends in another way than in good order, fails every test."""
+        code = 'nothing'
+        try:
+            code = self.stop()
+        finally:
+            if kind or code:
+                print('--- the gate said:', flush=True)
+                print(read(self.log).decode(errors='replace')[-4000:], flush=True)
+        if code and not kind:
+            raise RuntimeError(f'the gate ended with {code}')
 
     def start(self):
         """Returns when the gate says that it takes frames (sd_notify READY=1)."""
@@ -289,11 +290,21 @@ class Gate:
         rows = (row['formatted']['value'] for row in self.dump(pin))
         return [dict(row, name=text(row['name'])) for row in rows if text(row['name'])]
 
+    def summed(self, pin):
+        """The rows of all workers as they stand, added up by name: the totals beside them are those
+        of up to 100 ms ago, or of longer ago on a busy machine."""
+        sums = {}
+        for row in self.rows(f'{pin}_worker'):
+            total = sums.setdefault(row['name'], {})
+            for key, value in row.items():
+                total[key] = total.get(key, 0) + value if isinstance(value, int) else value
+        return sums
+
     def connectors(self):
-        return {row['name']: row for row in self.rows('connectors')}
+        return self.summed('connectors')
 
     def connectors_at_rest(self):
-        return at_rest('the counters of the connectors', self.connectors)
+        return self.at_rest('the counters of the connectors', self.connectors)
 
     def sessions_of_workers(self):
         """Sessions that each worker has opened, over all connectors. A worker has as many rows."""
@@ -305,17 +316,41 @@ class Gate:
                 for i in range(workers)]
 
     def ports(self):
-        return {row['name']: row for row in self.rows('ports')}
+        return self.summed('ports')
 
     def reasons(self):
-        return {row['name']: row['count'] for row in self.rows('reasons')}
+        return {name: row['count'] for name, row in self.summed('reasons').items()}
 
     def reason(self, name):
         return self.reasons().get(name, 0)
 
     def drops(self):
-        return {row['name']: row['count'] for row in self.rows('reasons')
+        return {name: row['count'] for name, row in self.summed('reasons').items()
                 if text(row['kind']) == 'drop' and row['count']}
+
+    def pulse(self):
+        """Numbers that differ once the main thread and each worker have gone round again."""
+        instance = self.dump('instance')[0]['formatted']['value']
+        return [instance['alive_us'], *(
+            row['turns'] for row in self.rows('workers')[:instance['workers']])]
+
+    def at_rest(self, what, reading):
+        """reading()'s value once it holds still: for longer than frames are on their way, and while
+        all threads of the gate that may change it go round three times, however long that takes."""
+        last, same, rounds, pulse = None, 0, 0, None
+
+        def still():
+            nonlocal last, same, rounds, pulse
+            now, beat = reading(), self.pulse()
+            if now != last:
+                last, same, rounds, pulse = now, 0, 0, beat
+            same += 1
+            if all(a != b for a, b in zip(beat, pulse)):
+                rounds, pulse = rounds + 1, beat
+            return same >= 15 and (rounds >= 3 or not self.alive())
+
+        wait_for(f'{what} at rest', still)
+        return last
 
     def table(self, pin):
         return read(os.path.join(self.lab.pins, pin)).decode()

@@ -39,8 +39,9 @@ RESERVED_SECOND = ('example.com', 'example.net', 'example.org')
 KEYWORDS = {'PIPELINING': 'PipeliningEnabled', 'DSN': 'DeliveryStatusNotificationEnabled',
             'ENHANCEDSTATUSCODES': 'EnhancedStatusCodesEnabled', '8BITMIME': 'EightBitMimeEnabled',
             'CHUNKING': 'ChunkingEnabled', 'BINARYMIME': 'BinaryMimeEnabled',
-            'SMTPUTF8': 'SmtpUtf8Enabled', 'XLONGADDR': 'LongAddressesEnabled'}
-OFF = ('LongAddressesEnabled',)  # unless set
+            'SMTPUTF8': 'SmtpUtf8Enabled', 'XLONGADDR': 'LongAddressesEnabled',
+            'XORAR': 'OrarEnabled'}
+OFF = ('LongAddressesEnabled', 'OrarEnabled')  # unless set
 
 
 def words(text):

@@ -21,6 +21,10 @@ OVERTAKEN = 3  # seconds for a frame that another one overtook between two proce
 FENCE_PAUSE = 0.0025 # the gate answers 1,000 pings a second, and a fence takes two
 
 
+def fresh(segments):
+    return [segment for segment in segments if not segment.again]
+
+
 class Link:
     """One host's interface. Addresses are bytes; those in `addresses` get ARP and ND answers."""
 
@@ -35,6 +39,7 @@ class Link:
         self.addresses = set(addresses)
         self.gate = {family: frames.packed(labs.GATE[family]) for family in labs.FAMILIES}
         self.heard = []     # TCP segments for our addresses, in order
+        self.known = set()  # those of them that take numbers
         self.echoes = set() # numbers of the pings that were answered
         self.defences = [] # addresses that the gate announced as its own
         self.ping_number = 0
@@ -88,9 +93,18 @@ class Link:
         elif destination not in self.addresses:
             return
         elif protocol == frames.TCP:
-            self.heard.append(frames.Segment(source, destination, data))
+            self.heard.append(self.judged(frames.Segment(source, destination, data)))
         elif protocol in (frames.ICMP, frames.ICMP6) and data[0] in (0, 129):
             self.echoes.add(struct.unpack('!H', data[6:8])[0])
+
+    def judged(self, segment):
+        """Was it said before? A gate repeats what a slow test has not acknowledged in time."""
+        if segment.payload or segment.flags & (SYN | FIN):
+            key = (segment.destination, segment.destination_port, segment.sequence,
+                   segment.flags, len(segment.payload))
+            segment.again = key in self.known
+            self.known.add(key)
+        return segment
 
     def take_arp(self, frame):
         sender, target = frame[28:32], frame[38:42]
@@ -140,10 +154,11 @@ class Link:
             self.pump(0.05)
 
     def answers(self, least=0):
-        """All segments heard since the last call, once the gate is through with what was sent."""
-        self.settle(least, lambda: len(self.heard))
+        """All segments heard since the last call but those that only repeat others, once the gate
+        is through with what was sent."""
+        self.settle(least, lambda: len(fresh(self.heard)))
         heard, self.heard = self.heard, []
-        return heard
+        return fresh(heard)
 
 
 class Peer:
@@ -184,8 +199,8 @@ class Peer:
         return mine
 
     def answers(self, least=0):
-        """Segments of this connection since the last call, behind a fence."""
-        self.link.settle(least, lambda: sum(map(self.mine, self.link.heard)))
+        """Segments of this connection since the last call, repetitions too, behind a fence."""
+        self.link.settle(least, lambda: sum(map(self.mine, fresh(self.link.heard))))
         return self.take_mine()
 
     def await_segment(self, what, wanted, seconds=PATIENCE):

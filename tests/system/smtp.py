@@ -135,7 +135,8 @@ class Backend:
     accepted: (sender, recipients, content) of each message that it has answered 250 to.
     seen: the same of each message whose end of data it has seen.
     answering: while cleared, it leaves each end of data unanswered.
-    chunking: it offers CHUNKING. size: the largest message that it says it takes."""
+    chunking: it offers CHUNKING. size: the largest message that it says it takes. keywords:
+    further ones that it offers."""
 
     POINTS = ('before MAIL', 'in MAIL', 'in RCPT', 'in body', 'after final dot')
 
@@ -144,7 +145,7 @@ class Backend:
         self.families = families
         self.lock = threading.Lock()
         self.accepted, self.seen = [], []
-        self.chunking, self.size = False, 104857600
+        self.chunking, self.size, self.keywords = False, 104857600, ()
         self.die_at = None
         self.abrupt = False
         self.alive = threading.Event()
@@ -249,7 +250,9 @@ class Dialogue:
 
     def on_ehlo(self, _):
         self.say(f'250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE {self.backend.size}\r\n'
-                 + ('250-CHUNKING\r\n' if self.backend.chunking else '') + '250 8BITMIME')
+                 + ('250-CHUNKING\r\n' if self.backend.chunking else '')
+                 + ''.join(f'250-{keyword}\r\n' for keyword in self.backend.keywords)
+                 + '250 8BITMIME')
 
     def on_mail(self, rest):
         self.dies('in MAIL')

@@ -58,6 +58,27 @@ def listed(gate):
     return {row['source']: row for row in json.loads(output)}
 
 
+def explained(gate, family, *words):
+    """What `explain` says of the host: its text, and its JSON."""
+    call = (labs.BINARY, 'explain', '-c', gate.file, '--from', SOURCES[family], '--to',
+            labs.GATE[family], *words)
+    texts = [subprocess.run([*call, *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            text=True, check=True).stdout for more in ((), ('--json',))]
+    return texts[0], json.loads(texts[1])
+
+
+def explains(checks, gate, family):
+    """The ban that the running gate has for it, with end and reason, as `ban list` has it."""
+    text, found = explained(gate, family)
+    row = listed(gate)[NAMES[family]]
+    until = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(row['until']))
+    checks.equal(f'IPv{family}: explain has the ban', found['ban'],
+                 {key: row[key] for key in ('source', 'until', 'level', 'reason')})
+    checks.that(f'IPv{family}: explain refuses', found['refused'] and 'dialogue' not in found, found)
+    checks.that(f'IPv{family}: and says so',
+                f'{NAMES[family]}, until {until}, level 2, reason: {row["reason"]}' in text, text)
+
+
 def bpftool(lab, *words):
     subprocess.run(['bpftool', 'map', words[0], 'pinned', os.path.join(lab.pins, 'bans'),
                     *' '.join(words[1:]).split()], check=True, stdout=subprocess.DEVNULL)
@@ -153,14 +174,14 @@ def shared(gate, family):
 def dropped_exactly(checks, lab, gate, family, xdp):
     """Each packet is counted once, and where XDP drops it, it is never seen."""
     name = f'IPv{family}'
-    before = labs.at_rest('the counters', lambda: (
+    before = gate.at_rest('the counters', lambda: (
         gate.ports()['outside']['frames_banned'], gate.reason('banned'),
         gate.connectors()['Submission']['frames'], listed(gate)[NAMES[family]]['packets']))
     send_syns(lab, family)
     want = PACKETS if xdp else 0
     labs.wait_for('the packets are counted', lambda: gate.ports()['outside']['frames_banned']
                   + gate.reason('banned') >= before[0] + before[1] + PACKETS)
-    after = labs.at_rest('the counters', lambda: (
+    after = gate.at_rest('the counters', lambda: (
         gate.ports()['outside']['frames_banned'], gate.reason('banned'),
         gate.connectors()['Submission']['frames'], listed(gate)[NAMES[family]]['packets']))
     checks.equal(f'{name}: dropped by XDP, dropped by the gate, seen by it, counted in the entry',
@@ -202,9 +223,13 @@ def by_hand(checks, lab, gate, family):
     row = shared(gate, family)
     checks.equal(f'{host}: the second ban', row['level'], 2)
     checks.that(f'{host}: is twice as long', 6600 < row['until'] - time.time() <= 7200)
+    explains(checks, gate, family)
     checks.equal(f'{host}: ban del', ban(gate, 'del', SOURCES[family]), (0, ''))
     checks.that(f'{host}: served after ban del', labs.wait_for(
         'served', lambda: is_answered(lab, 'remote', family)))
+    text, found = explained(gate, family)
+    checks.that(f'{host}: explain knows of no ban',
+                found['ban'] is None and not found['refused'] and 'banned' not in text, text)
     checks.equal(f'{host}: ban del again', ban(gate, 'del', SOURCES[family]),
                  (1, f'relaygate: {SOURCES[family]}: is not banned'))
 
@@ -250,6 +275,9 @@ def survives(checks, lab, gate):
         checks.equal(f'ban add {SOURCES[family]}', ban(gate, 'add', SOURCES[family])[0], 0)
     gate.kill()
     checks.equal('the map outlives the gate', set(listed(gate)), set(NAMES.values()))
+    text, found = explained(gate, 4, '--pin-directory', lab.pins)
+    checks.that('explain says nothing of a gate that does not run',
+                'ban' not in found and 'banned' not in text, text)
     gate.start()
     for family in labs.FAMILIES:
         checks.that(f'IPv{family}: still banned after kill -9',
@@ -279,7 +307,7 @@ def full(checks, lab):
             replies)
         # Forty points each: the third and the fourth would ban him.
         checks.equal('which is counted each time',
-                     labs.at_rest('it', lambda: gate.reason('bans_full')) - before, 2)
+                     gate.at_rest('it', lambda: gate.reason('bans_full')) - before, 2)
         checks.equal('the list is as it was', len(listed(gate)), 16)
         for family in labs.FAMILIES:
             others_pass(checks, lab, family)
@@ -351,7 +379,7 @@ def million(checks, lab):
 
 
 def accounts(checks, gate):
-    rows, drops = labs.at_rest('the counters', lambda: (gate.ports(), gate.drops()))
+    rows, drops = gate.at_rest('the counters', lambda: (gate.ports(), gate.drops()))
     checks.equal('frames in = accepted + drops',
                  sum(row['frames_in'] - row['frames_accepted'] for row in rows.values()),
                  sum(drops.values()))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 60
+# timeout: 120
 #
 # The command line: what each call exits with, and on which stream it says what. An option that is
 # not on a command's own page is refused by it, each with each. The pages in README.md are those that
@@ -13,6 +13,7 @@ import tempfile
 import lab as labs
 
 SAMPLE = os.path.join(labs.ROOT, 'config', 'relaygate.ini')
+CAMPUS = os.path.join(labs.ROOT, 'config', 'examples', 'campus.ini')
 BROKEN = '[gate]\nName = mx.test\nMaxSesions = 3\n'
 
 # Arguments; exit code; words on stdout; words on stderr.
@@ -60,8 +61,23 @@ CASES = (
     (('ban', 'list', '-c', SAMPLE, '--for', '1h'), 1, (), ('ban list does not take --for: it takes',
                                                            '--json')),
     (('ban', 'add', '192.0.2.1', '-c', SAMPLE, '--json'), 1, (), ('ban add does not take --json',)),
+    (('ban', '', '-c', SAMPLE), 1, (), ('ban: an argument is empty',)),
+    (('ban', 'add', '', '-c', SAMPLE), 1, (), ('ban: an argument is empty',)),
+    (('import', ''), 1, (), ('import: an argument is empty',)),
+    (('check', '-c', SAMPLE, ''), 1, (), ('check: an argument is empty',)),
     (('--json', '-c', SAMPLE, 'check'), 1, (), ('check does not take --json',)),
     (('check', '--help', '--json'), 0, ('Usage: relaygate check',), ()),
+    # Who asks for what there is not is told what there is.
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.99'), 0,
+     ('destination is none of our addresses', 'ours: 192.0.2.10 (port outside, line 73)'), ()),
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10:587'), 0,
+     ('no connector is bound to', 'there is Internet, binding 192.0.2.10:25 (line 96)'), ()),
+    (('explain', '-c', CAMPUS, '--from', '192.0.2.1', '--to', '10.1.0.25'), 0,
+     ('source in no RemoteIPRanges', 'it is in no range of Campus, binding 10.1.0.25:25 (line 18)',
+      'it is in no range of Printing lab'), ()),
+    (('explain', '-c', SAMPLE, '--from', '192.0.2.1', '--to', '192.0.2.10'), 0,
+     ('250-PIPELINING\n', '250-DSN (if all servers have it)\n', '250-CHUNKING\n',
+      '250 SMTPUTF8 (if all servers have it)\n'), ()),
 )
 USAGE = re.compile(r'^  (?:-(\w), |    )--([\w-]+)(=\S+)?', re.MULTILINE)
 
@@ -122,6 +138,25 @@ def full_device(checks):
                     'No space left on device' in done.stderr, done.stderr)
 
 
+def closed_streams(checks):
+    """A file that is written never takes the place of a stream that is closed."""
+    export = os.path.join(labs.ROOT, 'tests', 'system', 'exports', 'anonymous-relay.json')
+    with tempfile.TemporaryDirectory() as folder:
+        texts = []
+        for number, closed in enumerate(('', '>&-', '2>&-', '<&- >&- 2>&-')):
+            path = os.path.join(folder, f'{number}.ini')
+            done = subprocess.run(['sh', '-c', f'"$0" import "$1" -o "$2" {closed}', labs.BINARY,
+                                   export, path], stderr=subprocess.DEVNULL, timeout=30)
+            texts.append(labs.read(path))
+            checks.equal(f'import {closed}: exit code', done.returncode, 0)
+        checks.that('import writes the same file whatever stream is closed',
+                    len(set(texts)) == 1 and texts[0], [len(text) for text in texts])
+    done = subprocess.run(['sh', '-c', f'"$0" check -c {SAMPLE} >&-', labs.BINARY], timeout=30,
+                          stderr=subprocess.PIPE, text=True)
+    checks.that('a closed stdout is a failure', done.returncode == 1 and 'stdout' in done.stderr,
+                done.stderr)
+
+
 def test(checks):
     with tempfile.NamedTemporaryFile('w', suffix='.ini') as file:
         file.write(BROKEN)
@@ -143,6 +178,7 @@ def test(checks):
     foreign_options(checks, found)
     printed_pages(checks)
     full_device(checks)
+    closed_streams(checks)
 
 
 if __name__ == '__main__':

@@ -100,7 +100,8 @@ def random_connector(source, free):
         'RejectSingleLabelRecipientDomains': 'yes'}
     section.update((key, value) for key, value in optional.items()
                    if value and source.random() < (0.1 if key == 'Enabled' else 0.4))
-    section.update((key, 'no') for key in model.KEYWORDS.values() if source.random() < 0.1)
+    section.update((key, 'yes' if key in model.OFF else 'no')
+                   for key in model.KEYWORDS.values() if source.random() < 0.1)
     return section
 
 
@@ -257,7 +258,8 @@ class Willing(smtp.Dialogue):
 
     def on_ehlo(self, _):
         self.say('250-backend.example.net\r\n250-PIPELINING\r\n250-SIZE\r\n250-DSN\r\n'
-                 '250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-XLONGADDR\r\n250 SMTPUTF8')
+                 '250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-XLONGADDR\r\n250-XORAR\r\n'
+                 '250 SMTPUTF8')
 
 
 def told_by_wire(lab, session, want):

@@ -260,7 +260,7 @@ def totals(checks, gate):
     checks.equal('each refusal is in its connector\'s row',
                  sum(row['connections_refused'] for row in rows.values()), refusals)
     checks.equal('no source went uncounted', reasons.get('sources_full', 0), 0)
-    ports, drops = labs.at_rest('the totals', lambda: (gate.ports(), gate.drops()))
+    ports, drops = gate.at_rest('the totals', lambda: (gate.ports(), gate.drops()))
     checks.equal('frames in are those accepted and those dropped',
                  sum(port['frames_in'] for port in ports.values()), sum(drops.values())
                  + sum(port['frames_accepted'] for port in ports.values()))

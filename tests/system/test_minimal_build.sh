@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 1500
+# timeout: 3000
 # long: yes
 #
 # A machine that has only Debian 12: the smallest debootstrap, then scripts/deps build, the build

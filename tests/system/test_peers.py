@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 150
+# timeout: 300
 # long: yes
 #
 # Linux TCP as the peer in unusual states, in both roles: half close, windows that stay closed for
@@ -24,6 +24,7 @@ SENDER, RECIPIENT = 'a@sender.test', 'b@accepted.test'
 RAW_CLIENT, RAW_SERVER = '192.0.2.25', '10.0.0.13'  # addresses that no kernel has
 CLOSED_SECONDS = 10
 TIMESTAMPS, SACK, SCALE, ECN, SYN_DATA = 1, 2, 4, 8, 32  # tcpi_options
+SO_RCVBUFFORCE = 33  # Python has no name for it
 SWITCHES = {'tcp_timestamps': 1, 'tcp_sack': 1, 'tcp_window_scaling': 1, 'tcp_ecn': 2}
 # Name, switches that differ, what both connections must have agreed on.
 AGREEMENTS = (
@@ -101,6 +102,7 @@ class Wire:
         with lab.inside(host):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             self.socket.bind(('net0', 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.mac = ':'.join('%02x' % byte for byte in self.socket.getsockname()[4])
 
     def __enter__(self):
@@ -110,13 +112,14 @@ class Wire:
         self.socket.close()
 
     def frames(self, seconds):
-        """Frames with IPv4 or ARP, either way, until a time has passed."""
+        """Frames with IPv4 or ARP, either way, until a time has passed; those that wait here by then,
+        too, however long it takes to read them."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.socket.settimeout(left)
+        while True:
+            self.socket.settimeout(max(0.0, end - time.monotonic()))
             try:
                 frame = self.socket.recv(4096)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
                 return
             if frame[12:14] in (b'\x08\x00', b'\x08\x06'):
                 yield Ether(frame)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 120
+# timeout: 300
 # long: yes
 #
 # A client that connects again from the same port right after it left (a NAT or a busy smarthost does):
@@ -32,6 +32,7 @@ def session(lab, family, port, leave):
         except OSError as error:
             if not own_port_is_busy(error):
                 return f'{type(error).__name__}: {error}'
+            time.sleep(0.0005)
 
 
 def greeted(lab, family, port, leave):

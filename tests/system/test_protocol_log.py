@@ -4,7 +4,7 @@
 # workers: af_xdp
 #
 # The protocol log of a gate that runs as an ordinary user: one connector is Verbose, the others are
-# not. A whole session line by line as a CSV reader sees it; swaks; the header; then a file system
+# not. A whole session line by line as a CSV reader sees it; swaks; the header; a reload; then a file system
 # that is full: mail passes, the lines that are missing were counted, and with room again the log
 # goes on. A start without a path, or with one that the user cannot write, is refused in one line.
 import csv
@@ -69,7 +69,8 @@ def rows_of(path):
     rows = []
     for name in files_of(path):
         text = labs.read(os.path.join(path, name)).decode()
-        assert text.endswith('\r\n') and '\n' not in text.replace('\r\n', ''), name
+        text = text[:text.rfind('\r\n') + 2] # the gate may be in the middle of a write
+        assert '\n' not in text.replace('\r\n', ''), name
         rows += [row for row in csv.reader(text.split('\r\n')) if row and row[0][0] != '#']
     return rows
 
@@ -151,6 +152,36 @@ def by_swaks(checks, lab, path):
     checks.that('each line of EHLO is', len([row for row in rows if row[7][:4] == '250-']) > 3)
 
 
+def reloaded(checks, lab, gate, path):
+    """The rights that a session has from its next MAIL on stand before it."""
+    config = config_of(lab, path)
+    config['connector Submission']['ExtendedRights'] = (
+        'anonymous: ms-Exch-SMTP-Accept-Any-Recipient')
+    with smtp.Client(lab, 'host') as client:
+        end = '%s:%d' % client.socket.getsockname()
+        client.greet()
+        with open(gate.file, 'w') as file:
+            config.write(file)
+        done = subprocess.run((labs.BINARY, 'reload', '-c', gate.file), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        checks.equal(f'reload: {done.stdout}', done.returncode, 0)
+        for _ in range(2):
+            checks.starts('the new rights count', client.envelope(SENDER, FOREIGN), '250')
+            client.command('RSET')
+        client.quit()
+    rows = session(path, end)
+    told = [number for number, row in enumerate(rows) if row[8] == 'Set Session Permissions']
+    mails = [number for number, row in enumerate(rows) if row[7].startswith('MAIL')]
+    checks.equal('rights are told at the beginning and once with the new file', len(told), 2)
+    checks.that('before the MAIL that has them', told[-1] == mails[0] - 1, rows)
+    checks.that('as they are then', 'SMTPAcceptAnyRecipient' not in rows[told[0]][7]
+                and 'SMTPAcceptAnyRecipient' in rows[told[-1]][7], rows)
+    with open(gate.file, 'w') as file:
+        config_of(lab, path).write(file)
+    subprocess.run((labs.BINARY, 'reload', '-c', gate.file), stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, check=True)
+
+
 def header(checks, path):
     first = files_of(path)[0]
     lines = labs.read(os.path.join(path, first)).decode().split('\r\n')[:5]
@@ -194,8 +225,6 @@ def full(checks, lab, gate, path):
         checks.starts('the file system is full and mail passes', deliver(lab, 'host'), '250')
         sent += 1
     checks.starts('and goes on to', deliver(lab, 'host'), '250')
-    lost = labs.at_rest('lines lost', lambda: gate.reason('protocol_log_unwritten')) - missing
-    checks.that('lines were lost and counted', lost > 0)
     os.unlink(ballast)
     with smtp.Client(lab, 'host') as client:
         end = '%s:%d' % client.socket.getsockname()
@@ -203,10 +232,14 @@ def full(checks, lab, gate, path):
         client.message(SENDER, ACCEPTED, b'Subject: x\r\n\r\ny\r\n')
         client.quit()
     end_rows = session(path, end)
+    # Lines are written, or counted, in their order: those before these are.
+    lost = gate.at_rest('lines lost', lambda: gate.reason('protocol_log_unwritten')) - missing
+    checks.that('lines were lost and counted', lost > 0)
     written = len(rows_of(path)) - before - len(end_rows)
     # All sessions since have as many lines as this one.
     checks.equal('with room again the log goes on, and what is missing is what was counted',
                  written + lost, (sent + 1) * len(end_rows))
+    labs.wait_for('that is said', lambda: b'is written again' in labs.read(gate.log))
     said = labs.read(gate.log).decode()
     checks.that('it is said once', said.count('No space left on device') == 1
                 and said.count('is written again') == 1, said[-1500:])
@@ -242,6 +275,8 @@ def rotation(checks, lab, path):
                 and 12288 < sum(sizes) <= 20480, sizes)
     checks.that('the oldest went', not any(name.endswith('-1.log') for name in files_of(path)))
     checks.equal('after a stop in good order the last line is an end', rows_of(path)[-1][6], '-')
+    checks.that('and whole', all(labs.read(os.path.join(path, name)).endswith(b'\r\n')
+                                 for name in files_of(path)))
 
 
 def test(checks):
@@ -260,6 +295,7 @@ def test(checks):
                 by_swaks(checks, lab, path)
                 no_password(checks, lab, gate, path)
                 none_beside(checks, lab, path)
+                reloaded(checks, lab, gate, path)
                 full(checks, lab, gate, path)
                 checks.equal('no ring was full', gate.reason('protocol_log_full'), 0)
                 checks.equal('the gate stops in good order', gate.stop(), 0)

@@ -337,9 +337,19 @@ def linked(content, link, header_of):
         if frame[12:14] in (b'\x08\0', b'\x86\xdd'))
 
 
+def of_vlan(lab, config):
+    """The same with tagged frames at the clients' port: a capture of a VLAN's interface has none."""
+    path = lab.path('vlan.ini')
+    with open(path, 'w') as file:
+        file.write(re.sub(r'(?m)^\[port outside\]$', '[port outside]\nVlan = 42',
+                          labs.read(config).decode()))
+    return path
+
+
 def formats(checks, lab, config, capture):
     whole = labs.read(capture)
     wanted = replayed(checks, config, capture)['connectors']
+    vlan = of_vlan(lab, config)
     for what, content in (
             ('nanoseconds', nanoseconds(whole)),
             ('pcapng', next_generation(whole)),
@@ -351,10 +361,11 @@ def formats(checks, lab, config, capture):
         path = lab.path(f'{what}.pcap')
         with open(path, 'wb') as file:
             file.write(content)
-        found = replayed(checks, config, path)['connectors']
-        for name, row in wanted.items():
-            checks.equal(f'{what}: {name}', {key: found[name][key] for key in SAME},
-                         {key: row[key] for key in SAME})
+        for settings, where in ((config, ''), (vlan, ', of a VLAN')):
+            found = replayed(checks, settings, path)['connectors']
+            for name, row in wanted.items():
+                checks.equal(f'{what}{where}: {name}', {key: found[name][key] for key in SAME},
+                             {key: row[key] for key in SAME})
 
 
 # ---- Captures that are none ---------------------------------------------------------------------

@@ -17,7 +17,7 @@ import time
 import lab as labs
 import smtp
 
-GAUGES = {'sessions_open'}
+GAUGES = {'sessions_open', 'listed'}
 MAPS = {'connectors', 'connectors_worker', 'reasons', 'reasons_worker', 'ports', 'ports_worker',
         'log', 'instance', 'requests', 'bans', 'workers', 'servers', 'offenders', 'capture',
         'captured'}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# timeout: 120
+# timeout: 240
 #
 # Every right x {granted by a group, granted alone by ExtendedRights, denied, absent}, in both
 # dialects: a connector on a port of its own for each, asked by one literal client, with a literal

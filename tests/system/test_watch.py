@@ -69,7 +69,7 @@ def settle(gate):
         shown = status(gate)
         return [shown[kind] for kind in ('connectors', 'reasons', 'ports', 'offenders')]
 
-    return labs.at_rest('what status shows', reading)
+    return gate.at_rest('what status shows', reading)
 
 
 def still(row):
@@ -290,7 +290,7 @@ def slow_reader(checks, lab, gate, stranger):
     capture.process.send_signal(signal.SIGSTOP)
     before = gate.reason('no_connector')
     stranger.send(FIRST, 3000)
-    labs.at_rest('the drops', lambda: gate.reason('no_connector'))
+    gate.at_rest('the drops', lambda: gate.reason('no_connector'))
     capture.process.send_signal(signal.SIGCONT)
     _, words, file = capture.end()
     # Those that the sender's own device lost never came.

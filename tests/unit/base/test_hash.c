@@ -72,11 +72,53 @@ static void test_every_bit_counts(void **state)
 	assert_true(tuple_equal(&tuple, &(struct tuple){tuple.local, tuple.remote, 25, 40000}));
 }
 
+// One of either family: some alike in a row, some alone.
+static struct tuple random_tuple(bool ipv6)
+{
+	struct tuple tuple = example();
+
+	if (ipv6)
+		randombytes_buf(&tuple, sizeof(tuple));
+	randombytes_buf(tuple.remote.bytes + 12, 4);
+	tuple.local_port = (uint16_t)randombytes_random();
+	return tuple;
+}
+
+static void check_burst(unsigned count, uint32_t ipv6_of)
+{
+	struct tuple tuples[HASH_BURST];
+	const struct tuple *pointers[HASH_BURST] = {0};
+	uint64_t numbers[HASH_BURST] = {0}, plain[HASH_BURST], with[HASH_BURST], hashes[HASH_BURST];
+	struct hash_key key = key_of((uint8_t)count);
+
+	for (unsigned i = 0; i < count; i++) {
+		tuples[i] = random_tuple(randombytes_uniform(8) < ipv6_of);
+		pointers[i] = &tuples[i];
+		randombytes_buf(&numbers[i], sizeof(numbers[i]));
+	}
+	hash_tuples(&key, pointers, NULL, count, plain);
+	hash_tuples(&key, pointers, numbers, count, with);
+	hash_many_numbers(&key, numbers, 7, count, hashes);
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(plain[i], hash_tuple(&key, &tuples[i]));
+		assert_int_equal(with[i], hash_tuple_with(&key, &tuples[i], numbers[i]));
+		assert_int_equal(hashes[i], hash_numbers(&key, numbers[i], 7));
+	}
+}
+
+static void test_bursts(void **state)
+{
+	for (unsigned count = 0; count <= HASH_BURST; count++)
+		for (uint32_t ipv6_of = 0; ipv6_of <= 8; ipv6_of++)
+			check_burst(count, ipv6_of);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_answers),
 		cmocka_unit_test(test_every_bit_counts),
+		cmocka_unit_test(test_bursts),
 	};
 	if (sodium_init() < 0)
 		return 1;

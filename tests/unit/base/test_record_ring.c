@@ -115,7 +115,7 @@ static void test_reserved_is_not_seen(void **state)
 	record_ring_destroy(ring);
 }
 
-#define PASSED 200000
+#define PASSED 50000
 
 static void *write_all(void *argument)
 {

@@ -35,6 +35,75 @@ static void test_rows(void **state)
 	}
 }
 
+// Of Set-ReceiveConnector (connector reference, section 5): each is a key, or it is told why not.
+static void test_every_parameter_of_exchange(void **state)
+{
+	static const char *const names[] = {
+		"AcceptConsumerMail",
+		"AdvertiseClientSettings",
+		"AuthMechanism",
+		"AuthTarpitInterval",
+		"Banner",
+		"BareLinefeedRejectionEnabled",
+		"BinaryMimeEnabled",
+		"Bindings",
+		"ChunkingEnabled",
+		"Comment",
+		"ConnectionInactivityTimeout",
+		"ConnectionTimeout",
+		"DefaultDomain",
+		"DeliveryStatusNotificationEnabled",
+		"DomainSecureEnabled",
+		"EightBitMimeEnabled",
+		"EnableAuthGSSAPI",
+		"Enabled",
+		"EnhancedStatusCodesEnabled",
+		"ExtendedProtectionPolicy",
+		"Fqdn",
+		"LiveCredentialEnabled",
+		"LongAddressesEnabled",
+		"MaxAcknowledgementDelay",
+		"MaxHeaderSize",
+		"MaxHopCount",
+		"MaxInboundConnection",
+		"MaxInboundConnectionPercentagePerSource",
+		"MaxInboundConnectionPerSource",
+		"MaxLocalHopCount",
+		"MaxLogonFailures",
+		"MaxMessageSize",
+		"MaxProtocolErrors",
+		"MaxRecipientsPerMessage",
+		"MessageRateLimit",
+		"MessageRateSource",
+		"OrarEnabled",
+		"PermissionGroups",
+		"PipeliningEnabled",
+		"ProtocolLoggingLevel",
+		"ProxyEnabled",
+		"RejectReservedSecondLevelRecipientDomains",
+		"RejectReservedTopLevelRecipientDomains",
+		"RejectSingleLabelRecipientDomains",
+		"RemoteIPRanges",
+		"RequireEHLODomain",
+		"RequireTLS",
+		"ServiceDiscoveryFqdn",
+		"SizeEnabled",
+		"SmtpUtf8Enabled",
+		"SuppressXAnonymousTls",
+		"TarpitInterval",
+		"TlsCertificateName",
+		"TlsDomainCapabilities",
+		"TransportRole",
+		"Usage",
+	};
+	char hint[KEY_HINT_MAX];
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (!keys_find(SECTION_CONNECTOR, names[i]) &&
+		    !strstr(keys_hint(SECTION_CONNECTOR, names[i], hint), "parameter of Exchange"))
+			fail_msg("%s: no key, and no word about it", names[i]);
+}
+
 static void test_hints(void **state)
 {
 	static const struct {
@@ -48,7 +117,7 @@ static void test_hints(void **state)
 		{SECTION_GATE, "Servers", "belongs into [backend NAME]"},
 		{SECTION_BACKEND, "Bindings", "belongs into [connector NAME]"},
 		{SECTION_CONNECTOR, "defaultdomain", "parameter of Exchange"},
-		{SECTION_CONNECTOR, "TransportRole", "parameter of Exchange"},
+		{SECTION_CONNECTOR, "TransportRole", "parameter of Exchange: it names one of"},
 		{SECTION_CONNECTOR, "Colour", ""},
 		{SECTION_CONNECTOR, "", ""},
 		{SECTION_CONNECTOR, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""},
@@ -148,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_every_parameter_of_exchange),
 		cmocka_unit_test(test_hints),
 		cmocka_unit_test(test_documentation_has_every_row),
 		cmocka_unit_test(test_sample_shows_every_key),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a reload may change, and how a file is refused that changes more: each key by its name and
-// line. Every key of the table is tried that has a second value which is easy to write.
+// What a reload may change, and what becomes of a file that changes more: each key is told by its
+// name and line, with both values, and keeps the one that is in force. Every key of the table is
+// tried that has a second value which is easy to write.
 #include "config/keys.h"
 #include "config/load.h"
 #include "config/policy.h"
@@ -25,14 +26,24 @@
 	"RemoteIPRanges = 0.0.0.0/0\nPermissionGroups = AnonymousUsers\n"                          \
 	"[backend cluster]\nServers = 10.0.0.11\n"
 
-static char said[4096];
+static char said[4096], kept[RESTART_KEPT_MAX];
 
 static void note(void *context, enum diagnostic_severity severity, const char *text)
 {
-	if (severity == DIAGNOSTIC_ERROR)
+	if (severity == DIAGNOSTIC_ERROR || strstr(text, "needs a restart"))
 		snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
 }
 
+// A second look finds nothing that differs.
+static bool waits(const struct policy *running, struct policy *next)
+{
+	struct diagnostics diagnostics = {0};
+	char more[RESTART_KEPT_MAX];
+
+	return !restart_keep(running, next, &diagnostics, more) || more[0];
+}
+
+// True when nothing waits; else it is in said, and what is kept in kept.
 static bool allowed_after(const char *running_text, const char *next_text)
 {
 	struct diagnostics diagnostics = {.report = note};
@@ -43,8 +54,12 @@ static bool allowed_after(const char *running_text, const char *next_text)
 	if (!running || !next)
 		fail_msg("%s", said);
 	said[0] = '\0';
-	fine = restart_not_needed(running, next, &diagnostics);
-	assert_int_equal(fine, said[0] == '\0');
+	fine = restart_keep(running, next, &diagnostics, kept);
+	assert_int_equal(fine, diagnostics.errors == 0);
+	if (fine)
+		assert_int_equal(kept[0] == '\0', said[0] == '\0');
+	assert_true(!fine || !waits(running, next));
+	fine = fine && !kept[0];
 	policy_destroy(running);
 	policy_destroy(next);
 	return fine;
@@ -90,21 +105,29 @@ static void test_keys_of_the_gate(void **state)
 		"ReceiveProtocolLogMaxFileSize = 8KB",
 		"ReceiveProtocolLogMaxDirectorySize = 100MB",
 		"ReceiveProtocolLogMaxAge = 1d",
-		"DnsServers = 192.0.2.53",
+		"DnsServers = 192.0.2.53:53",
 		"DnsTimeout = 3s",
 	};
 	unsigned rows = 0;
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		char text[2048], wanted[128];
+		char text[2048], wanted[256];
 		int name = (int)strcspn(changes[i], " ");
 
 		snprintf(text, sizeof(text), "%s%s\n%s%s", BASE_GATE, changes[i], BASE_PORTS,
 			 BASE_REST);
-		snprintf(wanted, sizeof(wanted), "(text):3: %.*s changed: that needs a restart\n",
-			 name, changes[i]);
+		const struct key *key = keys_find(SECTION_GATE, strndupa(changes[i], (size_t)name));
+		const char *before = key->fallback ? key->fallback : "none";
+
+		snprintf(wanted, sizeof(wanted),
+			 "(text):3: %s changed from %s to %s: that needs a restart, until then %s "
+			 "is in force\n",
+			 key->name, before, changes[i] + name + 3, before);
 		assert_false(allowed(text));
 		assert_string_equal(said, wanted);
+		snprintf(wanted, sizeof(wanted), "%s (%s -> %s)", key->name, before,
+			 changes[i] + name + 3);
+		assert_string_equal(kept, wanted);
 	}
 	// None was forgotten here.
 	for (unsigned i = 0; i < keys_count(); i++)
@@ -164,6 +187,22 @@ static void test_ports(void **state)
 	assert_non_null(strstr(said, "order"));
 }
 
+// The rest of a file may need what stays otherwise.
+static void test_rest_that_does_not_go(void **state)
+{
+	assert_false(
+		allowed(BASE_GATE
+			"[port outside]\nDevice = eth1\nAddress = 192.0.2.11/24\nGateway = "
+			"192.0.2.1\n[port inside]\nDevice = eth2\nAddress = 10.0.0.1/24\n"
+			"[accepted-domain contoso.com]\n[connector one]\nBindings = 192.0.2.11:25\n"
+			"RemoteIPRanges = 0.0.0.0/0\nPermissionGroups = AnonymousUsers\n"
+			"[backend cluster]\nServers = 10.0.0.11\n"));
+	assert_non_null(strstr(said, ":5: Address changed from 192.0.2.10/24 to 192.0.2.11/24"));
+	assert_non_null(strstr(said, "Bindings"));
+	assert_non_null(strstr(said, "does not go with what stays until a restart: [port outside] "
+				     "Address (192.0.2.10/24 -> 192.0.2.11/24)"));
+}
+
 // Every fault of a file is told, not just the first.
 static void test_all_are_told(void **state)
 {
@@ -179,9 +218,12 @@ static void test_all_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_may_change), cmocka_unit_test(test_keys_of_the_gate),
-		cmocka_unit_test(test_dns_lists),       cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_what_may_change),
+		cmocka_unit_test(test_keys_of_the_gate),
+		cmocka_unit_test(test_dns_lists),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_all_are_told),
+		cmocka_unit_test(test_rest_that_does_not_go),
 	};
 
 	return cmocka_run_group_tests_name("restart", tests, NULL, NULL);

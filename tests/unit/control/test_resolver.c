@@ -40,6 +40,7 @@ struct question {
 
 static const uint8_t listed[4] = {127, 0, 0, 2}, elsewhere[4] = {192, 0, 2, 1};
 static atomic_uint asked;
+static atomic_bool given_up; // late.test may answer: nobody waits for it any more
 
 // The header and the question; then the address, if there is one. Returns the length.
 static size_t answer(const struct question *question, unsigned flags, const uint8_t *address,
@@ -100,7 +101,9 @@ static size_t say_nothing(const struct question *question, bool tcp, uint8_t rep
 
 static size_t say_late(const struct question *question, bool tcp, uint8_t reply[512])
 {
-	usleep(400000);
+	for (unsigned waited_ms = 0; waited_ms < PATIENCE_MS && !atomic_load(&given_up);
+	     waited_ms++)
+		usleep(1000);
 	return say_listed(question, tcp, reply);
 }
 
@@ -253,6 +256,7 @@ static void open_scene(struct scene *scene, size_t first, unsigned count, uint32
 
 	*scene = (struct scene){0};
 	atomic_store(&asked, 0);
+	atomic_store(&given_up, false);
 	open_server(&scene->server, 0);
 	for (unsigned i = 0; i < count; i++)
 		scene->lists[i] = (struct dnsbl_list){.zone = (char *)zones[first + i].name};
@@ -384,10 +388,12 @@ static void test_too_late(void **state)
 	open_scene(&scene, LATE, 1, 300);
 	ask(&scene, &client);
 	assert_int_equal(await(&scene, &client).listed, 0);
+	atomic_store(&given_up, true);
+	// Its answer comes behind the late one; or not in time either, on a busy machine.
 	ask(&scene, &other);
 	await(&scene, &other);
 	assert_int_equal(await(&scene, &client).listed, 0);
-	assert_int_equal(counts(&scene)->dnsbl_timeout, 2);
+	assert_in_range(counts(&scene)->dnsbl_timeout, 1, 2);
 	close_scene(&scene);
 }
 
@@ -400,7 +406,7 @@ static void test_too_many(void **state)
 	struct scene scene;
 	struct address last;
 
-	open_scene(&scene, SILENT, 1, 300);
+	open_scene(&scene, SILENT, 1, 1000); // in which a busy machine takes them all
 	for (unsigned i = 0; i < ASKED_MAX + MORE; i++) {
 		last = client_of(i);
 		ask(&scene, &last);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A snapshot as text, JSON, Prometheus and a frame of top: names that want escaping stay one label
-// and one string, what is dead has no gauges, and a frame keeps to the lines and columns it is
-// given, however many rows there are.
+// and one string, names of any script stand in their columns, what is dead has no gauges, and a
+// frame keeps to the lines and columns it is given, however many rows there are.
 #include "bpf/counters.h"
 #include "bpf/state.h"
 #include "control/status.h"
@@ -51,6 +51,7 @@ static int fill(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(connectors[i].name, sizeof(connectors[i].name), "connector %u", i);
 		connectors[i].frames = i;
+		connectors[i].listed = 1;
 	}
 	strcpy(connectors[0].name, HOSTILE);
 	memcpy(connectors[1].name, LONGEST, COUNTERS_NAME_BYTES); // without a NUL
@@ -267,6 +268,32 @@ static void test_frame_fits_80_columns(void **state)
 	free(text);
 }
 
+// Names of any script stand in their columns, and that of a connector which is gone says so.
+static void test_names(void **state)
+{
+	struct view_snapshot before = snapshot(3), now = snapshot(3);
+	char *texts[2];
+
+	strcpy(connectors[0].name, "Почта снаружи, вторая стойка");
+	strcpy(connectors[1].name, "日本語のメールサーバーの名前");
+	strcpy(connectors[2].name, "Anonymous Relay in Bür");
+	connectors[2].listed = 0;
+	now.now_us += 1000000;
+	texts[0] = printed(print_text, &now);
+	texts[1] = top_frame(&before, &now, 40, 80);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_non_null(strstr(texts[i], "\nПочта снаружи, вторая ст "));
+		assert_non_null(strstr(texts[i], "\n日本語のメールサーバーの "));
+		assert_non_null(strstr(texts[i], "\nAnonymous Relay i (gone) "));
+		free(texts[i]);
+	}
+	// A terminal that ends in the midst of a name.
+	texts[0] = top_frame(&before, &now, 40, 5);
+	assert_non_null(strstr(texts[0], "\nПочта\n"));
+	assert_non_null(strstr(texts[0], "\n日本\n"));
+	free(texts[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup(test_frame_keeps_its_size, fill),
 		cmocka_unit_test_setup(test_frame_shows_rates, fill),
 		cmocka_unit_test_setup(test_frame_fits_80_columns, fill),
+		cmocka_unit_test_setup(test_names, fill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

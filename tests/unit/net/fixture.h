@@ -106,7 +106,7 @@ static inline void fixture_add_address(struct fixture *f, unsigned port, const c
 static inline struct fixture *fixture_prepare(void)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	f->outbox = (struct outbox){fixture_reserve, fixture_commit};
+	f->outbox = (struct outbox){.reserve = fixture_reserve, .commit = fixture_commit};
 	f->policy.ports = f->settings;
 	f->policy.port_count = 2;
 	for (unsigned i = 0; i < 2; i++) {

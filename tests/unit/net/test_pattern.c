@@ -125,9 +125,14 @@ static void every_field_empty(struct sample *sample)
 
 static void every_length(struct sample *sample)
 {
+	const struct slice none = {NULL, 0}; // of an mbuf that cannot be made whole
+	struct pattern_matches found;
+
 	for (size_t length = 0; length <= sample->length; length++)
 		assert_int_equal(matches(sample, sample->bytes, length),
 				 length >= sample->view.frame.length);
+	pattern_match(&sample->pattern, &none, 1, &found);
+	assert_int_equal(found.count, 0);
 }
 
 static void several_bytes(struct sample *sample)

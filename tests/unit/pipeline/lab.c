@@ -349,7 +349,7 @@ static struct lab *open_lab(const char *gate, const char *backend, unsigned work
 	const char *why;
 
 	assert_true(sodium_init() >= 0);
-	lab->outbox = (struct outbox){reserve, commit};
+	lab->outbox = (struct outbox){.reserve = reserve, .commit = commit};
 	lab->now = (struct tick){10000000, 1790000000000000ull};
 	lab->plan = lab_good_plan;
 	lab->next_port = 40000;

@@ -291,68 +291,6 @@ static void test_evicted_transaction_leaves_its_server(void **state)
 	lab_close(lab);
 }
 
-// Who waits for a server gets the connection of the one who has kept his in silence for ten
-// seconds, not of one who goes on, nor of one inside a message.
-static void test_silent_holder_gives_its_connection_up(void **state)
-{
-	const char *family = *(const bool *)*state ? LAB_IPV6 : "";
-	struct lab *lab = lab_open(family, "MaxConnections = 3\n");
-	struct peer *body = in_body(lab), *busy = lab_asking(lab, "b"), *silent, *waiting;
-
-	silent = lab_asking(lab, "c");
-	assert_heard(busy, "250 recipient\r\n");
-	assert_heard(silent, "250 recipient\r\n");
-	lab_run(lab, 6000);
-	lab_say(lab, busy, "RCPT TO:<y@accepted.test>\r\n");
-	assert_heard(busy, "250 recipient\r\n");
-	waiting = lab_asking(lab, "d");
-	lab_run(lab, 1000);
-	assert_heard(silent, "");
-	assert_heard(waiting, "");
-	lab_run(lab, 4000);
-	assert_heard(silent, evicted);
-	assert_heard(waiting, "250 recipient\r\n");
-	assert_int_equal(count_of(lab, REASON_holder_evicted), 1);
-	// Nobody waits any more.
-	lab_run(lab, 12000);
-	assert_heard(busy, "");
-	assert_counts(lab, 0, 0, 0);
-	lab_say(lab, body, "text\r\n.\r\n");
-	assert_heard(body, "250 queued as 1\r\n");
-	assert_int_equal(count_of(lab, REASON_holder_evicted), 1);
-	lab_close(lab);
-}
-
-// Nor does he keep it by what costs nothing; a server's answer may take its time.
-static void test_holder_who_gets_nowhere_gives_its_connection_up(void **state)
-{
-	const char *family = *(const bool *)*state ? LAB_IPV6 : "";
-	struct lab *lab = lab_open(family, "MaxConnections = 2\n");
-	struct peer *stays = lab_asking(lab, "a"), *asks, *its_server, *waiting;
-
-	assert_heard(stays, "250 recipient\r\n");
-	asks = lab_asking(lab, "b");
-	its_server = lab_server(lab);
-	assert_heard(asks, "250 recipient\r\n");
-	lab->plan.recipient = "";
-	lab_say(lab, asks, "RCPT TO:<y@accepted.test>\r\n");
-	waiting = lab_asking(lab, "c");
-	for (unsigned second = 0; second < 3; second++) {
-		lab_run(lab, 1000);
-		lab_say(lab, stays, second % 2 ? "NOOP\r\n" : "RCPT TO:<y@foreign.test>\r\n");
-	}
-	lab->plan.recipient = lab_good_plan.recipient;
-	lab_say(lab, its_server, "250 recipient\r\n");
-	assert_heard(asks, "250 recipient\r\n");
-	lab_heard(stays);
-	lab_run(lab, 6000);
-	assert_heard(stays, evicted);
-	assert_heard(waiting, "250 recipient\r\n");
-	assert_heard(asks, "");
-	assert_int_equal(count_of(lab, REASON_holder_evicted), 1);
-	lab_close(lab);
-}
-
 // Half-closed connections have half of the places, and sixteen at least.
 static void test_half_closed_are_bounded(void **state)
 {
@@ -502,8 +440,6 @@ int main(void)
 		BOTH(test_a_body_survives_a_flood),
 		BOTH(test_a_refused_body_makes_room),
 		BOTH(test_evicted_transaction_leaves_its_server),
-		BOTH(test_silent_holder_gives_its_connection_up),
-		BOTH(test_holder_who_gets_nowhere_gives_its_connection_up),
 		BOTH(test_half_closed_are_bounded),
 		BOTH(test_who_holds_buffers_makes_room_for_replies),
 		BOTH(test_a_body_is_never_closed_for_buffers),

@@ -2,8 +2,12 @@
 //
 // Handshakes: what is counted when a SYN comes twice, when there is no session left, and when the
 // segment belongs to nothing.
+#include "dataplane/base/random.h"
+#include "dataplane/net/checksum.h"
 #include "tests/sim/literal.h"
+#include "tests/unit/net/vectors.h"
 #include "tests/unit/pipeline/lab.h"
+#include "tests/unit/pipeline/twins.h"
 
 static void test_repeated_syn_is_answered_and_counted_again(void **state)
 {
@@ -223,6 +227,72 @@ static void test_repeated_syn_is_answered_where_it_came_from(void **state)
 	lab_close(lab);
 }
 
+#define SYN_BURSTS        3000
+#define SYN_BURST_MAX     31 // of larger ones not each offender is noted
+#define SYN_OPTIONS_BYTES 20
+#define SYN_FRAME_MAX     (sizeof(tcp6_syn))
+
+// A listed client's SYN: one of few, so that many come again; as the vectors, but for its options.
+static unsigned random_syn(struct random *random, bool ipv6, uint8_t frame[])
+{
+	static const uint8_t options[][SYN_OPTIONS_BYTES] = {
+		{2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7}, // all
+		{2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2},                          // no timestamps
+		{2, 4, 2, 0x18},
+		{1, 1, 1, 1, 4, 2},
+		{1, 1, 3, 3, 14, 2, 4, 0xff, 0xff},
+		{2, 0}, // malformed
+	};
+	const unsigned length = ipv6 ? sizeof(tcp6_syn) : sizeof(tcp4_syn);
+	uint8_t *ip = frame + 14, *tcp = ip + (ipv6 ? 40 : 20);
+
+	memcpy(frame, ipv6 ? tcp6_syn : tcp4_syn, length);
+	frame[11] = (uint8_t)random_below(random, 3); // by one router or another
+	if (ipv6) {
+		memcpy(ip + 8, (const uint8_t[8]){0x20, 1, 0x0d, 0xb8, 0, 5}, 8);
+		ip[23] = (uint8_t)random_below(random, 4);
+	} else {
+		memcpy(ip + 12, (const uint8_t[4]){198, 51, 100, (uint8_t)random_below(random, 8)},
+		       4);
+		ip[10] = ip[11] = 0;
+		checksum_store(ip + 10, checksum_add(0, ip, 20));
+	}
+	tcp[1] = (uint8_t)random_below(random, 32);
+	tcp[7] = (uint8_t)random_below(random, 2); // its number
+	memcpy(tcp + 20, options[random_below(random, sizeof(options) / sizeof(options[0]))],
+	       SYN_OPTIONS_BYTES);
+	return length;
+}
+
+// In bursts of both families, in a cache that fills and empties within them.
+static void test_burst_is_answered_as_if_each_came_alone(void **state)
+{
+	static uint8_t bytes[SYN_BURST_MAX][SYN_FRAME_MAX];
+	struct slice frames[SYN_BURST_MAX];
+	struct twins *twins = twins_open("");
+	struct random random;
+
+	random_init(&random, (const uint8_t[16]){7});
+	for (unsigned i = 0; i < SYN_BURSTS; i++) {
+		unsigned count = 1 + random_below(&random, SYN_BURST_MAX);
+		bool ipv6 = random_below(&random, 2);
+
+		for (unsigned k = 0; k < count; k++) {
+			ipv6 ^= random_below(&random, 8) == 0;
+			frames[k] = slice_of(bytes[k], random_syn(&random, ipv6, bytes[k]));
+		}
+		twins_input_apart(twins, 0, frames, count);
+		twins_pass(twins, i % 64 == 0 ? 40000000 : random_below(&random, 30000));
+	}
+	assert_true(twins->other.connectors[0].syns > SYN_BURSTS * 8);
+	assert_int_equal(twins->other.answered, twins->other.connectors[0].syns);
+	assert_int_equal(twins->watched.answered, 0);
+	assert_true(twins->other.reasons[REASON_syn_malformed].count > SYN_BURSTS / 8);
+	assert_true(twins->other.reasons[REASON_half_open_full].count > SYN_BURSTS / 8);
+	assert_true(twins->other.reasons[REASON_half_open_evicted].count > SYN_BURSTS / 8);
+	twins_close(twins);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_no_buffer_for_the_banner),
 		cmocka_unit_test(test_bytes_ahead_of_the_ack),
 		cmocka_unit_test(test_repeated_syn_is_answered_where_it_came_from),
+		cmocka_unit_test(test_burst_is_answered_as_if_each_came_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,10 +243,12 @@ static void test_connections_of_both_together(void **state)
 	for (unsigned i = 0; i < 10; i++) {
 		clients[i] = lab_asking(lab, "a");
 		waiting += clients[i]->length == 0;
-		// Who has a connection does not lose it while he goes on.
+		// Who has a connection is not to lose it by silence.
 		for (unsigned j = 0; j < i; j++)
 			if (clients[j]->length)
-				lab_say(lab, clients[j], "RCPT TO:<b@accepted.test>\r\n");
+				lab_say(lab, clients[j],
+					"RCPT TO:<x@accepted.test>\r\nRCPT "
+					"TO:<y@accepted.test>\r\n");
 	}
 	assert_true(sessions_of(lab, 0) && sessions_of(lab, 1));
 	assert_int_equal(waiting, 8);

@@ -70,6 +70,18 @@ static uint8_t *reserve(struct outbox *outbox, uint16_t port)
 	return twin->frame;
 }
 
+// What the frame said is gone at once, whatever is written there.
+static uint8_t *answer(struct outbox *outbox, unsigned index)
+{
+	struct twin *twin = (struct twin *)outbox;
+
+	if (!twin->received)
+		return NULL;
+	memset((uint8_t *)twin->received[index].data, 0xee, twin->received[index].length);
+	twin->answered++;
+	return reserve(outbox, 0);
+}
+
 static void commit(struct outbox *outbox, uint16_t length)
 {
 	struct twin *twin = (struct twin *)outbox;
@@ -97,7 +109,7 @@ static void open_twin(struct twins *twins, struct twin *twin, const char *gate, 
 	struct policy *policy = load(gate, true);
 	struct pipeline_settings settings = {.ports = twins->ports};
 
-	twin->outbox = (struct outbox){reserve, commit};
+	twin->outbox = (struct outbox){.reserve = reserve, .commit = commit, .answer = answer};
 	twin->offenders = offenders_create(42, twins->now.now_us);
 	assert(twin->offenders);
 	twin->servers = servers_shared_create(policy, 1);
@@ -222,6 +234,19 @@ void twins_input(struct twins *twins, uint16_t port, const struct slice frames[]
 	compare(twins);
 }
 
+void twins_input_apart(struct twins *twins, uint16_t port, struct slice frames[], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pipeline_input(twins->watched.pipeline, port, &frames[i], 1, twins->now,
+			       &twins->watched.outbox);
+	assert(port == 0); // answers are compared as those of this one
+	twins->other.received = frames;
+	pipeline_input(twins->other.pipeline, port, frames, count, twins->now,
+		       &twins->other.outbox);
+	twins->other.received = NULL;
+	compare(twins);
+}
+
 static void reload(struct twins *twins, struct twin *twin, const char *gate, bool bound)
 {
 	pipeline_adopt(twin->pipeline, next_generation(twin, load(gate, bound)), twins->now,
@@ -304,7 +329,9 @@ static void change_frames(struct frame frames[], unsigned count, uint8_t changes
 		struct frame *frame = &frames[cursor_u8(cursor) % count];
 		uint8_t offset = cursor_u8(cursor), value = cursor_u8(cursor);
 
-		if (offset == UINT8_MAX)
+		if (frame->length == 0 || (offset & value) == UINT8_MAX)
+			frame->length = 0; // an mbuf that cannot be made whole
+		else if (offset == UINT8_MAX)
 			frame->length -= value % 24 % frame->length;
 		else
 			frame->bytes[offset % frame->length] = value;
@@ -334,11 +361,12 @@ static void play_burst(struct twins *twins, struct cursor *cursor, uint8_t how)
 				       (uint8_t)(first + i * (step % 8)));
 	change_frames(frames, count, how & 4 ? how / 16 : 0, cursor);
 	for (unsigned i = 0; i < count; i++) {
-		uint8_t *block = malloc(frames[i].length);
+		uint8_t *block = frames[i].length ? malloc(frames[i].length) : NULL;
 
 		if (frames[i].bytes[12 + (port ? 4 : 0)] == 8)
 			mend(&frames[i], port);
-		memcpy(block, frames[i].bytes, frames[i].length);
+		if (block)
+			memcpy(block, frames[i].bytes, frames[i].length);
 		slices[i] = slice_of(block, frames[i].length);
 	}
 	twins_input(twins, port, slices, count);

@@ -27,7 +27,9 @@ struct twin {
 	struct generation *generations[TWINS_POLICIES];
 	unsigned generation_count;
 	uint8_t frame[OUTBOX_FRAME_MAX];
-	uint64_t sent; // a sum over the bytes of all frames
+	uint64_t sent;                // a sum over the bytes of all frames
+	const struct slice *received; // may become their answers; NULL: none may
+	unsigned answered;            // so many have
 };
 
 struct twins {
@@ -48,6 +50,9 @@ void twins_close(struct twins *twins);
 void twins_pass(struct twins *twins, uint64_t us);
 // Both get a burst; compares all but offenders.
 void twins_input(struct twins *twins, uint16_t port, const struct slice frames[], unsigned count);
+// The same, but the watched one gets each frame by itself, and the other one may write its answers
+// over the frames. For what both answer.
+void twins_input_apart(struct twins *twins, uint16_t port, struct slice frames[], unsigned count);
 void twins_compare_offenders(const struct twins *twins);
 // Bursts and times as the bytes say, any bytes: frames of few kinds from few sources, most of them
 // alike, some of them changed somewhere.

@@ -34,6 +34,7 @@ static const struct {
 	 BIT8 | PIPELINE | SIZED | DSN | BINARY | CHUNKING, 37748736},
 	{"250-s\r\n250-SMTPUTF8\r\n250 dsn\r\n", UTF8 | DSN, 0},
 	{"250-s\r\n250-XLONGADDRS\r\n250 XLONGADDR\r\n", SMTP_EXTENSION_XLONGADDR, 0},
+	{"250-s\r\n250-XORARS\r\n250 XORAR\r\n", SMTP_EXTENSION_XORAR, 0},
 	{"250-s\r\n250-pipelining\r\n250-8BitMime\r\n250 size 5\r\n", BIT8 | PIPELINE | SIZED, 5},
 	{"250-s\r\n250 SIZE\r\n", SIZED, 0},
 	{"250-s\r\n250 SIZE \r\n", SIZED, 0},

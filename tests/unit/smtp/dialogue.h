@@ -47,6 +47,7 @@ struct dialogue_setup {
 	bool chunking;
 	bool binary_mime;
 	bool long_addresses;
+	bool orar;
 	bool chunked;          // the server takes chunks
 	uint64_t servers_size; // 0
 	bool accept_bare_lf;
@@ -263,6 +264,7 @@ static void dialogue_open(struct dialogue *dialogue, const struct dialogue_setup
 		.chunking = setup->chunking,
 		.binary_mime = setup->binary_mime,
 		.long_addresses = setup->long_addresses,
+		.orar = setup->orar,
 		.enhanced_status_codes = true,
 		.eight_bit_mime = true,
 		.delivery_status_notification = true,

@@ -22,6 +22,11 @@
 	"214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA BDAT XEXCH50 RSET NOOP QUIT VRFY HELP\n"
 #define READY BANNER EHLO_REPLY
 
+#define RCPT_ORAR "RCPT TO:<b@own.test> ORAR="
+#define ORAR_EHLO_REPLY                                                                            \
+	"250-mx.own.test Hello [192.0.2.7]\n250-SIZE 65536\n250-PIPELINING\n250-DSN\n"             \
+	"250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 XORAR\n"
+
 #define BLOCKED "!smtp_blocked\n550 5.7.1 192.0.2.7 is on the block list\n"
 
 static const struct script scripts[] = {
@@ -155,6 +160,62 @@ static const struct script scripts[] = {
 		 BAD_RECIPIENT BAD_RECIPIENT BAD_RECIPIENT BAD_RECIPIENT BAD_ARGUMENTS
 			 UNKNOWN_PARAMETER UNKNOWN_PARAMETER UNKNOWN_PARAMETER RCPT_INTENT
 				 RCPT_REPLY},
+	{"an alternate recipient",
+	 .setup = {.orar = true, .extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_XORAR},
+	 CLIENT(HELLO MAIL RCPT_ORAR
+		"rfc822;c+2Bd@own.test NOTIFY=NEVER ORCPT=rfc822;e@f\r\n" RCPT_ORAR
+		"rfc822;postmaster\r\n"),
+	 ANSWERS("250 a", "250 b"),
+	 .expect = BANNER ORAR_EHLO_REPLY MAIL_REPLY
+	 "[RECIPIENT <a@foreign.test> <b@own.test> ORAR=rfc822;c+2Bd@own.test NOTIFY=NEVER "
+	 "ORCPT=rfc822;e@f]\n250 a\n"
+	 "[RECIPIENT <a@foreign.test> <b@own.test> ORAR=rfc822;postmaster]\n250 b\n"},
+	{"an alternate recipient is judged as a recipient is",
+	 .setup = {.orar = true,
+		   .reject_reserved = true,
+		   .granted = RIGHT_ACCEPT_ANY_RECIPIENT,
+		   .extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_XORAR},
+	 CLIENT(HELLO MAIL "RCPT TO:<b@contoso.com> ORAR=rfc822;c@d.example.net\r\n"
+			   "RCPT TO:<b@contoso.com> ORAR=rfc822;c@d\r\n"
+			   "RCPT TO:<b@contoso.com> ORAR=rfc822;c@foreign.org\r\n"),
+	 ANSWERS("250 a"),
+	 .expect = BANNER ORAR_EHLO_REPLY MAIL_REPLY
+	 "!smtp_reserved_second_level\n501 5.1.5 Recipient address reserved by RFC 2606\n"
+	 "!smtp_single_label\n501 5.1.6 Recipient addresses in single label domains not "
+	 "accepted\n"
+	 "[RECIPIENT <a@foreign.test> <b@contoso.com> ORAR=rfc822;c@foreign.org]\n250 a\n"},
+	{"relaying by way of an alternate recipient, S10",
+	 .setup = {.orar = true, .extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_XORAR},
+	 CLIENT(HELLO MAIL RCPT_ORAR
+		"rfc822;c@foreign.test\r\n" RCPT_ORAR "rfc822;c+40foreign.test\r\n" RCPT_ORAR
+		"rfc822;c%foreign.test@own.test\r\n" RCPT_ORAR
+		"rfc822;c+25foreign.test+40own.test\r\n" RCPT_ORAR
+		"rfc822;foreign.test!c@own.test\r\n" RCPT_ORAR
+		"rfc822;+22c+40foreign.test+22@own.test\r\n" RCPT_ORAR
+		"rfc822;@foreign.test:c@own.test\r\n" RCPT_ORAR
+		"rfc822;@own.test:c@foreign.test\r\n" RCPT_ORAR "rfc822;c@[192.0.2.1]\r\nDATA\r\n"),
+	 .expect = BANNER ORAR_EHLO_REPLY MAIL_REPLY RELAY RELAY RELAY RELAY RELAY RELAY RELAY RELAY
+		 RELAY "!smtp_bad_sequence\n554 5.5.1 No valid recipients\n"},
+	{"alternate recipients that are none",
+	 .setup = {.orar = true,
+		   .max_protocol_errors = 1000,
+		   .extensions = SMTP_EXTENSION_DSN | SMTP_EXTENSION_XORAR},
+	 CLIENT(HELLO MAIL RCPT_ORAR
+		"c@own.test\r\n" RCPT_ORAR "x400;c@own.test\r\n" RCPT_ORAR "rfc822;\r\n" RCPT_ORAR
+		"rfc822;c@own.test+0A\r\n" RCPT_ORAR "rfc822;c\r\n" RCPT_ORAR
+		"rfc822;c@foreign.test@own.test\r\n" RCPT_ORAR "rfc822;c@own.test>\r\n" RCPT_ORAR
+		"rfc822;<c@own.test>\r\n" RCPT_ORAR "rfc822;c+20d@own.test\r\n" RCPT_ORAR
+		"rfc822;c@own.test ORAR=rfc822;c@own.test\r\n" RCPT_ORAR "<>\r\n"),
+	 .expect = BANNER ORAR_EHLO_REPLY MAIL_REPLY BAD_ARGUMENTS BAD_ARGUMENTS BAD_ARGUMENTS
+		 BAD_ARGUMENTS BAD_RECIPIENT BAD_RECIPIENT BAD_RECIPIENT BAD_RECIPIENT BAD_RECIPIENT
+			 BAD_ARGUMENTS BAD_ARGUMENTS},
+	{"an alternate recipient where servers know none", .setup = {.orar = true},
+	 CLIENT(HELLO MAIL RCPT_ORAR "rfc822;c@own.test\r\n"),
+	 .expect = READY MAIL_REPLY UNKNOWN_PARAMETER},
+	{"an alternate recipient where the connector wants none",
+	 .setup = {.extensions = SMTP_EXTENSION_XORAR},
+	 CLIENT(HELLO MAIL RCPT_ORAR "rfc822;c@own.test\r\n"),
+	 .expect = READY MAIL_REPLY UNKNOWN_PARAMETER},
 	{"what is forwarded is what was written",
 	 CLIENT(HELLO "MAIL FROM:<\"a \\\"b\"@Foreign.Test> SIZE=10 BODY=8BITMIME\r\n"
 		      "RCPT TO:<@Own.Test:\"b c\"@oWn.tEST>\r\nRCPT TO:<PostMaster>\r\n"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Tests of smtp/envelope: what a session gives to its backend leg.
+#include "dataplane/smtp/path.h"
 #include "tests/unit/smtp/dialogue.h"
 
 static const char *sender(struct dialogue *dialogue, unsigned extensions, bool *possible)
@@ -89,6 +90,52 @@ static void test_long_addresses(void **state)
 		dialogue_expect(&dialogue, "!smtp_line_too_long\n500 5.5.2 Line too long\n");
 		dialogue_end(&dialogue);
 	}
+}
+
+// A long alternate recipient needs servers that take long addresses, too; the longest command fits.
+static void test_long_alternate_recipients(void **state)
+{
+	enum { ORAR = SMTP_EXTENSION_XORAR, LONG = SMTP_EXTENSION_XLONGADDR };
+	static const char *const answers[] = {"250 ok", "250 ok", NULL};
+	static struct dialogue dialogue;
+	const struct dialogue_setup setup = {.orar = true,
+					     .long_addresses = true,
+					     .extensions = ORAR | LONG | SMTP_EXTENSION_DSN};
+	const struct dialogue_setup without = {.orar = true, .extensions = ORAR | LONG};
+	char local[PATH_LONG_ADDRESS], line[6000];
+	bool possible;
+
+	memset(local, 'x', sizeof(local));
+	snprintf(line, sizeof(line), "RCPT TO:<b@own.test> ORAR=rfc822;%.300s@own.test\r\n", local);
+	dialogue_open(&dialogue, &without);
+	dialogue_send_text(&dialogue, HELLO MAIL);
+	dialogue.transcript[dialogue.length = 0] = '\0';
+	dialogue_send_text(&dialogue, line);
+	assert_memory_equal(dialogue.transcript, "!smtp_bad_address\n501 5.1.3", 27);
+	dialogue_end(&dialogue);
+
+	dialogue_open(&dialogue, &setup);
+	dialogue.answers = answers;
+	dialogue_send_text(&dialogue, HELLO MAIL "RCPT TO:<b@own.test> ORAR=rfc822;c@own.test\r\n");
+	sender(&dialogue, ORAR, &possible);
+	assert_true(possible);
+	sender(&dialogue, LONG, &possible);
+	assert_false(possible);
+	dialogue.transcript[dialogue.length = 0] = '\0';
+	snprintf(line, sizeof(line),
+		 "RCPT TO:<%.1851s@own.test> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;%.493s "
+		 "ORAR=rfc822;%.1851s@own.test\r\n",
+		 local, local, local);
+	dialogue_send_text(&dialogue, line);
+	line[strlen(line) - 2] = '\0';
+	assert_memory_equal(dialogue.transcript + strlen("[RECIPIENT <a@foreign.test> "),
+			    line + strlen("RCPT TO:"), strlen(line) - strlen("RCPT TO:"));
+	assert_non_null(strstr(dialogue.transcript, "]\n250 ok\n"));
+	sender(&dialogue, ORAR | SMTP_EXTENSION_DSN, &possible);
+	assert_false(possible);
+	sender(&dialogue, ORAR | LONG | SMTP_EXTENSION_DSN, &possible);
+	assert_true(possible);
+	dialogue_end(&dialogue);
 }
 
 static void test_recipient_is_there_while_it_is_asked(void **state)
@@ -216,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_long_addresses),
+		cmocka_unit_test(test_long_alternate_recipients),
 		cmocka_unit_test(test_recipient_is_there_while_it_is_asked),
 		cmocka_unit_test(test_added_header),
 		cmocka_unit_test(test_received_header_of_each_name),

@@ -16,7 +16,8 @@ enum {
 	DSN = SMTP_EXTENSION_DSN,
 	UTF8 = SMTP_EXTENSION_SMTPUTF8,
 	BINARY = SMTP_EXTENSION_BINARYMIME | SMTP_EXTENSION_CHUNKING,
-	ALL = EIGHT | DSN | UTF8 | BINARY,
+	ORAR = SMTP_EXTENSION_XORAR,
+	ALL = EIGHT | DSN | UTF8 | BINARY | ORAR,
 };
 
 static const struct {
@@ -80,6 +81,18 @@ static const struct {
 	{" AUTH=b+3Dc@d", GOOD, GOOD, UNKNOWN, UNKNOWN, 0, 0},
 	{" AUTH=+0A", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
 	{" AUTH", BAD, BAD, UNKNOWN, UNKNOWN, 0, 0},
+	// of Exchange
+	{" ORAR=rfc822;b+2Bc@d", UNKNOWN, UNKNOWN, UNKNOWN, GOOD, 0, ORAR},
+	{" orar=RFC822;b@c", UNKNOWN, UNKNOWN, UNKNOWN, GOOD, 0, ORAR},
+	{" ORAR=b@c", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=x400;b@c", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=rfc822;", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=rfc822", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=;b@c", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=", BAD, BAD, BAD, BAD, 0, 0},
+	{" ORAR=rfc822;b@c ORAR=rfc822;b@c", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
+	{" ORAR=rfc822;b+0D+0A@c", UNKNOWN, UNKNOWN, UNKNOWN, BAD, 0, 0},
 	// what nobody offers
 	{" XOORG=a", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0, 0},
 	{" SIZE=1 XOORG=a", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0, 0},
@@ -156,6 +169,20 @@ static void test_what_goes_on(void **state)
 	assert_true(parameters.trusted);
 }
 
+static void test_xtext_is_decoded(void **state)
+{
+	static const struct {
+		const char *xtext, *text;
+	} pairs[] = {{"b@c", "b@c"}, {"+2B", "+"}, {"a+3Db+40c", "a=b@c"}, {"a+20+7E", "a ~"}};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		uint8_t text[8];
+		const size_t length = parameters_decode(slice_of_text(pairs[i].xtext), text);
+
+		assert_true(slice_equals_text(slice_of(text, length), pairs[i].text));
+	}
+}
+
 static void test_culprit_is_named(void **state)
 {
 	struct parameters parameters;
@@ -173,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_what_goes_on),
+		cmocka_unit_test(test_xtext_is_decoded),
 		cmocka_unit_test(test_culprit_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
