@@ -222,15 +222,6 @@ static void print_match(const struct endpoint *binding, const struct connector_r
 	       range_format(&range->range, text), range->line);
 }
 
-static void print_entry(const char *list, const struct ip_entry *entry, const char *outcome)
-{
-	char until[BAN_TEXT_TIME_MAX];
-
-	printf("  on the %s (line %u%s%s)%s\n", list, entry->line,
-	       entry->expires_s ? ", until " : "",
-	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
-}
-
 static void print_addresses(const struct policy *policy)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -270,15 +261,6 @@ static void print_alternatives(const struct policy *policy, const struct choice 
 		print_addresses(policy);
 	else if (choice->reason == REASON_no_binding || choice->reason == REASON_no_connector)
 		print_bindings(policy, choice, choice->reason == REASON_no_connector);
-}
-
-static void print_entry(const char *list, const struct ip_entry *entry, const char *outcome)
-{
-	char until[BAN_TEXT_TIME_MAX];
-
-	printf("  on the %s (line %u%s%s)%s\n", list, entry->line,
-	       entry->expires_s ? ", until " : "",
-	       entry->expires_s ? ban_text_time(entry->expires_s, until) : "", outcome);
 }
 
 static void print_choice(const struct policy *policy, const struct choice *choice,

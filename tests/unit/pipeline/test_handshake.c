@@ -179,6 +179,23 @@ static void test_flood_of_another_network(void **state)
 	}
 }
 
+// A host that never asked answers the SYN-ACK with RST: nothing is left to repeat. A RST that is
+// not the answer to it changes nothing.
+static void test_reset_ends_the_half_open_one(void **state)
+{
+	struct lab *lab = lab_open("", "");
+	struct literal syn = {.flags = LITERAL_SYN, .sequence = STRANGERS_ISN, .mss = 1460};
+	struct literal reset = {.flags = LITERAL_RST, .sequence = STRANGERS_ISN};
+
+	assert_int_equal(stranger(lab, 1, syn).flags, LITERAL_SYN | LITERAL_ACK);
+	assert_int_equal(stranger(lab, 1, reset).flags, 0);
+	assert_int_equal(pipeline_levels(lab->pipeline).half_open, 1);
+	reset.sequence = STRANGERS_ISN + 1;
+	assert_int_equal(stranger(lab, 1, reset).flags, 0);
+	assert_int_equal(pipeline_levels(lab->pipeline).half_open, 0);
+	lab_close(lab);
+}
+
 // A client that does not wait for the greeting, on a path that changes the order of its segments.
 static void test_bytes_ahead_of_the_ack(void **state)
 {
@@ -302,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_flood_displaces_strangers_first),
 		cmocka_unit_test(test_flood_of_another_network),
 		cmocka_unit_test(test_no_buffer_for_the_banner),
+		cmocka_unit_test(test_reset_ends_the_half_open_one),
 		cmocka_unit_test(test_bytes_ahead_of_the_ack),
 		cmocka_unit_test(test_repeated_syn_is_answered_where_it_came_from),
 		cmocka_unit_test(test_burst_is_answered_as_if_each_came_alone),

@@ -28,6 +28,35 @@ static void idle_connections_are_lent_newest_first(void **state)
 	servers_destroy(servers);
 }
 
+// While more wait than there is room for, and at a live server only.
+static void an_end_helps_while_room_is_short(void **state)
+{
+	struct servers *servers = cluster_create();
+	struct servers_connection connections[MAX_CONNECTIONS], *lent;
+	struct servers_waiter waiter = {0}, waiting[2] = {{0}};
+	unsigned server;
+
+	cluster_probe(servers, 0, true);
+	for (unsigned i = 0; i < MAX_CONNECTIONS; i++) {
+		assert_int_equal(servers_request(servers, TWO, &waiter, 0, &lent, &server),
+				 SERVERS_CONNECT);
+		servers_opened(servers, &connections[i], TWO, server);
+	}
+	assert_false(servers_short(servers, TWO, 0));
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(servers_request(servers, TWO, &waiting[i], 0, &lent, &server),
+				 SERVERS_WAIT);
+	assert_true(servers_short(servers, TWO, 0));
+	assert_false(servers_short(servers, ONE, 0));
+	servers_closed(servers, &connections[0]);
+	assert_true(servers_short(servers, TWO, 0));
+	servers_closed(servers, &connections[1]);
+	assert_false(servers_short(servers, TWO, 0));
+	servers_cancel(servers, &waiting[0]);
+	servers_cancel(servers, &waiting[1]);
+	servers_destroy(servers);
+}
+
 static void a_fresh_connection_is_none_of_the_pool(void **state)
 {
 	struct servers *servers = cluster_create();
@@ -548,6 +577,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_connections_are_lent_newest_first),
+		cmocka_unit_test(an_end_helps_while_room_is_short),
 		cmocka_unit_test(a_fresh_connection_is_none_of_the_pool),
 		cmocka_unit_test(equal_servers_take_turns),
 		cmocka_unit_test(light_load_goes_round),
