@@ -5,7 +5,8 @@
 // Each list is divided by whether a client holds payload buffers, so that making room never
 // searches: it looks at the heads. What stands for mail goes last: a client that is inside a
 // message that a server takes, or that awaits a backend's answer, never makes room for another one.
-// Does not close anything itself (client_evict), nor judge who keeps a server's connection (holder.c).
+// Does not close anything itself (client_evict), nor judge who keeps a server's connection
+// (holder.c).
 
 #include "dataplane/pipeline/worker.h"
 
