@@ -84,7 +84,7 @@ static void test_what_may_change(void **state)
 
 static void test_keys_of_the_gate(void **state)
 {
-	static const char *const changes[] = {
+	static const char changes[][64] = {
 		"User = nobody",
 		"PinDirectory = /sys/fs/bpf/other",
 		"HugePages = yes",
